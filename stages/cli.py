@@ -1,0 +1,51 @@
+"""`brainseg <command>`: every stage and every command beside the DAG under one name."""
+
+import importlib
+
+import typer
+
+from stages import errors
+
+# Told here as well as in each script, so that `brainseg --help` does not import torch.
+COMMANDS = {
+    "ingest": "Bring the scans into data/raw/ and list every slice.",
+    "validate": "Find what is wrong with the data.",
+    "preprocess": "Scale, crop and resize every case into the slice store.",
+    "split": "Assign every patient to train, validation or test.",
+    "augment": "Write the augmentation policy and a preview of it.",
+    "train": "Train a network and keep its best epoch.",
+    "evaluate": "Score the model on the test patients.",
+    "export": "Export the model as ONNX and write its card.",
+    "report": "Put everything that was measured on one page.",
+    "headline": "Print the test Dice and where the report is.",
+}
+
+
+app = typer.Typer(
+    help="Brain MRI with tumour masks in, a tested and versioned segmentation model out.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _add(name: str, summary: str) -> None:
+    # Everything behind the name, --help included, is the script's own business.
+    passed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+    @app.command(name, help=summary, context_settings=passed_on, add_help_option=False)
+    def run(context: typer.Context) -> None:
+        importlib.import_module(f"stages.{name}").app(context.args, prog_name=f"brainseg {name}")
+
+
+for _name, _summary in COMMANDS.items():
+    _add(_name, _summary)
+
+
+def main() -> None:
+    """Entry point of the `brainseg` program."""
+    errors.run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Network, losses, training, resume, inference, export."""

@@ -1,0 +1,40 @@
+"""Losses for region maps: logits (N, R, H, W) against float truth of the same shape, reduced to a scalar."""
+
+from collections.abc import Callable
+
+import segmentation_models_pytorch as smp
+import torch
+from torch import nn
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class DiceBCE(nn.Module):
+    """Soft Dice (Milletari et al. 2016, arXiv 1606.04797) plus binary cross-entropy, one to one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dice = smp.losses.DiceLoss("multilabel", smooth=1.0)
+        self.bce = nn.BCEWithLogitsLoss()
+
+    def forward(self, logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        return self.dice(logits, truth) + self.bce(logits, truth)
+
+
+def build(name: str) -> Loss:
+    """The loss called `name` in params.yaml.
+
+    focal: Lin et al. 2017, arXiv 1708.02002; tversky: Salehi et al. 2017, arXiv 1706.05721, misses weigh 0.7
+    against 0.3 for false alarms; focal_tversky: Abraham and Khan 2018, arXiv 1810.07842, gamma 4/3; lovasz:
+    Berman et al. 2018, arXiv 1705.08790.
+    """
+    tversky = {"alpha": 0.3, "beta": 0.7, "smooth": 1.0}
+    return {
+        "dice_bce": DiceBCE,
+        "dice": lambda: smp.losses.DiceLoss("multilabel", smooth=1.0),
+        "bce": nn.BCEWithLogitsLoss,
+        "focal": lambda: smp.losses.FocalLoss("multilabel"),
+        "tversky": lambda: smp.losses.TverskyLoss("multilabel", **tversky),
+        "focal_tversky": lambda: smp.losses.TverskyLoss("multilabel", gamma=0.75, **tversky),
+        "lovasz": lambda: smp.losses.LovaszLoss("multilabel", per_image=False),
+    }[name]()

@@ -1,0 +1,130 @@
+"""The LightningModule: one training step, one validation epoch scored by volume Dice."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from stages.learning import losses, optimisation
+from stages.learning.network import Network
+from stages.slices.dataset import Batch
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train, in the names of params.yaml."""
+
+    loss: str
+    optimizer: str
+    lr: float
+    weight_decay: float
+    schedule: str
+    patience: int
+    ema: float
+    seed: int
+
+
+class Segmenter(L.LightningModule):
+    """Trains a `Network`.
+
+    regions: lists of labels, one a channel of the output. cases: for each row of the store's index the number
+    of its case, from 0; validation Dice pools the slices of a case and averages over cases.
+    """
+
+    def __init__(self, network: Network, recipe: Recipe, regions: list[list[int]], cases: np.ndarray) -> None:
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+        self.loss = losses.build(recipe.loss)
+        self.averaged = (
+            AveragedModel(network, avg_fn=_average(recipe.ema), use_buffers=True) if recipe.ema else None
+        )
+        lookup = torch.zeros(256, len(regions), dtype=torch.uint8)
+        for number, labels in enumerate(regions):
+            lookup[labels, number] = 1
+        self.register_buffer("lookup", lookup, persistent=False)
+        self.register_buffer("cases", torch.from_numpy(np.asarray(cases, dtype=np.int64)), persistent=False)
+        self.counts = torch.zeros(0)
+
+    @property
+    def best_network(self) -> torch.nn.Module:
+        """What validation scores and the model file gets: the averaged weights where `train.ema` asks for
+        them.
+        """
+        return self.averaged.module if self.averaged is not None else self.network
+
+    def truth(self, labels: torch.Tensor) -> torch.Tensor:
+        """Label maps (N, H, W) uint8 -> region maps (N, R, H, W) float32."""
+        return self.lookup[labels.long()].permute(0, 3, 1, 2).float()
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout draws from torch's generator: seeding it by epoch makes a resumed run draw as an
+        # uninterrupted one.
+        torch.manual_seed(
+            int(np.random.SeedSequence([self.recipe.seed, self.current_epoch]).generate_state(1)[0])
+        )
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        loss = self.loss(self.network(batch.images), self.truth(batch.labels))
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss.item()} in epoch {self.current_epoch}")
+        self.log(
+            "train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.images)
+        )
+        return loss
+
+    def on_before_zero_grad(self, _: Any) -> None:
+        if self.averaged is not None and self.training and self.trainer.global_step > 0:
+            self.averaged.update_parameters(self.network)
+
+    def on_validation_epoch_start(self) -> None:
+        shape = (int(self.cases.max()) + 1, self.lookup.shape[1], 3)
+        self.counts = torch.zeros(shape, dtype=torch.float64, device=self.device)
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        logits = self.best_network(batch.images)
+        truth = self.truth(batch.labels)
+        self.log("val_loss", self.loss(logits, truth), batch_size=len(batch.images), sync_dist=True)
+        predicted = (logits > 0).float()
+        per_slice = torch.stack([(predicted * truth), predicted, truth], dim=-1).sum(
+            dim=(2, 3), dtype=torch.float64
+        )
+        self.counts.index_add_(0, self.cases[batch.rows], per_slice)
+
+    def on_validation_epoch_end(self) -> None:
+        counts = self.trainer.strategy.reduce(self.counts, reduce_op="sum")
+        self.log(
+            "val_dice", volume_dice(counts[self._validated()]).mean().float(), prog_bar=True, sync_dist=False
+        )
+
+    def _validated(self) -> torch.Tensor:
+        rows = self.trainer.val_dataloaders.dataset.rows
+        return torch.unique(self.cases[torch.as_tensor(rows, device=self.cases.device)])
+
+    def configure_optimizers(self) -> Any:
+        recipe = self.recipe
+        chosen = optimisation.optimizer(recipe.optimizer, self.network, recipe.lr, recipe.weight_decay)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = optimisation.schedule(recipe.schedule, chosen, recipe.lr, steps, recipe.patience)
+        return {"optimizer": chosen, "lr_scheduler": schedule} if schedule else chosen
+
+
+def volume_dice(counts: torch.Tensor) -> torch.Tensor:
+    """Dice from (..., 3) pixel counts: intersection, predicted, true. 1 where both are empty, as BraTS scores
+    it.
+    """
+    both = counts[..., 1] + counts[..., 2]
+    return torch.where(both > 0, 2 * counts[..., 0] / both.clamp(min=1), torch.ones_like(both))
+
+
+def _average(decay: float) -> Any:
+    """Exponential moving average that starts fast: decay (1 + n) / (10 + n) until it reaches `decay`."""
+
+    def average(old: torch.Tensor, new: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
+        now = min(decay, (1 + float(count)) / (10 + float(count)))
+        return old.lerp(new.to(old.dtype), 1 - now) if old.is_floating_point() else new
+
+    return average

@@ -1,0 +1,1 @@
+"""Figures, overlays, the model card and the HTML report."""

@@ -1,0 +1,54 @@
+"""The HTML report: one self-contained page, opened from disk."""
+
+import base64
+import json
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from stages.reporting import headline
+
+STAGES = ("validate", "split", "augment", "train", "evaluate", "export")
+MAX_FINDINGS = 50
+
+
+def render(reports: Path, card: str) -> str:
+    """The page from the folder that holds every stage's reports, and the model card's Markdown."""
+    metrics = {
+        stage: json.loads((reports / stage / "metrics.json").read_text(encoding="utf-8")) for stage in STAGES
+    }
+    findings = pd.read_csv(reports / "validate" / "findings.csv", dtype=str, keep_default_na=False)
+    jinja = Environment(
+        loader=PackageLoader("stages.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return jinja.get_template("report.html.j2").render(
+        headline=headline.sentence(metrics["evaluate"]),
+        metrics=metrics,
+        findings=findings.head(MAX_FINDINGS).to_dict("records"),
+        finding_count=len(findings),
+        cases=pd.read_csv(reports / "evaluate" / "per_case.csv").to_dict("records"),
+        history=pd.read_csv(reports / "train" / "history.csv").to_dict("records"),
+        overlays=[inline(path) for path in sorted((reports / "evaluate" / "overlays").glob("*.png"))],
+        picture=lambda name: inline(reports / name),
+        # The card quotes names from the data; raw HTML in them must stay text.
+        card=Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(card)),
+        words=_words,
+    )
+
+
+def inline(path: Path) -> str:
+    """A PNG as a data URL."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _words(name: str) -> str:
+    return {"hd95_mm": "95 % Hausdorff distance (mm)", "nsd": "normalised surface Dice", "iou": "IoU"}.get(
+        name, name.replace("_ml", " (ml)").replace("_", " ")
+    )

@@ -1,0 +1,1 @@
+"""Overlap and surface metrics, components, choices on validation, bootstrap."""

@@ -1,0 +1,1 @@
+"""Manifest tables, the slice store, the torch dataset over it, the augmentation policies."""

@@ -1,0 +1,126 @@
+"""Augmentation policies: Albumentations pipelines that travel as JSON and act as a function of (seed, epoch,
+sample).
+
+The store's background is exactly 0 and every policy leaves it so: the edge of the head is where a scan
+differs least.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import albumentations as A
+import cv2
+import numpy as np
+
+from stages import atomic
+from stages.errors import UserError
+
+
+class ScannerContrast(A.ImageOnlyTransform):
+    """Gain, offset and gamma drawn for each channel on its own, as another scanner or protocol would give.
+
+    `gain`: largest relative change of brightness; `gamma`: largest change of log2 of the exponent. uint8
+    images with any number of channels.
+    """
+
+    def __init__(self, gain: float = 0.2, gamma: float = 0.4, p: float = 0.5) -> None:
+        super().__init__(p=p)
+        self.gain = gain
+        self.gamma = gamma
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        channels = data["image"].shape[-1]
+        draw = self.random_generator.uniform
+        gain = 1 + draw(-self.gain, self.gain, channels)
+        gamma = 2.0 ** draw(-self.gamma, self.gamma, channels)
+        levels = (np.arange(1, 256) / 255.0)[:, None]
+        table = np.zeros((256, channels), dtype=np.uint8)
+        table[1:] = np.clip(np.rint(255 * gain * levels**gamma), 1, 255)
+        return {"table": table[None]}
+
+    def apply(self, img: np.ndarray, table: np.ndarray, **_: Any) -> np.ndarray:
+        return cv2.LUT(img, table).reshape(img.shape)
+
+
+class BiasField(A.ImageOnlyTransform):
+    """Smooth multiplicative shading as receive coils cause it; `strength`: largest relative change. uint8
+    images.
+    """
+
+    def __init__(self, strength: float = 0.3, p: float = 0.5) -> None:
+        super().__init__(p=p)
+        self.strength = strength
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        height, width = data["image"].shape[:2]
+        coarse = self.random_generator.uniform(-1, 1, (4, 4)).astype(np.float32)
+        field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+        return {"field": 1 + self.strength * field}
+
+    def apply(self, img: np.ndarray, field: np.ndarray, **_: Any) -> np.ndarray:
+        shaded = np.clip(img * field[..., None], 1, 255)
+        return np.where(img > 0, shaded, 0).astype(np.uint8)
+
+
+def _geometry(degrees: float, shift: float, zoom: float, p: float) -> A.BasicTransform:
+    return A.Affine(
+        rotate=(-degrees, degrees),
+        translate_percent=(-shift, shift),
+        scale=(1 - zoom, 1 + zoom),
+        keep_ratio=True,
+        interpolation=cv2.INTER_LINEAR,
+        mask_interpolation=cv2.INTER_NEAREST,
+        p=p,
+    )
+
+
+def build(policy: str) -> A.Compose:
+    """The pipeline of `augment.policy`: none, light, default or strong."""
+    flip = A.HorizontalFlip(p=0.5)
+    steps: dict[str, list[Any]] = {
+        "none": [],
+        "light": [flip, _geometry(10, 0.03, 0.05, 0.5)],
+        "default": [flip, _geometry(15, 0.05, 0.1, 0.7), ScannerContrast(p=0.5), BiasField(0.2, p=0.2)],
+        "strong": [
+            flip,
+            _geometry(20, 0.07, 0.15, 0.9),
+            A.ElasticTransform(alpha=30, sigma=6, p=0.2),
+            ScannerContrast(gain=0.3, gamma=0.6, p=0.7),
+            BiasField(0.4, p=0.3),
+            A.GaussianBlur(blur_limit=(3, 5), p=0.15),
+            A.ChannelDropout(channel_drop_range=(1, 1), fill=0, p=0.1),
+        ],
+    }
+    return A.Compose(steps[policy], seed=0)
+
+
+def save(policy: A.Compose, path: Path) -> None:
+    """Write a pipeline as JSON, readable with `load`."""
+    description = A.to_dict(policy)
+    description.pop("__version__", None)
+    atomic.json_file(description, path)
+
+
+def load(path: Path) -> A.Compose:
+    """Read a pipeline written by `save`. Raises `UserError` where it is missing or not one."""
+    try:
+        return A.from_dict({"__version__": A.__version__, **json.loads(path.read_text(encoding="utf-8"))})
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; `dvc repro augment` makes it") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} is not an augmentation policy; run `dvc repro --force augment`") from None
+
+
+def apply(
+    policy: A.Compose, image: np.ndarray, mask: np.ndarray, key: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Augment one slice: image (H, W, C) and label map (H, W), both uint8.
+
+    `key`, e.g. (seed, epoch, sample), alone decides what is drawn: no history, no worker count.
+    """
+    if not policy.transforms:
+        return image, mask
+    policy.set_random_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+    done = policy(image=image, mask=mask)
+    return done["image"], done["mask"]

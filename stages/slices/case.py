@@ -1,0 +1,118 @@
+"""One case on its way from files to the slice store."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.errors import UserError
+from stages.slices import manifest, transform
+from stages.slices.store import ASSUMED_SPACING_MM, CaseMeta, Meta
+from stages.sources import images
+
+CLASSES = {1: "tumour"}
+REGIONS = {"tumour": [1]}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all cases of a store share. `positions`: channels taken from a scan, None for their mean."""
+
+    size: int
+    crop: str
+    channels: list[str]
+    positions: list[int] | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What remains of a case once its slices are stored. `label_pixels` counts labelled pixels a slice, in
+    the store.
+    """
+
+    case_id: str
+    meta: CaseMeta
+    label_pixels: list[int]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case's slices (S, size, size, C) and label maps (S, size, size), both uint8."""
+
+    images: np.ndarray
+    masks: np.ndarray
+    summary: Summary
+
+
+def recipe(table: pd.DataFrame, channels: str | list[str], size: int, crop: str) -> Recipe:
+    """Turn `preprocess.channels` into channel positions. Raises `UserError` for an unknown name."""
+    offered = table["modalities"].unique()
+    if len(offered) > 1:
+        raise UserError(
+            f"the scans differ in their modalities ({offered[0]} and {offered[1]}); ingest them separately"
+        )
+    names = offered[0].split(";")
+    if channels == "all":
+        return Recipe(size, crop, names, list(range(len(names))))
+    if channels == "gray":
+        return Recipe(size, crop, ["gray"], None)
+    unknown = [name for name in channels if name not in names]
+    if unknown or not channels:
+        what = f"names {unknown[0]}, which" if unknown else "is empty;"
+        raise UserError(f"preprocess.channels {what} these scans do not have; choose from {', '.join(names)}")
+    return Recipe(size, crop, list(channels), [names.index(name) for name in channels])
+
+
+def prepare(raw: Path, recipe: Recipe, rows: pd.DataFrame) -> Prepared:
+    """Read, scale, crop and resize the slices of one case (rows of the validated table)."""
+    volume = np.stack([images.read_image(raw, name) for name in rows["image"]])
+    volume = transform.to_channels(volume, recipe.positions)
+    masks = np.stack([(images.read_mask(raw, name) > 0).astype(np.uint8) for name in rows["mask"]])
+    fitted = transform.fit(volume, recipe.size, crop=recipe.crop == "brain")
+    stored = transform.labels(masks, fitted)
+    spacing = manifest.spacing_of(rows["spacing_mm"].iloc[0])
+    through, down, across = spacing or ASSUMED_SPACING_MM
+    meta = CaseMeta(
+        mean=list(fitted.mean),
+        std=list(fitted.std),
+        floor=fitted.floor,
+        box=fitted.box,
+        height=fitted.height,
+        width=fitted.width,
+        spacing_mm=(through, down * fitted.scale, across * fitted.scale),
+        spacing_known=spacing is not None,
+        label_pixels_outside_crop=_outside(masks, fitted.box),
+    )
+    label_pixels = [int(count) for count in (stored > 0).sum(axis=(1, 2))]
+    summary = Summary(str(rows["case_id"].iloc[0]), meta, label_pixels)
+    return Prepared(transform.images(volume, fitted), stored, summary)
+
+
+def meta(recipe: Recipe, cases: list[Summary]) -> Meta:
+    """The store's `meta.json`."""
+    return Meta(
+        size=recipe.size,
+        crop=recipe.crop,
+        channels=recipe.channels,
+        classes=CLASSES,
+        regions=REGIONS,
+        cases={case.case_id: case.meta for case in cases},
+    )
+
+
+def index(table: pd.DataFrame, cases: list[Summary]) -> pd.DataFrame:
+    """The store's `index.csv`: the validated rows in the order of the shards, with the labelled pixels of
+    each.
+    """
+    order = {case.case_id: number for number, case in enumerate(cases)}
+    rows = table.sort_values("case_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
+    rows["label_pixels"] = [count for case in cases for count in case.label_pixels]
+    return rows
+
+
+def _outside(masks: np.ndarray, box: tuple[int, int, int]) -> int:
+    """Labelled pixels that the crop cuts off: the crop may not look at labels, so it can miss some."""
+    top, left, side = box
+    inside = masks[:, max(top, 0) : top + side, max(left, 0) : left + side]
+    return int((masks > 0).sum() - (inside > 0).sum())

@@ -1,0 +1,139 @@
+"""Findings of validation: what is wrong with which slice, in words a person can act on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from stages.errors import UserError
+from stages.slices import fingerprint
+
+COLUMNS = ["severity", "check", "sample_id", "file", "explanation"]
+MIN_HEAD = 0.01
+"""A slice with less head than this shows nothing; the ends of many volumes are such slices."""
+
+Finding = tuple[Any, ...]
+"""A row of `COLUMNS`."""
+
+
+def of(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> pd.DataFrame:
+    """Judge measured slices (`statistics.measure`), rows as in `table` (the manifest).
+
+    Severity "critical" makes a slice unusable, "warning" is for a person to look at, "info" is worth knowing.
+    """
+    rows = table.merge(measured, on="sample_id", suffixes=("_told", ""), validate="one_to_one")
+    found = [*_unusable(rows), *_suspicious(rows), *_twins(rows, bits)]
+    return pd.DataFrame(found, columns=COLUMNS)
+
+
+def _unusable(rows: pd.DataFrame) -> Iterator[Finding]:
+    for row in rows.itertuples():
+        reasons = [
+            ("image", row.image_problem, row.image or row.mask),
+            ("mask", row.mask_problem, row.mask or row.image),
+            ("finite", "" if row.finite else "it holds NaN or infinite pixels", row.image),
+            (
+                "mask_size",
+                ""
+                if row.mask_matches
+                else f"the mask is not {row.width}x{row.height} pixels as its image is",
+                row.mask,
+            ),
+            (
+                "mask_values",
+                "" if row.mask_binary else "the mask holds other values than 0 and one label",
+                row.mask,
+            ),
+        ]
+        for check, problem, file in reasons:
+            if problem:
+                yield "critical", check, row.sample_id, file, problem
+    for case_id, case in rows[rows["width"] > 0].groupby("case_id", sort=False):
+        for what in ("width", "height", "channels"):
+            usual = case[what].mode()[0]
+            for row in case[case[what] != usual].itertuples():
+                told = f"its {what} is {getattr(row, what)}, of the other slices of case {case_id} {usual}"
+                yield "critical", "one_case_one_shape", row.sample_id, row.image, told
+
+
+def _suspicious(rows: pd.DataFrame) -> Iterator[Finding]:
+    for row in rows[(rows["image_problem"] == "") & (rows["head"] < MIN_HEAD)].itertuples():
+        yield "info", "blank", row.sample_id, row.image, "the slice shows next to nothing"
+    for case_id, case in rows.groupby("case_id", sort=False):
+        first = case.iloc[0]
+        if case["copied_channels"].mean() > 0.5:
+            text = f"two channels of case {case_id} are the same picture: a sequence is missing"
+            yield "warning", "copied_channels", first["sample_id"], first["image"], text
+        if not case["mask_pixels"].any() and len(case) > 1:
+            yield (
+                "info",
+                "no_tumour",
+                first["sample_id"],
+                first["mask"],
+                f"no slice of case {case_id} has tumour",
+            )
+
+
+def _twins(rows: pd.DataFrame, bits: int) -> Iterator[Finding]:
+    known = rows[rows["content"] != ""]
+    for _, same in known[known["head"] >= MIN_HEAD].groupby("content", sort=False):
+        for row in same.iloc[1:].itertuples():
+            text = f"its pixels are those of {same.iloc[0]['sample_id']}"
+            yield "warning", "duplicate", row.sample_id, row.image, text
+    if bits:
+        for left, right in fingerprint.near(list(known["picture"]), list(known["patient_id"]), bits):
+            one, other = known.iloc[left], known.iloc[right]
+            if one["content"] != other["content"]:
+                text = (
+                    f"it looks like {one['sample_id']} of patient {one['patient_id']}; both stay in one split"
+                )
+                yield "warning", "near_duplicate", other["sample_id"], other["image"], text
+
+
+def twin_groups(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> pd.Series:
+    """For each row the smallest patient_id among all patients it is joined to by (near-)identical slices."""
+    rows = table.merge(measured, on="sample_id", suffixes=("_told", ""), validate="one_to_one")
+    leader = {patient: patient for patient in sorted(set(rows["patient_id"]))}
+
+    def find(patient: str) -> str:
+        while leader[patient] != patient:
+            patient = leader[patient]
+        return patient
+
+    def join(one: str, other: str) -> None:
+        low, high = sorted((find(one), find(other)))
+        leader[high] = low
+
+    shown = rows[(rows["content"] != "") & (rows["head"] >= MIN_HEAD)]
+    for _, same in shown.groupby("content", sort=False):
+        for patient in same["patient_id"].iloc[1:]:
+            join(same["patient_id"].iloc[0], patient)
+    if bits:
+        owners = list(rows["patient_id"])
+        for left, right in fingerprint.near(list(rows["picture"]), owners, bits):
+            join(owners[left], owners[right])
+    return pd.Series([find(patient) for patient in rows["patient_id"]], index=table.index, dtype=str)
+
+
+def refuse(found: pd.DataFrame, slices: int, on_error: str, max_quarantined: float) -> None:
+    """Raise `UserError` where unusable slices must stop the run: any under "fail", too many under
+    "quarantine".
+    """
+    critical = found[found["severity"] == "critical"]
+    bad = critical["sample_id"].nunique()
+    if not bad:
+        return
+    first = "; ".join(f"{row.file}: {row.explanation}" for row in critical.head(3).itertuples())
+    more = f" (and {len(critical) - 3} more)" if len(critical) > 3 else ""
+    what = f"{bad} of {slices} slices cannot be used: {first}{more}"
+    if bad == slices:
+        raise UserError(f"{what}; no slice is left, check ingest.source and ingest.location")
+    if on_error == "fail":
+        raise UserError(
+            f"{what}; repair or remove them, or set validate.on_error: quarantine to go on without them"
+        )
+    if bad > max_quarantined * slices:
+        raise UserError(
+            f"{what}; that is more than validate.max_quarantined {max_quarantined:g}, "
+            "repair the data or raise it"
+        )

@@ -1,0 +1,166 @@
+"""The slice store: uint8 slices of all cases in a few large .npy shards, opened as memory maps.
+
+Few files for DVC to hash, no decoding while training, and memory that does not grow with the data set.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stages import atomic
+from stages.errors import UserError
+from stages.slices import manifest
+
+SHARD_BYTES = 512 * 2**20
+SCHEMA = 1
+ASSUMED_SPACING_MM = (1.0, 1.0, 1.0)
+"""Where a source does not tell its spacing; `spacing_known` is false there and every number in mm says so."""
+
+
+class CaseMeta(BaseModel):
+    """Geometry and intensity scaling of one case: what maps its scan to the store and a prediction back."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mean: list[float]
+    std: list[float]
+    floor: float
+    box: tuple[int, int, int]
+    height: int
+    width: int
+    spacing_mm: tuple[float, float, float]  # of the store: slice, row, column
+    spacing_known: bool
+    label_pixels_outside_crop: int
+
+
+class Meta(BaseModel):
+    """`meta.json` of a store."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: int = SCHEMA
+    size: int
+    crop: str
+    channels: list[str]
+    classes: dict[int, str]
+    regions: dict[str, list[int]]
+    cases: dict[str, CaseMeta]
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store. `index` has the manifest's columns and `label_pixels`; row i of it is slice i of the
+    arrays.
+    """
+
+    meta: Meta
+    index: pd.DataFrame
+    image_shards: list[np.ndarray]
+    mask_shards: list[np.ndarray]
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """Slices at `rows` (any order) as (N, size, size, C) uint8."""
+        return self._take(self.image_shards, rows)
+
+    def masks(self, rows: np.ndarray) -> np.ndarray:
+        """Label maps at `rows` as (N, size, size) uint8."""
+        return self._take(self.mask_shards, rows)
+
+    def _take(self, shards: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
+        rows = np.asarray(rows)
+        begins = np.cumsum([0, *(len(shard) for shard in shards)])
+        shard_of = np.searchsorted(begins, rows, side="right") - 1
+        out = np.empty((len(rows), *shards[0].shape[1:]), dtype=np.uint8)
+        for number in np.unique(shard_of):
+            here = shard_of == number
+            out[here] = shards[number][rows[here] - begins[number]]
+        return out
+
+
+def joined(first: Store, second: Store) -> Store:
+    """One store with the slices of both, those of `second` after those of `first`. Nothing is copied."""
+    return Store(
+        first.meta.model_copy(update={"cases": first.meta.cases | second.meta.cases}),
+        pd.concat([first.index, second.index], ignore_index=True),
+        first.image_shards + second.image_shards,
+        first.mask_shards + second.mask_shards,
+    )
+
+
+class Writer:
+    """Fills the shards of a new store in index order. Use inside `atomic.directory`."""
+
+    def __init__(self, folder: Path, slices: int, size: int, channels: int) -> None:
+        self.folder = folder
+        per_shard = max(1, SHARD_BYTES // (size * size * channels))
+        self.shards = [
+            tuple(
+                np.lib.format.open_memmap(
+                    folder / f"{kind}-{number:03d}.npy",
+                    mode="w+",
+                    dtype=np.uint8,
+                    shape=(count, size, size, *tail),
+                )
+                for kind, tail in (("images", (channels,)), ("masks", ()))
+            )
+            for number, count in enumerate(_chunks(slices, per_shard))
+        ]
+        self.per_shard = per_shard
+        self.filled = 0
+
+    def add(self, images: np.ndarray, masks: np.ndarray) -> None:
+        """Append slices (S, size, size, C) and label maps (S, size, size), both uint8."""
+        for image, mask in zip(images, masks, strict=True):
+            number, row = divmod(self.filled, self.per_shard)
+            self.shards[number][0][row] = image
+            self.shards[number][1][row] = mask
+            self.filled += 1
+
+    def close(self, meta: Meta, index: pd.DataFrame) -> None:
+        """Flush the shards and write `meta.json` and `index.csv`."""
+        if self.filled != len(index):
+            raise ValueError(f"{self.filled} slices were added for an index of {len(index)} rows")
+        for shard in self.shards:
+            for array in shard:
+                array.flush()
+        self.shards = []
+        manifest.write(index, self.folder / "index.csv")
+        atomic.json_file(meta.model_dump(mode="json"), self.folder / "meta.json")
+
+
+def open_store(folder: Path) -> Store:
+    """Open a store read-only. Raises `UserError` where it is missing, damaged or of another schema."""
+    meta = read_meta(folder)
+    shards: dict[str, Any] = {}
+    for kind in ("images", "masks"):
+        shards[kind] = [
+            np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob(f"{kind}-*.npy"))
+        ]
+    index = manifest.read(folder / "index.csv")
+    if sum(len(shard) for shard in shards["images"]) != len(index) or len(shards["masks"]) != len(
+        shards["images"]
+    ):
+        raise UserError(f"{folder} is incomplete; run `dvc repro --force preprocess`")
+    return Store(meta, index, shards["images"], shards["masks"])
+
+
+def read_meta(folder: Path) -> Meta:
+    """Read `meta.json`; raises `UserError` where it is missing or of another schema."""
+    path = folder / "meta.json"
+    try:
+        meta = Meta.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; `dvc repro preprocess` makes it") from None
+    except ValidationError:
+        raise UserError(f"{path} is damaged; run `dvc repro --force preprocess`") from None
+    if meta.schema_version != SCHEMA:
+        raise UserError(f"{path} has schema {meta.schema_version}, not {SCHEMA}; run `dvc repro preprocess`")
+    return meta
+
+
+def _chunks(total: int, most: int) -> list[int]:
+    return [min(most, total - start) for start in range(0, total, most)]

@@ -1,0 +1,1 @@
+"""Scans and labels as they come: one adapter per source format."""

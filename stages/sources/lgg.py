@@ -1,0 +1,90 @@
+"""The LGG layout: a folder per scan with `<case>_<N>.tif` and `<case>_<N>_mask.tif` (Buda et al. 2019).
+
+Channels are pre-contrast T1, FLAIR and post-contrast T1. N is a number: slice 10 follows slice 9. The Kaggle
+download holds the whole set twice, in two folders; the first copy of a case counts.
+"""
+
+import re
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+
+from stages.errors import UserError
+from stages.sources import images, natural, sample
+from stages.sources.record import Record
+from stages.sources.source import Source
+
+MODALITIES = ("pre", "flair", "post")
+
+_SLICE = re.compile(r"^(?P<case>.+)_(?P<slice>\d+)(?P<mask>_mask)?\.tiff?$", re.IGNORECASE)
+_SCAN = re.compile(r"^(?P<patient>[^_]+_[^_]+_[^_]+)_\d{8}$")
+
+
+def wanted(path: PurePosixPath) -> bool:
+    """Slices, masks and the table of patients; not the dot-files that macOS leaves in archives."""
+    if any(part.startswith((".", "__MACOSX")) for part in path.parts):
+        return False
+    return bool(_SLICE.match(path.name)) or path.name == "data.csv"
+
+
+def patient_of(case_id: str) -> str:
+    """`TCGA_CS_4943_20000902` is a scan of patient `TCGA_CS_4943`; any other name is a patient of its own."""
+    scan = _SCAN.match(case_id)
+    return scan["patient"] if scan else case_id
+
+
+def records(root: Path) -> list[Record]:
+    """One record per slice, in natural order of case and slice. Raises `UserError` where there are none."""
+    pairs: dict[str, dict[int, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    home: dict[str, Path] = {}
+    for path in sorted(root.rglob("*"), key=lambda p: (len(p.parts), natural.key(str(p)))):
+        match = _SLICE.match(path.name)
+        if not match or not path.is_file():
+            continue
+        case = match["case"]
+        if home.setdefault(case, path.parent) != path.parent:
+            continue  # the set's second copy
+        kind = "mask" if match["mask"] else "image"
+        pairs[case][int(match["slice"])][kind] = path.relative_to(root).as_posix()
+    if not any("image" in files for slices in pairs.values() for files in slices.values()):
+        raise UserError(f"no <case>_<number>.tif was found below {root}")
+    return [
+        _record(root, case, number, pairs[case][number])
+        for case in sorted(pairs, key=natural.key)
+        for number in sorted(pairs[case])
+    ]
+
+
+def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record:
+    image, mask = files.get("image", ""), files.get("mask", "")
+    try:
+        header = images.read_header(root / (image or mask))
+    except images.Unreadable:
+        header = images.Header(0, 0, 0, None)
+    spacing = ";".join(f"{mm:.6g}" for mm in header.spacing_mm) if header.spacing_mm else ""
+    return Record(
+        sample_id=f"{case}_{number}",
+        case_id=case,
+        patient_id=patient_of(case),
+        slice=number,
+        image=image,
+        mask=mask,
+        width=header.width,
+        height=header.height,
+        channels=header.channels if image else 0,
+        spacing_mm=spacing,
+        modalities=";".join(MODALITIES),
+    )
+
+
+def _generate(root: Path, patients: int | None, seed: int) -> None:
+    sample.write(root, patients or sample.PATIENTS, seed)
+
+
+LGG = Source(
+    name="lgg",
+    layout="kaggle_3m/<case>/<case>_<number>.tif with <case>_<number>_mask.tif beside it",
+    wanted=wanted,
+    records=records,
+    kaggle="mateuszbuda/lgg-mri-segmentation",
+)
+SAMPLE = Source(name="sample", layout=LGG.layout, wanted=wanted, records=records, generate=_generate)

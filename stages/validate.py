@@ -1,0 +1,71 @@
+"""Measure every slice, hold the data to a Great Expectations suite, and leave out or refuse what cannot be
+used.
+
+python -m stages.validate        # what `dvc repro validate` runs; about 6 s for the sample
+"""
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import pandas as pd
+import typer
+from rich.progress import track
+
+from stages import atomic, errors, layout, params
+from stages.slices import expectations, findings, manifest, statistics
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+CHUNK = 64  # slices a worker measures at a time
+
+
+@app.command()
+def main() -> None:
+    """Find what is wrong with the data."""
+    wanted = params.load(params.Validate)
+    table = manifest.read(layout.MANIFEST)
+    measured = measure(table)
+    found = findings.of(table, measured, wanted.near_duplicate_bits)
+    bad = set(found.loc[found["severity"] == "critical", "sample_id"])
+    findings.refuse(found, len(table), wanted.on_error, wanted.max_quarantined)
+
+    with atomic.directory(layout.DATA_DOCS) as docs:
+        expected, failed = expectations.check(table, measured, docs)
+    groups = findings.twin_groups(table, measured, wanted.near_duplicate_bits)
+    good = table.assign(group=groups)[~table["sample_id"].isin(bad)]
+    manifest.write(good, layout.VALIDATED)
+    manifest.write(found, layout.FINDINGS)
+    numbers = measured[~measured["sample_id"].isin(bad)]
+    atomic.metrics(
+        {
+            "slices": len(good),
+            "patients": good["patient_id"].nunique(),
+            "cases": good["case_id"].nunique(),
+            "tumour_slices": int((numbers["mask_pixels"] > 0).sum()),
+            "quarantined": len(bad),
+            "findings": {
+                level: int((found["severity"] == level).sum()) for level in ("critical", "warning", "info")
+            },
+            "checks": {
+                name: int(count) for name, count in found["check"].value_counts().sort_index().items()
+            },
+            "expectations": {"total": expected, "failed": len(failed)},
+        },
+        layout.VALIDATE_METRICS,
+    )
+    for sentence in failed:
+        print(f"warning: {sentence}", file=sys.stderr)
+
+
+def measure(table: pd.DataFrame) -> pd.DataFrame:
+    """Measure all slices in two processes; the order is the table's."""
+    rows = table[["sample_id", "image", "mask"]].to_dict("records")
+    chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    with ProcessPoolExecutor(2) as pool:
+        parts = pool.map(partial(statistics.measure, layout.RAW), chunks)
+        done = list(track(parts, "validate", len(chunks), disable=not sys.stdout.isatty()))
+    return pd.concat(done, ignore_index=True)
+
+
+if __name__ == "__main__":
+    errors.run(app)
