@@ -1,7 +1,10 @@
 """Errors a user can cause, and the one place where they end a command."""
 
+import errno
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
 
 class UserError(Exception):
@@ -9,12 +12,25 @@ class UserError(Exception):
 
 
 def run(command: Callable[[], object]) -> None:
-    """Run a Typer app; a `UserError` becomes one line on stderr and exit status 2, without a traceback."""
+    """Run a Typer app; a `UserError` becomes one line on stderr and exit status 2, without a traceback.
+
+    So do a full disk and a missing artefact, which any reader or writer may meet.
+    """
     try:
         command()
     except UserError as error:
-        sys.stdout.flush()
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(str(error))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            _end("the disk is full; free some space (`dvc gc --workspace` drops old results) and run again")
+        if error.errno == errno.ENOENT and error.filename and not Path(error.filename).is_absolute():
+            _end(f"{error.filename} does not exist; `dvc repro` makes it")
+        raise
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _end(sentence: str) -> NoReturn:
+    sys.stdout.flush()
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)

@@ -21,7 +21,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
 
 
 class Ingest(Section):
@@ -143,7 +145,7 @@ def read(path: Path = layout.PARAMS) -> Params:
             raw = YAML(typ="safe", pure=True).load(stream)
     except FileNotFoundError:
         raise UserError(f"{path} is not in {Path.cwd()}; run this command in the project's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError, KeyError) as error:  # the latter: 2024-02-30, !!bool x
         where = getattr(error, "problem_mark", None)
         line = f" near line {where.line + 1}" if where else ""
         raise UserError(f"{path} is not valid YAML{line}; correct it there") from None
@@ -156,7 +158,8 @@ def read(path: Path = layout.PARAMS) -> Params:
 def _sentence(error: ValidationError) -> str:
     """The first problem of a validation in words: key, what it must be, what was found."""
     errors = error.errors()
-    first = errors[0]
+    # A misspelt key is also a missing one; only the former can be told what was meant.
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     keys = _keys(first["loc"])
     key = ".".join(keys)
     if first["type"] == "extra_forbidden":
@@ -165,6 +168,8 @@ def _sentence(error: ValidationError) -> str:
         return f"{key} is missing; add it (git shows the file as it was shipped)"
     if not keys or first["type"] == "model_type":
         return f"{key or 'the file'} must hold keys and values, not {first['input']!r}"
+    if first["type"] == "value_error":
+        return f"{key}: {_wanted(first)}"
     # A union fails once per member; all its complaints together say what would be right.
     wanted = [_wanted(e) for e in errors if _keys(e["loc"]) == keys]
     found = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"

@@ -61,7 +61,8 @@ def main() -> None:
     logger = tracking.start(layout.project_root(), wanted.model_dump(), data_hash)
     began = time.perf_counter()
     machine = fitting.Machine(wanted.precision, wanted.devices, wanted.nodes)
-    fitting.fit(segmenter, *loaders, keeper, machine, wanted.epochs, logger)
+    clock = tracking.Clock(logger)
+    fitting.fit(segmenter, *loaders, keeper, machine, wanted.epochs, logger, [clock])
 
     metrics = {"best_epoch": keeper.best_epoch, "epochs": len(keeper.history), "val_dice": keeper.best_dice}
     model = modelfile.Model(

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,7 @@ def fit(
     machine: Machine,
     epochs: int,
     logger: Logger | None,
+    callbacks: Sequence[L.Callback] = (),
 ) -> None:
     """Train for at most `epochs` epochs, resuming where `keeper` finds a checkpoint of this very run."""
     _quieten()
@@ -77,7 +79,7 @@ def fit(
         num_nodes=machine.nodes,
         precision=precision(machine.precision),
         max_epochs=epochs,
-        callbacks=[keeper, *bar],
+        callbacks=[*callbacks, keeper, *bar],
         logger=logger or False,
         enable_checkpointing=False,
         enable_progress_bar=bool(bar),
@@ -88,9 +90,10 @@ def fit(
         deterministic="warn" if torch.cuda.is_available() else True,
         use_distributed_sampler=True,
     )
-    trainer.fit(segmenter, train, validation, ckpt_path=resume, weights_only=True)
-    if not keeper.finished:
-        raise KeyboardInterrupt  # Lightning swallows it and returns
+    try:
+        trainer.fit(segmenter, train, validation, ckpt_path=resume, weights_only=True)
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from None
 
 
 def seed_everything(seed: int) -> None:

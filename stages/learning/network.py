@@ -64,15 +64,20 @@ def build(
             classes=regions,
             **options,
         )
-    except KeyError as error:
-        what = "train.encoder" if "encoder" in str(error).lower() else "train.arch"
-        raise UserError(
-            f"{what} is not one that segmentation-models-pytorch knows ({_first_line(error)})"
-        ) from None
-    except RuntimeError as error:
-        if "architecture" not in str(error).lower():
-            raise
-        raise UserError(f"train.arch {arch} is not one that segmentation-models-pytorch knows") from None
+    except (KeyError, RuntimeError) as error:
+        told = _first_line(error)
+        if told.startswith("Wrong pretrained weights"):
+            raise UserError(
+                f"train.encoder {encoder} has no imagenet weights; "
+                "set train.encoder_weights to null or to a local file"
+            ) from None
+        if told.startswith("Wrong architecture type"):
+            raise UserError(f"train.arch {arch} is not one that segmentation-models-pytorch knows") from None
+        if told.startswith(("Wrong encoder name", "Unknown model")):
+            raise UserError(
+                f"train.encoder {encoder} is not one that segmentation-models-pytorch knows"
+            ) from None
+        raise
     except OSError as error:
         raise UserError(
             f"the imagenet weights of {encoder} cannot be downloaded ({_first_line(error)}); "
@@ -121,6 +126,8 @@ def _load_encoder(encoder: nn.Module, path: Path) -> None:
         raise UserError(
             f"train.encoder_weights {path} is not a file of weights ({_first_line(error)})"
         ) from None
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(f"train.encoder_weights {path} is not a state dict of an encoder")
     own = encoder.state_dict()
     fitted = {}
     for name, tensor in own.items():
@@ -128,10 +135,13 @@ def _load_encoder(encoder: nn.Module, path: Path) -> None:
             raise UserError(f"train.encoder_weights {path} lacks {name}; it belongs to another encoder")
         given = state[name]
         if given.shape != tensor.shape and given.ndim == 4 and given.shape[1] == 3:
-            # Repeat the three colour filters over our channels and keep the sum, as smp does for its own
-            # weights.
-            repeated = given[:, torch.arange(tensor.shape[1]) % 3]
-            given = repeated * (3 / tensor.shape[1])
+            # As smp does with its own weights: a single channel gets the sum of the three colour filters,
+            # more repeat them in turn at the same sum.
+            channels = tensor.shape[1]
+            if channels == 1:
+                given = given.sum(1, keepdim=True)
+            else:
+                given = given[:, torch.arange(channels) % 3] * (3 / channels)
         if given.shape != tensor.shape:
             raise UserError(
                 f"train.encoder_weights {path} has {name} of shape {tuple(given.shape)}; "

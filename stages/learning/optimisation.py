@@ -21,9 +21,10 @@ def optimizer(name: str, network: torch.nn.Module, lr: float, weight_decay: floa
 
 
 def schedule(
-    name: str, optimizer: torch.optim.Optimizer, lr: float, steps: int, patience: int
+    name: str, optimizer: torch.optim.Optimizer, lr: float, steps: int, an_epoch: int, patience: int
 ) -> dict[str, Any] | None:
-    """Lightning's description of a schedule over `steps` optimiser steps; None for a constant rate.
+    """Lightning's description of a schedule over `steps` optimiser steps, `an_epoch` of them in each epoch;
+    None for a constant rate.
 
     onecycle: Smith and Topin 2018, arXiv 1708.07120. plateau: a tenth once validation Dice has stalled for a
     third of `patience` epochs.
@@ -34,7 +35,14 @@ def schedule(
         plateau = lr_scheduler.ReduceLROnPlateau(
             optimizer, mode="max", factor=0.1, patience=max(1, patience // 3)
         )
-        return {"scheduler": plateau, "monitor": "val_dice", "interval": "epoch"}
+        # By steps: Lightning moves an "epoch" schedule after the checkpoint of that epoch was written, and a
+        # resumed run would miss the move.
+        return {
+            "scheduler": plateau,
+            "monitor": "val_dice",
+            "interval": "step",
+            "frequency": an_epoch,
+        }
     if name == "onecycle":
         cycle = lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps, cycle_momentum=False)
         return {"scheduler": cycle, "interval": "step"}

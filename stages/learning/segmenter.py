@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel
 
+from stages.errors import UserError
 from stages.learning import losses, optimisation
 from stages.learning.network import Network
 from stages.slices.dataset import Batch
@@ -60,17 +61,20 @@ class Segmenter(L.LightningModule):
         """Label maps (N, H, W) uint8 -> region maps (N, R, H, W) float32."""
         return self.lookup[labels.long()].permute(0, 3, 1, 2).float()
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout draws from torch's generator: seeding it by epoch makes a resumed run draw as an
-        # uninterrupted one.
-        torch.manual_seed(
-            int(np.random.SeedSequence([self.recipe.seed, self.current_epoch]).generate_state(1)[0])
-        )
+    def on_train_batch_start(self, _: Batch, batch_idx: int) -> None:
+        # Dropout draws from torch's generator: seeding it by epoch and batch makes a resumed run draw as an
+        # uninterrupted one. By epoch alone is not enough: a DataLoader draws too when it begins, and in a
+        # resumed run it begins before the epoch does.
+        seed = (self.recipe.seed, self.current_epoch, batch_idx)
+        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         loss = self.loss(self.network(batch.images), self.truth(batch.labels))
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} in epoch {self.current_epoch}")
+            raise UserError(
+                f"the loss became {loss.item()} in epoch {self.current_epoch}; "
+                "lower train.lr or set train.precision: fp32"
+            )
         self.log(
             "train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.images)
         )
@@ -108,7 +112,8 @@ class Segmenter(L.LightningModule):
         recipe = self.recipe
         chosen = optimisation.optimizer(recipe.optimizer, self.network, recipe.lr, recipe.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = optimisation.schedule(recipe.schedule, chosen, recipe.lr, steps, recipe.patience)
+        an_epoch = int(self.trainer.num_training_batches)
+        schedule = optimisation.schedule(recipe.schedule, chosen, recipe.lr, steps, an_epoch, recipe.patience)
         return {"optimizer": chosen, "lr_scheduler": schedule} if schedule else chosen
 
 

@@ -36,7 +36,7 @@ def start(root: Path, params: dict[str, Any], data_hash: str) -> MLFlowLogger:
             tags={"git_revision": git_revision(root), "data_hash": data_hash},
         )
         logger.log_hyperparams(params)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, ImportError) as error:  # ImportError: a database without its driver
         reason = (str(error).splitlines() or [""])[0][:160]
         raise UserError(
             f"MLflow at {where} cannot be used ({reason}); start it or unset MLFLOW_TRACKING_URI"
@@ -68,7 +68,7 @@ def git_revision(root: Path) -> str:
 
 
 class Clock(L.Callback):
-    """Logs the seconds of each epoch and the slices a second of its training part."""
+    """Logs the seconds each epoch took, validation included."""
 
     def __init__(self, logger: MLFlowLogger) -> None:
         self.logger = logger

@@ -37,8 +37,13 @@ def render(reports: Path, card: str) -> str:
         history=pd.read_csv(reports / "train" / "history.csv").to_dict("records"),
         overlays=[inline(path) for path in sorted((reports / "evaluate" / "overlays").glob("*.png"))],
         picture=lambda name: inline(reports / name),
-        # The card quotes names from the data; raw HTML in them must stay text.
-        card=Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(card)),
+        # The card quotes names from the data; raw HTML, links and pictures in them must stay text.
+        card=Markup(
+            MarkdownIt("commonmark", {"html": False})
+            .enable("table")
+            .disable(["link", "image", "autolink", "reference"])
+            .render(card)
+        ),
         words=_words,
     )
 

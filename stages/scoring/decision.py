@@ -56,8 +56,9 @@ class Scored:
 
 
 def quantise(probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities 0..1 -> uint8 levels 0..`LEVELS`, rounded down."""
-    return np.floor(probabilities * np.float32(LEVELS)).astype(np.uint8)
+    """Probabilities 0..1, float32 -> uint8 levels 0..`LEVELS`, rounded down."""
+    # In float64 the product of a float32 is exact; in float32 it would round up across a threshold.
+    return np.multiply(probabilities, LEVELS, dtype=np.float64).astype(np.uint8)
 
 
 def choose(

@@ -21,9 +21,9 @@ def hd95_mm(predicted: np.ndarray, truth: np.ndarray, spacing: Spacing) -> float
         return 0.0
     if not predicted.any() or not truth.any():
         return float(np.linalg.norm(np.array(truth.shape) * np.array(spacing)))
-    a, b = _boxed(predicted, truth)
+    a, b, steps = _boxed(predicted, truth, spacing)
     with warnings.catch_warnings(action="ignore", category=FutureWarning):  # MONAI's advice to its own code
-        found = compute_hausdorff_distance(a, b, include_background=True, percentile=95, spacing=spacing)
+        found = compute_hausdorff_distance(a, b, include_background=True, percentile=95, spacing=steps)
     return float(found[0, 0])
 
 
@@ -35,24 +35,29 @@ def nsd(predicted: np.ndarray, truth: np.ndarray, spacing: Spacing, tolerance_mm
         return 1.0
     if not predicted.any() or not truth.any():
         return 0.0
-    a, b = _boxed(predicted, truth)
+    a, b, steps = _boxed(predicted, truth, spacing)
     with warnings.catch_warnings(action="ignore", category=FutureWarning):
-        found = compute_surface_dice(a, b, [tolerance_mm], include_background=True, spacing=spacing)
+        found = compute_surface_dice(a, b, [tolerance_mm], include_background=True, spacing=steps)
     return float(found[0, 0])
 
 
-def _boxed(predicted: np.ndarray, truth: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both masks cut to their common box and a margin of one voxel, as (1, 1, S, H, W).
+def _boxed(
+    predicted: np.ndarray, truth: np.ndarray, spacing: Spacing
+) -> tuple[torch.Tensor, torch.Tensor, list[float]]:
+    """Both masks cut to their common box and a margin of one voxel, as (1, 1, S, H, W), and the spacing.
 
     Surface distances do not depend on what lies outside; transforming the whole volume takes twenty times as
-    long.
+    long. A case of one slice becomes (1, 1, H, W): in a volume one voxel thick every voxel would be surface.
     """
     either = predicted | truth
     cuts = []
     for axis in range(3):
         found = np.flatnonzero(either.any(axis=tuple(a for a in range(3) if a != axis)))
         cuts.append(slice(max(int(found[0]) - 1, 0), int(found[-1]) + 2))
-    box = tuple(cuts)
-    return torch.from_numpy(predicted[box].copy())[None, None], torch.from_numpy(truth[box].copy())[
-        None, None
-    ]
+    box: tuple[int | slice, ...] = tuple(cuts)
+    if len(truth) == 1:
+        box, spacing_here = (0, *cuts[1:]), list(spacing[1:])
+    else:
+        spacing_here = list(spacing)
+    a, b = (torch.from_numpy(mask[box].copy())[None, None] for mask in (predicted, truth))
+    return a, b, spacing_here

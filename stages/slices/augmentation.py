@@ -18,7 +18,7 @@ from stages.errors import UserError
 
 
 class ScannerContrast(A.ImageOnlyTransform):
-    """Gain, offset and gamma drawn for each channel on its own, as another scanner or protocol would give.
+    """Gain and gamma drawn for each channel on its own, as another scanner or protocol would give.
 
     `gain`: largest relative change of brightness; `gamma`: largest change of log2 of the exponent. uint8
     images with any number of channels.

@@ -20,7 +20,11 @@ def of(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> pd.DataFrame:
     """Judge measured slices (`statistics.measure`), rows as in `table` (the manifest).
 
     Severity "critical" makes a slice unusable, "warning" is for a person to look at, "info" is worth knowing.
+    Raises `UserError` where two rows have the same sample_id.
     """
+    twice = table.loc[table["sample_id"].duplicated(), "sample_id"]
+    if len(twice):
+        raise UserError(f"the manifest lists slice {twice.iloc[0]} twice; give every slice its own sample_id")
     rows = table.merge(measured, on="sample_id", suffixes=("_told", ""), validate="one_to_one")
     found = [*_unusable(rows), *_suspicious(rows), *_twins(rows, bits)]
     return pd.DataFrame(found, columns=COLUMNS)

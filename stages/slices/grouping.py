@@ -65,7 +65,7 @@ def _divide(
     train, val, test = ratios
     if folds:
         spread = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        rest, tested = list(spread.split(units, _levels(amounts, folds)))[fold]
+        rest, tested = list(spread.split(units, _levels(amounts, len(units) // folds)))[fold]
     else:
         rest, tested = _draw(amounts, test, seed)
     kept, validated = _draw(amounts.iloc[rest], val / (train + val), seed)
@@ -79,7 +79,7 @@ def _draw(amounts: pd.Series, share: float, seed: int) -> tuple[np.ndarray, np.n
     allow.
     """
     count = min(max(1, round(share * len(amounts))), len(amounts) - 1)
-    levels = _levels(amounts, min(4, count, len(amounts) - count))
+    levels = _levels(amounts, min(count, len(amounts) - count))
     rest, drawn = train_test_split(
         np.arange(len(amounts)),
         test_size=count,
@@ -89,9 +89,9 @@ def _draw(amounts: pd.Series, share: float, seed: int) -> tuple[np.ndarray, np.n
     return np.sort(rest), np.sort(drawn)
 
 
-def _levels(amounts: pd.Series, at_least: int) -> np.ndarray:
-    """Quantile of each unit's burden; as many (up to 4) as leave `at_least` and two units in each."""
-    number = max(1, min(4, len(amounts) // max(at_least, 2)))
+def _levels(amounts: pd.Series, most: int) -> np.ndarray:
+    """Quantile of each unit's burden: `most` quantiles, 4 at most, and no fewer than two units in each."""
+    number = max(1, min(4, most, len(amounts) // 2))
     rank = np.argsort(np.argsort(amounts.to_numpy(), kind="stable"), kind="stable")
     return rank * number // len(amounts)
 

@@ -10,6 +10,7 @@ from stages.errors import UserError
 from stages.sources.record import Record
 
 COLUMNS = [field.name for field in fields(Record)]
+_TEXT_ADDED = ("group",)  # by later stages
 _NUMBERS = {"slice", "width", "height", "channels"}
 
 
@@ -30,13 +31,15 @@ def read(path: Path) -> pd.DataFrame:
     Raises `UserError` where the file is missing or lacks a column of the manifest.
     """
     try:
-        header = pd.read_csv(path, nrows=0).columns
+        header = list(pd.read_csv(path, nrows=0).columns)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; `dvc repro` makes it") from None
+    except pd.errors.EmptyDataError:
+        header = []
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise UserError(f"{path} lacks the column {missing[0]}; `dvc repro --force` makes it anew")
-    text = {name: str for name in COLUMNS if name not in _NUMBERS}
+    text = {name: str for name in (*COLUMNS, *_TEXT_ADDED) if name not in _NUMBERS}
     return pd.read_csv(path, dtype=text, keep_default_na=False, na_values={})
 
 

@@ -135,15 +135,18 @@ class Writer:
 def open_store(folder: Path) -> Store:
     """Open a store read-only. Raises `UserError` where it is missing, damaged or of another schema."""
     meta = read_meta(folder)
+    index = manifest.read(folder / "index.csv")
     shards: dict[str, Any] = {}
     for kind in ("images", "masks"):
-        shards[kind] = [
-            np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob(f"{kind}-*.npy"))
-        ]
-    index = manifest.read(folder / "index.csv")
-    if sum(len(shard) for shard in shards["images"]) != len(index) or len(shards["masks"]) != len(
-        shards["images"]
-    ):
+        try:
+            shards[kind] = [
+                np.load(path, mmap_mode="r", allow_pickle=False)
+                for path in sorted(folder.glob(f"{kind}-*.npy"))
+            ]
+        except (ValueError, EOFError):  # a file cut short
+            shards[kind] = []
+    lengths = [len(shard) for shard in shards["images"]]
+    if sum(lengths) != len(index) or lengths != [len(shard) for shard in shards["masks"]]:
         raise UserError(f"{folder} is incomplete; run `dvc repro --force preprocess`")
     return Store(meta, index, shards["images"], shards["masks"])
 

@@ -67,20 +67,22 @@ def fit(volume: np.ndarray, size: int, crop: bool) -> CaseTransform:
     any foreground (blank, or constant) is left in one piece with unit scale.
     """
     _, height, width, channels = volume.shape
-    grey = brightness(volume)
+    # Every second row and column tells the same statistics in a quarter of the time.
+    sparse = volume[:, ::2, ::2]
+    grey = brightness(sparse)
     low = float(grey.min())
     floor = low + FOREGROUND * (float(np.percentile(grey, 99.5)) - low)
     head = grey > floor
     if not head.any():
         whole = _square(0, height, 0, width)
         return CaseTransform((0.0,) * channels, (1.0,) * channels, floor, whole, height, width, size)
-    inside = volume[head].astype(np.float32)
+    inside = sparse[head].astype(np.float32)
     # Clip before measuring: a few vessels or fat pixels must not set the scale of the brain.
     low_high = np.percentile(inside, (0.5, 99.5), axis=0)
     inside = np.clip(inside, low_high[0], low_high[1])
     mean = inside.mean(axis=0, dtype=np.float64)
     std = np.maximum(inside.std(axis=0, dtype=np.float64), 1e-6)
-    box = _head_box(head) if crop else _square(0, height, 0, width)
+    box = _head_box(head, height, width) if crop else _square(0, height, 0, width)
     return CaseTransform(
         tuple(float(m) for m in mean), tuple(float(s) for s in std), floor, box, height, width, size
     )
@@ -126,13 +128,15 @@ def restore(probabilities: np.ndarray, transform: CaseTransform) -> np.ndarray:
     return _resample(probabilities.astype(np.float32), rows, columns)
 
 
-def _head_box(head: np.ndarray) -> tuple[int, int, int]:
+def _head_box(head: np.ndarray, height: int, width: int) -> tuple[int, int, int]:
+    """The square around all head pixels of a case; `head` holds every second row and column of (S, H, W)."""
     in_any_slice = head.any(axis=0)
-    rows = np.flatnonzero(in_any_slice.mean(axis=1) > SPECK)
-    columns = np.flatnonzero(in_any_slice.mean(axis=0) > SPECK)
+    rows = 2 * np.flatnonzero(in_any_slice.mean(axis=1) > SPECK)
+    columns = 2 * np.flatnonzero(in_any_slice.mean(axis=0) > SPECK)
     if not len(rows) or not len(columns):
-        return _square(0, head.shape[1], 0, head.shape[2])
-    return _square(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
+        return _square(0, height, 0, width)
+    bottom, right = min(int(rows[-1]) + 2, height), min(int(columns[-1]) + 2, width)
+    return _square(int(rows[0]), bottom, int(columns[0]), right)
 
 
 def _square(top: int, bottom: int, left: int, right: int) -> tuple[int, int, int]:

@@ -1,6 +1,6 @@
 """Decode one slice from the files a manifest row names."""
 
-import warnings
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,10 @@ from stages.errors import UserError
 
 MAX_PIXELS = 64 * 1024 * 1024
 """An 8192 x 8192 slice; no MRI is larger, and a forged header must not make us allocate more."""
+
+
+# Damaged tags make tifffile log and read on; what matters of them is checked below.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 class Unreadable(UserError):
@@ -63,10 +67,7 @@ def read_mask(root: Path, reference: str) -> np.ndarray:
 
 def _open(path: Path) -> tifffile.TiffFile:
     try:
-        # Damaged tags make tifffile warn and read on; what matters of them is checked below.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tiff = tifffile.TiffFile(path)
+        tiff = tifffile.TiffFile(path)
         if not len(tiff.pages):
             raise Unreadable("it holds no page")
         return tiff
@@ -79,7 +80,10 @@ def _open(path: Path) -> tifffile.TiffFile:
 
 
 def _shape(page: tifffile.TiffPage) -> tuple[int, int, int]:
-    height, width, channels = int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel)
+    try:
+        height, width, channels = int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel)
+    except (TypeError, ValueError):  # a damaged tag may hold several numbers, or text
+        raise Unreadable("its header does not say its size") from None
     if min(height, width, channels) < 1 or channels > 64:
         raise Unreadable(f"its header says {width}x{height} pixels with {channels} channels")
     if height * width > MAX_PIXELS:
@@ -94,12 +98,12 @@ def _read(path: Path) -> np.ndarray:
         page = tiff.pages.first
         height, width, channels = _shape(page)
         try:
-            pixels = page.asarray()
+            pixels = page.asarray(maxworkers=1)  # its threads cost more than so small a file
         except Exception as error:
             raise Unreadable(f"its pixels cannot be decoded ({_first_words(error)})") from None
         # tifffile gives an empty array, not an exception, for many damaged files: trust only what fits the
         # header.
-        if pixels.size != height * width * channels or pixels.dtype.kind not in "uif":
+        if pixels.size != height * width * channels or pixels.dtype.kind not in "uifb":
             raise Unreadable(f"its pixels do not fit its header ({pixels.shape}, {pixels.dtype})")
         if int(page.planarconfig) == 2 and channels > 1:
             return np.moveaxis(pixels.reshape(channels, height, width), 0, 2)

@@ -60,6 +60,7 @@ def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record
         header = images.read_header(root / (image or mask))
     except images.Unreadable:
         header = images.Header(0, 0, 0, None)
+    channels = header.channels if image else 0
     spacing = ";".join(f"{mm:.6g}" for mm in header.spacing_mm) if header.spacing_mm else ""
     return Record(
         sample_id=f"{case}_{number}",
@@ -70,10 +71,17 @@ def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record
         mask=mask,
         width=header.width,
         height=header.height,
-        channels=header.channels if image else 0,
+        channels=channels,
         spacing_mm=spacing,
-        modalities=";".join(MODALITIES),
+        modalities=_modalities(channels),
     )
+
+
+def _modalities(channels: int) -> str:
+    """Names of the channels; only of three do we know what they are, or of none, the unreadable."""
+    if channels in (0, len(MODALITIES)):
+        return ";".join(MODALITIES)
+    return "gray" if channels == 1 else ";".join(f"channel{n}" for n in range(1, channels + 1))
 
 
 def _generate(root: Path, patients: int | None, seed: int) -> None:

@@ -1,8 +1,11 @@
 """Bring the files of a source into a folder of ours, from a folder or an archive, and trust neither."""
 
+import errno
+import lzma
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +22,12 @@ MAX_BYTES = 512 * 2**30
 """Sum of the unpacked sizes an archive may claim, 512 GiB; BraTS 2023, the largest source, unpacks to about
 50 GB.
 """
+
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, NotImplementedError, RuntimeError, ValueError),
+)
+"""What `zipfile` raises at damaged bytes, besides `OSError`."""
 
 
 def bring(source: Source, location: Path, into: Path) -> None:
@@ -63,21 +72,30 @@ def _copy(source: Source, location: Path, into: Path) -> int:
 
 def _unpack(source: Source, location: Path, into: Path) -> int:
     found = 0
-    with zipfile.ZipFile(location) as archive:
+    with _open(location) as archive:
         for entry, relative in _safe_entries(archive, location):
             if not source.wanted(relative):
                 continue
             target = into / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
             try:
+                target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as packed, target.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 1 << 20)
-            except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+            except (*_DAMAGED, OSError) as error:
+                if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                    raise
                 raise UserError(
                     f"{location}: {entry.filename} cannot be unpacked ({error}); download the archive again"
                 ) from None
             found += relative.suffix.lower() != ".csv"
     return found
+
+
+def _open(location: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(location)
+    except (*_DAMAGED, OSError) as error:
+        raise UserError(f"{location} is a damaged zip archive ({error}); download it again") from None
 
 
 def _safe_entries(

@@ -1,0 +1,146 @@
+"""The whole pipeline on eight tiny patients, through `dvc` as a person runs it."""
+
+import csv
+import datetime
+import json
+import shutil
+import sqlite3
+
+import pytest
+
+from tests.pipeline.project import STAGES, Project, ran
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project after its first `dvc repro`, committed."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    output = project.dvc("repro")
+    assert ran(output) == STAGES
+    project.commit("first run")
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """A copy of the finished project that a test may change; its cache and git history come along."""
+    copy = object.__new__(Project)
+    copy.root = tmp_path / "copy"
+    shutil.copytree(finished.root, copy.root)
+    return copy
+
+
+def metrics(project, stage):
+    return json.loads((project.root / f"reports/{stage}/metrics.json").read_text(encoding="utf-8"))
+
+
+def test_the_headline_and_its_companions_are_under_their_names(finished):
+    test = metrics(finished, "evaluate")["test"]
+    names = "dice dice_ci_low dice_ci_high iou precision recall specificity pixel_accuracy hd95_mm nsd"
+    assert list(test)[:11] == [*names.split(), "volume_error_ml"]
+    assert 0 <= test["dice_ci_low"] <= test["dice"] <= test["dice_ci_high"] <= 1
+    assert metrics(finished, "evaluate")["leaky"] is False
+    per_case = list(csv.DictReader((finished.root / "reports/evaluate/per_case.csv").open(encoding="utf-8")))
+    by_hand = sum(float(row["dice"]) for row in per_case) / len(per_case)
+    assert test["dice"] == pytest.approx(by_hand, abs=1e-5)
+    shown = finished.dvc("metrics", "show", "--json")
+    assert '"dice_ci_low"' in shown
+
+
+def test_onnx_answers_as_torch_does(finished):
+    exported = metrics(finished, "export")
+    assert exported["onnx"]["max_probability_change"] < 1e-4
+    assert abs(exported["onnx"]["dice_change"]) < 1e-4
+    assert exported["torch"]["dice"] == pytest.approx(metrics(finished, "evaluate")["test"]["dice"], abs=1e-6)
+    shipped = (finished.root / "models/export/model.int8.onnx").exists()
+    assert exported["int8"]["shipped"] is shipped
+
+
+def test_no_patient_straddles_the_split(finished):
+    where: dict[str, set[str]] = {}
+    for row in csv.DictReader((finished.root / "data/splits.csv").open(encoding="utf-8")):
+        where.setdefault(row["patient_id"], set()).add(row["split"])
+    assert len(where) == 8
+    assert all(len(splits) == 1 for splits in where.values())
+    assert {split for splits in where.values() for split in splits} == {"train", "val", "test"}
+
+
+def test_the_report_needs_no_network(finished):
+    page = (finished.root / "reports/index.html").read_text(encoding="utf-8")
+    assert "test Dice" in page
+    assert 'src="http' not in page
+    assert "<script" not in page
+    assert page.count("data:image/png;base64,") >= 6
+
+
+def test_mlflow_holds_what_may_not_be_in_the_artefacts(finished):
+    with sqlite3.connect(finished.root / "mlflow.db") as runs:
+        names = {name for (name,) in runs.execute("select distinct key from metrics")}
+        tags = dict(runs.execute("select key, value from tags"))
+        params = dict(runs.execute("select key, value from params"))
+        status = [status for (status,) in runs.execute("select status from runs")]
+    assert {"train_loss", "val_loss", "val_dice", "epoch_seconds", "training_seconds"} <= names
+    model = json.loads((finished.root / "models/model.json").read_text(encoding="utf-8"))
+    assert tags["data_hash"] == model["data_hash"]
+    assert tags["git_revision"].startswith(finished.git("rev-list", "--max-parents=0", "HEAD").strip())
+    assert params["lr"] == "0.003"
+    assert status == ["FINISHED"]
+
+
+def test_artefacts_hold_no_trace_of_this_machine_or_day(finished):
+    today = datetime.date.today().isoformat()
+    for path in sorted(finished.root.joinpath("reports").rglob("*")) + sorted(
+        finished.root.joinpath("models").rglob("*")
+    ):
+        if path.is_file():
+            content = path.read_bytes()
+            assert str(finished.root).encode() not in content, path
+            assert today.encode() not in content, path
+            assert today.replace("-", "").encode() not in content or path.suffix in (".png", ".onnx"), path
+
+
+def test_nothing_changed_nothing_runs(finished):
+    assert ran(finished.dvc("repro")) == []
+    assert "No changes" in finished.dvc("diff") or finished.git("status", "--porcelain") == ""
+
+
+def test_everything_again_is_bit_exact(project):
+    lock, before = (project.root / "dvc.lock").read_bytes(), project.hashes()
+    assert ran(project.dvc("repro", "--force")) == STAGES
+    assert (project.root / "dvc.lock").read_bytes() == lock
+    assert project.hashes() == before
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_a_training_param_reruns_training_and_what_follows(project):
+    output = project.dvc("exp", "run", "-S", "train.lr=1e-3")
+    assert ran(output) == ["train", "evaluate", "export", "report"]
+    assert "0.001" in project.dvc("exp", "show", "--csv")
+
+
+def test_a_split_param_does_not_rerun_preprocess(project):
+    output = project.dvc("exp", "run", "-S", "split.seed=1")
+    assert ran(output)[:3] == ["split", "augment", "train"]
+
+
+def test_wording_retrains_nothing(project):
+    (project.root / "README.md").write_text("another wording\n", encoding="utf-8")
+    assert ran(project.dvc("repro")) == []
+    template = project.root / "stages/reporting/templates/report.html.j2"
+    template.write_text(
+        template.read_text(encoding="utf-8").replace("brainseg report", "another title"), encoding="utf-8"
+    )
+    assert ran(project.dvc("repro")) == ["report"]
+    assert "another title" in (project.root / "reports/index.html").read_text(encoding="utf-8")
+
+
+def test_an_experiment_elsewhere_reads_a_relative_location(project):
+    """`--temp` runs in a copy without git-ignored files; a relative location still means the user's folder."""
+    scans = project.root / "scans"
+    shutil.copytree(project.root / "data/raw", scans)
+    (project.root / ".git/info/exclude").write_text("/scans\n", encoding="utf-8")
+    project.set("ingest.source", "lgg")
+    project.set("ingest.location", "scans")
+    project.commit("own scans")
+    # The same scans under another source: ingest runs, finds them, and nothing after it has anything new to do.
+    assert ran(project.dvc("exp", "run", "--temp")) == ["ingest"]

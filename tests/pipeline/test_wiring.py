@@ -1,0 +1,199 @@
+"""dvc.yaml is held to the code, and the code to the design: arrows point one way, stages list what they use."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages import layout, params
+from tests.pipeline.import_graph import ROOT, imported_by, reached_from
+
+DVC = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES = ["ingest", "validate", "preprocess", "split", "augment", "train", "evaluate", "export", "report"]
+SOURCES = sorted(path.relative_to(ROOT) for path in (ROOT / "stages").rglob("*.py"))
+LIBRARY = [path for path in SOURCES if len(path.parts) == 3]
+
+PLUMBING = {
+    # What reaches a stage through these is tracked in another way: the values of params.yaml as params, the
+    # paths as deps and outs; errors.py and the package files compute nothing. Listing them would retrain for
+    # a new key elsewhere.
+    Path("stages/params.py"),
+    Path("stages/layout.py"),
+    Path("stages/errors.py"),
+    *(path for path in SOURCES if path.name == "__init__.py"),
+}
+LAYERS = {"sources": 0, "slices": 1, "scoring": 2, "learning": 3, "reporting": 4}
+ANYONES = {Path("stages/__init__.py"), Path("stages/errors.py"), Path("stages/atomic.py")}
+
+# DESIGN §2, the contract others rely on.
+OUTS = {
+    "ingest": {"data/raw", "data/manifest.csv"},
+    "validate": {
+        "data/validated.csv",
+        "reports/validate/metrics.json",
+        "reports/validate/findings.csv",
+        "reports/validate/data_docs",
+    },
+    "preprocess": {"data/slices"},
+    "split": {"data/splits.csv", "reports/split/metrics.json", "reports/split/burden.png"},
+    "augment": {"data/augment", "reports/augment/metrics.json", "reports/augment/preview.png"},
+    "train": {
+        "models/model.safetensors",
+        "models/model.json",
+        "reports/train/metrics.json",
+        "reports/train/history.csv",
+    },
+    "evaluate": {
+        "reports/evaluate/metrics.json",
+        "reports/evaluate/per_case.csv",
+        "reports/evaluate/curves",
+        "reports/evaluate/overlays",
+        "models/decision.json",
+    },
+    "export": {"models/export", "reports/export/metrics.json"},
+    "report": {"reports/index.html"},
+}
+
+
+def entries(stage: str, *kinds: str) -> dict[str, dict]:
+    """Outs or deps of a stage: path to its flags."""
+    listed = [entry for kind in kinds for entry in DVC["stages"][stage].get(kind, [])]
+    return {
+        path: flags
+        for entry in listed
+        for path, flags in ({entry: {}} if isinstance(entry, str) else entry).items()
+    }
+
+
+def code_deps(stage: str) -> set[Path]:
+    return {Path(path) for path in entries(stage, "deps") if path.endswith(".py")}
+
+
+def test_the_stages_are_those_of_the_design_in_their_order():
+    assert list(DVC["stages"]) == STAGES
+    for name in STAGES:
+        assert DVC["stages"][name]["cmd"] == f"python -m stages.{name}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_lists_exactly_the_code_it_imports(stage):
+    imported = reached_from(Path(f"stages/{stage}.py")) - PLUMBING
+    assert code_deps(stage) == imported
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_lists_the_templates_of_the_code_it_imports(stage):
+    code = "".join(
+        (ROOT / path).read_text(encoding="utf-8") for path in reached_from(Path(f"stages/{stage}.py"))
+    )
+    used = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "stages/reporting/templates").iterdir()
+        if f'"{path.name}"' in code
+    }
+    assert {path for path in entries(stage, "deps") if path.endswith(".j2")} == used
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_tracks_its_own_section_of_params_and_no_other(stage):
+    sections = {field.alias or name for name, field in params.Params.model_fields.items()}
+    assert DVC["stages"][stage].get("params", []) == ([stage] if stage in sections else [])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_outs_are_those_of_the_design(stage):
+    assert set(entries(stage, "outs", "metrics")) == OUTS[stage]
+
+
+def test_every_data_dep_is_an_out_of_an_earlier_stage():
+    made: set[str] = set()
+    for stage in STAGES:
+        for path in entries(stage, "deps"):
+            if path.split("/")[0] == "stages":
+                continue
+            inside = [
+                out for out in made if path == out or path.startswith(out + "/") or out.startswith(path + "/")
+            ]
+            assert inside, f"{stage} depends on {path}, which no earlier stage makes"
+        made |= set(entries(stage, "outs", "metrics"))
+
+
+def test_git_holds_small_results_and_the_run_cache_stays_on():
+    for stage in STAGES:
+        for path, flags in entries(stage, "metrics").items():
+            assert flags == {"cache": False}, path
+        for path, flags in entries(stage, "outs").items():
+            assert "persist" not in flags, "persist switches DVC's run cache off"
+            assert flags.get("cache", True) == (Path(path).suffix not in (".csv", ".json")), path
+
+
+def test_layout_names_every_out():
+    named = {path.as_posix() for path in vars(layout).values() if isinstance(path, Path)}
+    for stage in STAGES:
+        assert set(entries(stage, "outs", "metrics")) <= named
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=str)
+def test_arrows_point_one_way(path):
+    own = LAYERS[path.parts[1]]
+    for other in imported_by(path) - ANYONES:
+        assert len(other.parts) == 3, f"{path} imports {other}, which only scripts may"
+        assert LAYERS[other.parts[1]] <= own, f"{path} imports {other}, an arrow that points back"
+
+
+def test_no_import_cycles():
+    for path in SOURCES:
+        for other in imported_by(path) - {path}:
+            if path.name != "__init__.py" and other.name != "__init__.py":
+                assert path not in reached_from(other), f"{path} and {other} import each other"
+
+
+def texts(path: Path) -> list[str]:
+    """String constants of a module, docstrings left out."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    documented = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented
+    ]
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.name != "layout.py"], ids=str)
+def test_only_layout_spells_a_path(path):
+    for text in texts(path):
+        assert not text.startswith(("data/", "models/", "reports/")), f"{path} spells {text}"
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=str)
+def test_library_modules_neither_read_params_nor_print(path):
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    called = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert "print" not in called
+    assert "params.yaml" not in texts(path)
+
+
+def test_only_params_reads_yaml():
+    readers = {
+        path
+        for path in SOURCES
+        if any(word in (ROOT / path).read_text() for word in ("import yaml", "ruamel"))
+    }
+    assert readers == {Path("stages/params.py")}
+
+
+def test_nothing_unpickles():
+    for path in SOURCES:
+        code = (ROOT / path).read_text(encoding="utf-8")
+        assert "import pickle" not in code, path
+        assert "torch.load(" not in code.replace("weights_only=True", "") or "weights_only=True" in code, path
+        assert "allow_pickle=True" not in code, path
