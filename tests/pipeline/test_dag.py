@@ -135,12 +135,13 @@ def test_wording_retrains_nothing(project):
 
 
 def test_an_experiment_elsewhere_reads_a_relative_location(project):
-    """`--temp` runs in a copy without git-ignored files; a relative location still means the user's folder."""
+    """`--temp` runs in a copy without git-ignored files; a relative location still means the user's."""
     scans = project.root / "scans"
     shutil.copytree(project.root / "data/raw", scans)
     (project.root / ".git/info/exclude").write_text("/scans\n", encoding="utf-8")
     project.set("ingest.source", "lgg")
     project.set("ingest.location", "scans")
     project.commit("own scans")
-    # The same scans under another source: ingest runs, finds them, and nothing after it has anything new to do.
+    # The same scans under another source: ingest runs, finds them, and nothing after it has anything new to
+    # do.
     assert ran(project.dvc("exp", "run", "--temp")) == ["ingest"]

@@ -1,4 +1,4 @@
-"""dvc.yaml is held to the code, and the code to the design: arrows point one way, stages list what they use."""
+"""dvc.yaml is held to the code, the code to the design: arrows point one way, stages list what they use."""
 
 import ast
 from pathlib import Path
