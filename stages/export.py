@@ -16,7 +16,7 @@ import typer
 from stages import atomic, errors, layout, params
 from stages.learning import inference, lineage, modelfile, onnx_export
 from stages.reporting import card
-from stages.scoring import cases, decision, prediction
+from stages.scoring import decision, prediction
 from stages.scoring.decision import Decision
 from stages.slices import dataset, store, transform
 
@@ -90,7 +90,7 @@ def parity(
         for rows, case in zip(dice, pair, strict=True):
             for scored in prediction.scored(slices, [case] if case else []):
                 for number, region in enumerate(regions):
-                    score = cases.case_dice(scored, number, region, chosen)
+                    score = prediction.dice(scored, number, region, chosen)
                     rows.append({"patient_id": scored.patient_id, "dice": score})
     first, second = (
         float(pd.DataFrame(rows).groupby("patient_id")["dice"].mean().mean()) if rows else float("nan")
@@ -129,7 +129,8 @@ def spec(model: modelfile.Model, chosen: Decision, meta: store.Meta, model_hash:
         "scaling": {
             "crop": meta.crop,
             "size": model.size,
-            "foreground": transform.FOREGROUND,
+            "blocks": transform.BLOCKS,
+            "tissue": transform.TISSUE,
             "z_range": list(transform.Z_RANGE),
         },
         "decision": chosen.model_dump(mode="json"),

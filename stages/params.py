@@ -178,9 +178,19 @@ def _sentence(error: ValidationError) -> str:
 
 def _wanted(error: Any) -> str:
     message = str(error["msg"])
-    for prefix in ("Input should be ", "Value error, "):
+    for prefix in ("Input should be ", "Value error, ", "a valid "):
         message = message.removeprefix(prefix)
-    return message.removeprefix("a valid ")
+    return _PLAIN.get(message, message)
+
+
+_PLAIN = {
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "text",
+    "boolean": "true or false",
+    "list": "a list",
+}
+"""Pydantic's names of types in words a reader of params.yaml uses."""
 
 
 def _keys(location: tuple[int | str, ...]) -> list[str]:

@@ -55,8 +55,12 @@ def main() -> None:
 
     inputs = [layout.SLICES, layout.SPLITS, layout.AUGMENT]
     data_hash = lineage.key({}, inputs, [])
-    weights = [Path(wanted.encoder_weights)] if wanted.encoder_weights not in (None, "imagenet") else []
-    key = lineage.key(wanted.model_dump(), inputs + weights, own_code())
+    given = (
+        []
+        if wanted.encoder_weights in (None, "imagenet")
+        else [Path(str(wanted.encoder_weights)).expanduser()]
+    )
+    key = lineage.key(wanted.model_dump(), inputs + given, own_code())
     keeper = checkpoint.Keeper(layout.project_root() / layout.SCRATCH / key, wanted.patience)
     logger = tracking.start(layout.project_root(), wanted.model_dump(), data_hash)
     began = time.perf_counter()

@@ -15,7 +15,8 @@ def key(params: dict[str, Any], inputs: list[Path], code: list[Path]) -> str:
     for path in inputs + sorted(code):
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
-                digest.update(f"{file.name}:{content_hash(file)};".encode())
+                name = file.relative_to(path.parent).as_posix()
+                digest.update(f"{name}:{content_hash(file)};".encode())
     return digest.hexdigest()[:32]
 
 

@@ -21,6 +21,19 @@ class DiceBCE(nn.Module):
         return self.dice(logits, truth) + self.bce(logits, truth)
 
 
+class FocalTversky(nn.Module):
+    """Tversky loss to the power of 3/4 (Abraham and Khan 2018, arXiv 1810.07842)."""
+
+    def __init__(self, **tversky: float) -> None:
+        super().__init__()
+        self.tversky = smp.losses.TverskyLoss("multilabel", **tversky)
+
+    def forward(self, logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        # A batch without tumour has a loss of 0, where the root has no finite slope: its gradient would be
+        # NaN.
+        return self.tversky(logits, truth).clamp(min=1e-6) ** 0.75
+
+
 def build(name: str) -> Loss:
     """The loss called `name` in params.yaml.
 
@@ -35,6 +48,6 @@ def build(name: str) -> Loss:
         "bce": nn.BCEWithLogitsLoss,
         "focal": lambda: smp.losses.FocalLoss("multilabel"),
         "tversky": lambda: smp.losses.TverskyLoss("multilabel", **tversky),
-        "focal_tversky": lambda: smp.losses.TverskyLoss("multilabel", gamma=0.75, **tversky),
+        "focal_tversky": lambda: FocalTversky(**tversky),
         "lovasz": lambda: smp.losses.LovaszLoss("multilabel", per_image=False),
     }[name]()

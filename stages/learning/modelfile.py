@@ -1,6 +1,7 @@
 """The trained model on disk: weights as safetensors, everything else a reader needs as JSON beside them."""
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,7 +12,7 @@ from stages import atomic
 from stages.errors import UserError
 from stages.learning import lineage, network
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 
 
 class Model(BaseModel):
@@ -19,7 +20,7 @@ class Model(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    schema_version: int = SCHEMA
+    schema_version: Literal[1] = SCHEMA
     arch: str
     encoder: str
     dropout: float
@@ -70,13 +71,13 @@ def load(model_path: Path, weights_path: Path) -> tuple[Model, network.Network]:
 def read(path: Path) -> Model:
     """Read `model.json`; raises `UserError` where it is missing, damaged or of another schema."""
     try:
-        model = Model.model_validate_json(path.read_bytes())
+        return Model.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; `dvc repro train` makes it") from None
-    except ValidationError:
+    except ValidationError as error:
+        other = next((e["input"] for e in error.errors() if e["loc"] == ("schema_version",)), None)
+        if other is not None:
+            raise UserError(
+                f"{path} has schema {other}, this version reads {SCHEMA}; run `dvc repro train`"
+            ) from None
         raise UserError(f"{path} is damaged; run `dvc repro --force train`") from None
-    if model.schema_version != SCHEMA:
-        raise UserError(
-            f"{path} has schema {model.schema_version}, this version reads {SCHEMA}; run `dvc repro train`"
-        )
-    return model

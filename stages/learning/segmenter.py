@@ -43,6 +43,8 @@ class Segmenter(L.LightningModule):
         self.averaged = (
             AveragedModel(network, avg_fn=_average(recipe.ema), use_buffers=True) if recipe.ema else None
         )
+        if self.averaged is not None:
+            self.averaged.requires_grad_(False)  # it follows; nothing is to wait for its gradients
         lookup = torch.zeros(256, len(regions), dtype=torch.uint8)
         for number, labels in enumerate(regions):
             lookup[labels, number] = 1
@@ -80,8 +82,8 @@ class Segmenter(L.LightningModule):
         )
         return loss
 
-    def on_before_zero_grad(self, _: Any) -> None:
-        if self.averaged is not None and self.training and self.trainer.global_step > 0:
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.averaged is not None:
             self.averaged.update_parameters(self.network)
 
     def on_validation_epoch_start(self) -> None:

@@ -47,12 +47,6 @@ def score(case: Scored, number: int, region: str, decision: Decision, tolerance_
     }
 
 
-def case_dice(case: Scored, number: int, region: str, decision: Decision) -> float:
-    """Volume Dice of a region (channel `number`) of a case."""
-    mask = decision.mask(case.levels[:, number], region, case.voxel_ml)
-    return overlap.dice(overlap.count(mask, case.truth[:, number]))
-
-
 def means(table: pd.DataFrame, resamples: int) -> dict[str, Any]:
     """Mean over patients of each metric, with the bootstrap interval of Dice.
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from stages.scoring.decision import Scored, quantise
+from stages.scoring import overlap
+from stages.scoring.decision import Decision, Scored, quantise
 from stages.slices.store import Store
 
 
@@ -26,3 +27,9 @@ def scored(store: Store, predicted: Iterable[tuple[str, np.ndarray, np.ndarray]]
             )
         )
     return cases
+
+
+def dice(case: Scored, number: int, region: str, chosen: Decision) -> float:
+    """Volume Dice of a region (channel `number`) of a case."""
+    mask = chosen.mask(case.levels[:, number], region, case.voxel_ml)
+    return overlap.dice(overlap.count(mask, case.truth[:, number]))

@@ -44,8 +44,9 @@ class ScannerContrast(A.ImageOnlyTransform):
 
 
 class BiasField(A.ImageOnlyTransform):
-    """Smooth multiplicative shading as receive coils cause it; `strength`: largest relative change. uint8
-    images.
+    """Smooth multiplicative shading as receive coils cause it. uint8 images.
+
+    `strength`: largest relative change at the field's 4 x 4 nodes; between them the cubic may overshoot.
     """
 
     def __init__(self, strength: float = 0.3, p: float = 0.5) -> None:
@@ -61,6 +62,27 @@ class BiasField(A.ImageOnlyTransform):
     def apply(self, img: np.ndarray, field: np.ndarray, **_: Any) -> np.ndarray:
         shaded = np.clip(img * field[..., None], 1, 255)
         return np.where(img > 0, shaded, 0).astype(np.uint8)
+
+
+class HeadBlur(A.GaussianBlur):
+    """Gaussian blur that does not bleed into the background."""
+
+    def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
+        return np.where(img > 0, super().apply(img, **params), 0).astype(np.uint8)
+
+
+class MissingSequence(A.ImageOnlyTransform):
+    """One channel blank, as where a sequence was not acquired; an image's only channel stays."""
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        return {"channel": int(self.random_generator.integers(data["image"].shape[-1]))}
+
+    def apply(self, img: np.ndarray, channel: int, **_: Any) -> np.ndarray:
+        if img.shape[-1] == 1:
+            return img
+        blank = img.copy()
+        blank[..., channel] = 0
+        return blank
 
 
 def _geometry(degrees: float, shift: float, zoom: float, p: float) -> A.BasicTransform:
@@ -88,8 +110,8 @@ def build(policy: str) -> A.Compose:
             A.ElasticTransform(alpha=30, sigma=6, p=0.2),
             ScannerContrast(gain=0.3, gamma=0.6, p=0.7),
             BiasField(0.4, p=0.3),
-            A.GaussianBlur(blur_limit=(3, 5), p=0.15),
-            A.ChannelDropout(channel_drop_range=(1, 1), fill=0, p=0.1),
+            HeadBlur(blur_limit=(3, 5), p=0.15),
+            MissingSequence(p=0.1),
         ],
     }
     return A.Compose(steps[policy], seed=0)

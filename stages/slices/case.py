@@ -59,8 +59,8 @@ def recipe(table: pd.DataFrame, channels: str | list[str], size: int, crop: str)
         return Recipe(size, crop, ["gray"], None)
     unknown = [name for name in channels if name not in names]
     if unknown or not channels:
-        what = f"names {unknown[0]}, which" if unknown else "is empty;"
-        raise UserError(f"preprocess.channels {what} these scans do not have; choose from {', '.join(names)}")
+        what = f"names {unknown[0]}, which these scans do not have" if unknown else "is empty"
+        raise UserError(f"preprocess.channels {what}; choose from {', '.join(names)}")
     return Recipe(size, crop, list(channels), [names.index(name) for name in channels])
 
 

@@ -113,7 +113,8 @@ class EpochSampler(Sampler[Key]):
 
     def __iter__(self) -> Iterator[Key]:
         random = np.random.default_rng([self.seed, self.epoch])
-        negative = random.choice(self.negative, self.drawn, replace=False) if self.drawn else self.negative
+        none = self.negative[:0]
+        negative = random.choice(self.negative, self.drawn, replace=False) if self.drawn else none
         for position in random.permutation(np.concatenate([self.positive, negative])):
             yield Key(self.epoch, int(position))
 

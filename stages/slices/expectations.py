@@ -132,8 +132,9 @@ def _settle(docs: Path) -> None:
     for page in sorted(docs.rglob("*.html")):
         html = page.read_text(encoding="utf-8")
         html = re.sub(r"<script[^>]*src\s*=\s*\"https?://[^>]*>\s*</script>", "", html)
-        html = re.sub(r"<link[^>]*href\s*=\s*\"https?://[^>]*>", "", html)
+        html = re.sub(r"<link[^>]*href\s*=\s*\"(?:https?://|[^\"]*\bstatic/)[^>]*>", "", html)
         html = re.sub(r"<img[^>]*src\s*=\s*\"https?://[^>]*>", "", html)
+        html = re.sub(r"url\(['\"]?https?://[^)]*\)", "none", html)
         html = re.sub(r"\b\d{8}T\d{6}\.\d{6}Z\b", _EPOCH.strftime("%Y%m%dT%H%M%S.%fZ"), html)
         for number, name in enumerate(
             dict.fromkeys(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", html))

@@ -61,14 +61,14 @@ def _unusable(rows: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _suspicious(rows: pd.DataFrame) -> Iterator[Finding]:
-    for row in rows[(rows["image_problem"] == "") & (rows["head"] < MIN_HEAD)].itertuples():
+    for row in rows[(rows["image_problem"] == "") & rows["finite"] & (rows["head"] < MIN_HEAD)].itertuples():
         yield "info", "blank", row.sample_id, row.image, "the slice shows next to nothing"
     for case_id, case in rows.groupby("case_id", sort=False):
         first = case.iloc[0]
         if case["copied_channels"].mean() > 0.5:
             text = f"two channels of case {case_id} are the same picture: a sequence is missing"
             yield "warning", "copied_channels", first["sample_id"], first["image"], text
-        if not case["mask_pixels"].any() and len(case) > 1:
+        if len(case) > 1 and (case["mask_problem"] == "").all() and not case["mask_pixels"].any():
             yield (
                 "info",
                 "no_tumour",

@@ -67,18 +67,18 @@ def _divide(
         spread = StratifiedKFold(folds, shuffle=True, random_state=seed)
         rest, tested = list(spread.split(units, _levels(amounts, len(units) // folds)))[fold]
     else:
-        rest, tested = _draw(amounts, test, seed)
-    kept, validated = _draw(amounts.iloc[rest], val / (train + val), seed)
+        rest, tested = _draw(amounts, test, seed, left=2)
+    kept, validated = _draw(amounts.iloc[rest], val / (train + val), seed, left=1)
     split = dict.fromkeys(units[tested], "test")
     split |= dict.fromkeys(units[rest][validated], "val")
     return split | dict.fromkeys(units[rest][kept], "train")
 
 
-def _draw(amounts: pd.Series, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (rest, drawn) with about `share` of the units drawn, at least one, stratified where numbers
-    allow.
+def _draw(amounts: pd.Series, share: float, seed: int, left: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (rest, drawn) with about `share` of the units drawn, at least one and never the last `left`,
+    stratified where numbers allow.
     """
-    count = min(max(1, round(share * len(amounts))), len(amounts) - 1)
+    count = min(max(1, round(share * len(amounts))), len(amounts) - left)
     levels = _levels(amounts, min(count, len(amounts) - count))
     rest, drawn = train_test_split(
         np.arange(len(amounts)),

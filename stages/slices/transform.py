@@ -8,14 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FOREGROUND = 0.1
-"""Share of a case's 99.5th percentile above which a pixel is head and not air; air in MRI is noise around
-zero.
-"""
-SPECK = 0.01
-"""Share of a row or column that must be head for the crop to reach there; less is a speck of noise or a
-label.
-"""
+BLOCKS = 64
+"""Blocks a side in which head and air are told apart: the mean of a block has little of the air's noise."""
+TISSUE = 0.5
+"""Share of the way to Otsu's threshold (IEEE SMC 9, 1979) from which a block is head: it keeps dark rims."""
 Z_RANGE = (-4.0, 4.0)
 """Standard deviations that the 255 levels of the store span: 0.03 a level."""
 
@@ -24,7 +20,7 @@ Z_RANGE = (-4.0, 4.0)
 class CaseTransform:
     """How one case got into the store.
 
-    `mean` and `std` hold one number a channel, in the scan's own units, over the case's foreground; `floor`
+    `mean` and `std` hold one number a channel, in the scan's own units, over the case's head; `floor`
     is the intensity (mean of channels) up to which a pixel is background; `box` is the square (top, left,
     side) in pixels that was resized to `size`; it may reach beyond the image, which counts as background
     there. `height` and `width` are the scan's own.
@@ -64,33 +60,45 @@ def fit(volume: np.ndarray, size: int, crop: bool) -> CaseTransform:
     """Measure the transform of a case.
 
     volume: (S, H, W, C), any numeric dtype, finite. crop: to the head, else the whole image. A case without
-    any foreground (blank, or constant) is left in one piece with unit scale.
+    any head (blank, or constant) is left in one piece with unit scale.
     """
     _, height, width, channels = volume.shape
+    grey = brightness(volume)
+    floor = _floor(_pooled(grey))
+    head = head_mask(grey, floor)
     # Every second row and column tells the same statistics in a quarter of the time.
-    sparse = volume[:, ::2, ::2]
-    grey = brightness(sparse)
-    low = float(grey.min())
-    floor = low + FOREGROUND * (float(np.percentile(grey, 99.5)) - low)
-    head = grey > floor
-    if not head.any():
+    sparse = head[:, ::2, ::2] & (grey[:, ::2, ::2] > floor)
+    if not sparse.any():
         whole = _square(0, height, 0, width)
         return CaseTransform((0.0,) * channels, (1.0,) * channels, floor, whole, height, width, size)
-    inside = sparse[head].astype(np.float32)
+    inside = volume[:, ::2, ::2][sparse].astype(np.float32)
     # Clip before measuring: a few vessels or fat pixels must not set the scale of the brain.
     low_high = np.percentile(inside, (0.5, 99.5), axis=0)
     inside = np.clip(inside, low_high[0], low_high[1])
     mean = inside.mean(axis=0, dtype=np.float64)
     std = np.maximum(inside.std(axis=0, dtype=np.float64), 1e-6)
-    box = _head_box(head, height, width) if crop else _square(0, height, 0, width)
+    box = _around(head) if crop else _square(0, height, 0, width)
     return CaseTransform(
         tuple(float(m) for m in mean), tuple(float(s) for s in std), floor, box, height, width, size
     )
 
 
+def head_mask(grey: np.ndarray, floor: float) -> np.ndarray:
+    """Where a slice shows head and not air: brightness (S, H, W) -> bool (S, H, W).
+
+    A block is head if it is brighter than `floor` or has such blocks on all four sides, so dark ventricles
+    and sinuses belong to the head. Beyond these blocks, pixels brighter than `floor` in the next block belong
+    to it.
+    """
+    bright = _pooled(grey) > floor
+    bright &= _around_each(bright) >= 4  # of nine: a lone bright block is noise
+    inside = _reached(bright, 1) & _reached(bright, 2)
+    return _spread(inside, grey) | (_spread(_around_each(inside) > 0, grey) & (grey > floor))
+
+
 def images(volume: np.ndarray, transform: CaseTransform) -> np.ndarray:
     """(S, H, W, C) in the scan's units -> (S, size, size, C) uint8: 0 is background, 1..255 the `Z_RANGE`."""
-    head = brightness(volume) > transform.floor
+    head = head_mask(brightness(volume), transform.floor)
     low, high = Z_RANGE
     step = 254.0 / (high - low)
     gain = (step / np.array(transform.std)).astype(np.float32)
@@ -110,7 +118,8 @@ def labels(masks: np.ndarray, transform: CaseTransform) -> np.ndarray:
     out = np.zeros((masks.shape[0], transform.size, transform.size), dtype=np.uint8)
     best = np.full(out.shape, 0.5, dtype=np.float32)
     if len(values) > 1:
-        best = _resample((masks == 0).astype(np.float32)[..., None], rows, columns)[..., 0]
+        # What lies beyond the image is background too.
+        best = 1 - _resample((masks != 0).astype(np.float32)[..., None], rows, columns)[..., 0]
     for value in values:
         cover = _resample((masks == value).astype(np.float32)[..., None], rows, columns)[..., 0]
         wins = cover >= best if len(values) == 1 else cover > best
@@ -128,15 +137,60 @@ def restore(probabilities: np.ndarray, transform: CaseTransform) -> np.ndarray:
     return _resample(probabilities.astype(np.float32), rows, columns)
 
 
-def _head_box(head: np.ndarray, height: int, width: int) -> tuple[int, int, int]:
-    """The square around all head pixels of a case; `head` holds every second row and column of (S, H, W)."""
-    in_any_slice = head.any(axis=0)
-    rows = 2 * np.flatnonzero(in_any_slice.mean(axis=1) > SPECK)
-    columns = 2 * np.flatnonzero(in_any_slice.mean(axis=0) > SPECK)
-    if not len(rows) or not len(columns):
-        return _square(0, height, 0, width)
-    bottom, right = min(int(rows[-1]) + 2, height), min(int(columns[-1]) + 2, width)
-    return _square(int(rows[0]), bottom, int(columns[0]), right)
+def _block(grey: np.ndarray) -> int:
+    return max(1, min(grey.shape[1:]) // BLOCKS)
+
+
+def _pooled(grey: np.ndarray) -> np.ndarray:
+    """Mean of each block of (S, H, W); blocks at the far edges are filled up with the edge's own pixels."""
+    block = _block(grey)
+    if block == 1:
+        return grey
+    slices, height, width = grey.shape
+    grey = np.pad(grey, ((0, 0), (0, -height % block), (0, -width % block)), mode="edge")
+    return grey.reshape(slices, grey.shape[1] // block, block, grey.shape[2] // block, block).mean(
+        axis=(2, 4)
+    )
+
+
+def _spread(blocks: np.ndarray, grey: np.ndarray) -> np.ndarray:
+    """A value a block -> a value a pixel of `grey`."""
+    block = _block(grey)
+    return blocks.repeat(block, axis=1).repeat(block, axis=2)[:, : grey.shape[1], : grey.shape[2]]
+
+
+def _reached(bright: np.ndarray, axis: int) -> np.ndarray:
+    """Blocks with a bright block, or being one, on both sides along an axis."""
+    before = np.logical_or.accumulate(bright, axis=axis)
+    after = np.flip(np.logical_or.accumulate(np.flip(bright, axis), axis=axis), axis)
+    return before & after
+
+
+def _around_each(mask: np.ndarray) -> np.ndarray:
+    """How many of a block and its eight neighbours are set; (S, h, w) bool -> uint8."""
+    padded = np.pad(mask, ((0, 0), (1, 1), (1, 1))).astype(np.uint8)
+    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    return rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+
+
+def _floor(pooled: np.ndarray) -> float:
+    """Half way from the darkest block to Otsu's threshold between air and tissue."""
+    low, high = float(pooled.min()), float(np.percentile(pooled, 99.5))
+    if high <= low:
+        return high
+    counts, edges = np.histogram(pooled, bins=256, range=(low, high))
+    below = counts.cumsum(dtype=np.float64)
+    total = (counts * np.arange(256)).cumsum(dtype=np.float64)
+    above = below[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = (total / below - (total[-1] - total) / above) ** 2 * below * above
+    return low + TISSUE * (float(edges[np.nanargmax(apart) + 1]) - low)
+
+
+def _around(head: np.ndarray) -> tuple[int, int, int]:
+    """The square around the head pixels of all slices (S, H, W)."""
+    rows, columns = np.flatnonzero(head.any(axis=(0, 2))), np.flatnonzero(head.any(axis=(0, 1)))
+    return _square(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
 
 
 def _square(top: int, bottom: int, left: int, right: int) -> tuple[int, int, int]:

@@ -69,7 +69,7 @@ def _open(path: Path) -> tifffile.TiffFile:
     try:
         tiff = tifffile.TiffFile(path)
         if not len(tiff.pages):
-            raise Unreadable("it holds no page")
+            raise Unreadable("it is not a readable TIFF (it holds no picture)")
         return tiff
     except OSError as error:
         raise Unreadable(error.strerror or "it cannot be opened") from None

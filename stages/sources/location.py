@@ -115,6 +115,11 @@ def _safe_entries(
             raise UserError(
                 f"{location}: entry {entry.filename} is a link or a device; the archive is refused"
             )
+        if entry.flag_bits & 1:
+            raise UserError(
+                f"{location}: entry {entry.filename} is encrypted; "
+                "unpack the archive and set ingest.location to its folder"
+            )
         if entry.file_size > max(MAX_RATIO * entry.compress_size, HARMLESS_BYTES):
             raise UserError(
                 f"{location}: entry {entry.filename} expands over {MAX_RATIO} times; the archive is refused"

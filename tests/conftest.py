@@ -1,0 +1,27 @@
+"""Real scans, where the machine has them."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+PATIENTS = ("TCGA_CS_4943_20000902", "TCGA_HT_8113_19930809", "TCGA_DU_8165_19970205")
+"""Small cases of three hospitals; the last has FLAIR in the place of a sequence that was not acquired."""
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real scans as people download them, zipped; the test is skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"the real scans are not on this machine; put them into {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def lgg_folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`PATIENTS` of the real LGG set, unpacked with the standard library and not with the code under test."""
+    root = tmp_path_factory.mktemp("lgg")
+    with zipfile.ZipFile(shared_data / "lgg.zip") as archive:
+        archive.extractall(root, [name for name in archive.namelist() if name.split("/")[1] in PATIENTS])
+    return root

@@ -1,0 +1,93 @@
+"""Figures: equal bytes for equal numbers, other bytes for others."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.reporting import figures
+
+
+def history(dice=0.5):
+    return pd.DataFrame(
+        {"epoch": [0, 1], "train_loss": [1.0, 0.5], "val_loss": [1.1, 0.7], "val_dice": [0.2, dice]}
+    )
+
+
+def curve(recall=0.9):
+    return pd.DataFrame(
+        {
+            "region": ["a", "a", "b"],
+            "threshold": [0.3, 0.6, 0.3],
+            "precision": [0.5, 0.7, 0.6],
+            "recall": recall,
+        }
+    )
+
+
+def cases(smallest=0.5):
+    return pd.DataFrame({"dice": [0.5, 0.8, 0.9], "truth_ml": [smallest, 12.0, 100.0]})
+
+
+def burden(pixels=5):
+    index = pd.DataFrame({"patient_id": ["p", "p", "q", "r"], "label_pixels": [0, pixels, 8, 20]})
+    return pd.DataFrame({"split": ["train", "train", "val", "test"]}), index
+
+
+def examples(level=90):
+    image, mask = np.full((16, 16, 3), level, np.uint8), np.zeros((16, 16), np.uint8)
+    mask[4:9, 4:9] = 1
+    return [[(image, mask), (image[::-1], np.zeros_like(mask))]] * 2
+
+
+DRAWN = {
+    "training": (
+        lambda path: figures.training(history(), path),
+        lambda path: figures.training(history(0.1), path),
+    ),
+    "precision_recall": (
+        lambda path: figures.precision_recall(curve(), path),
+        lambda path: figures.precision_recall(curve(0.2), path),
+    ),
+    "per_case": (
+        lambda path: figures.per_case(cases(), path),
+        lambda path: figures.per_case(cases(0.0), path),
+    ),
+    "burden": (
+        lambda path: figures.burden(*burden(), path),
+        lambda path: figures.burden(*burden(900), path),
+    ),
+    "augmentation": (
+        lambda path: figures.augmentation(examples(), path),
+        lambda path: figures.augmentation(examples(200), path),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_same_numbers_same_bytes(name, tmp_path):
+    draw, draw_other = DRAWN[name]
+    first, second, other = tmp_path / "first", tmp_path / "second.part", tmp_path / "other"
+    draw(first)
+    draw(second)
+    draw_other(other)
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes() != other.read_bytes()
+    assert b"Software" not in first.read_bytes()
+    pixels = cv2.imread(str(first))
+    assert pixels is not None
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
+
+
+def test_no_figure_stays_open(tmp_path):
+    before = figures.plt.get_fignums()
+    figures.training(history(), tmp_path / "a.png")
+    assert figures.plt.get_fignums() == before
+
+
+@pytest.mark.parametrize(("channels", "shown"), [(1, 0), (3, None), (4, 2), (9, 4)])
+def test_a_slice_as_rgb(channels, shown):
+    image = np.arange(4 * channels, dtype=np.uint8).reshape(2, 2, channels)
+    found = figures.picture(image)
+    expected = image if shown is None else np.stack([image[..., shown]] * 3, axis=-1)
+    np.testing.assert_array_equal(found, expected)

@@ -1,0 +1,18 @@
+"""The one line a person wants first."""
+
+from stages.reporting import headline
+
+TEST = {"dice": 0.81234, "dice_ci_low": 0.7, "dice_ci_high": 0.9, "patients": 22}
+
+
+def test_the_sentence():
+    assert headline.sentence({"test": TEST, "leaky": False}) == (
+        "test Dice 0.812 (95 % interval 0.700 to 0.900, 22 patients)"
+    )
+
+
+def test_the_sentence_of_a_leaky_split_begins_with_it():
+    assert headline.sentence({"test": TEST, "leaky": True}) == (
+        "LEAKY test Dice 0.812 (95 % interval 0.700 to 0.900, 22 patients): "
+        "patients of the test set were trained on"
+    )

@@ -1,0 +1,42 @@
+"""Removal of small components."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from stages.scoring import components
+
+
+def flooded(mask):
+    """Components by flood fill over all 26 neighbours."""
+    left = {tuple(place) for place in np.argwhere(mask)}
+    while left:
+        found, open_ = set(), [left.pop()]
+        while open_:
+            place = open_.pop()
+            found.add(place)
+            for step in np.ndindex(3, 3, 3):
+                other = tuple(int(p + s - 1) for p, s in zip(place, step, strict=True))
+                if other in left:
+                    left.remove(other)
+                    open_.append(other)
+        yield found
+
+
+@settings(max_examples=60, deadline=None)
+@given(hnp.arrays(bool, (2, 5, 6), elements=st.sampled_from([False, False, False, True])), st.integers(0, 8))
+def test_keeps_exactly_the_components_that_are_large_enough(mask, smallest):
+    expected = np.zeros_like(mask)
+    for component in flooded(mask):
+        if len(component) >= smallest:
+            expected[tuple(np.array(sorted(component)).T)] = True
+    np.testing.assert_array_equal(components.without_small(mask, smallest), expected)
+
+
+def test_corners_connect_across_slices():
+    mask = np.zeros((2, 4, 4), bool)
+    mask[0, 0, 0] = mask[1, 1, 1] = mask[1, 3, 3] = True
+    kept = components.without_small(mask, 2)
+    assert kept.sum() == 2
+    assert not kept[1, 3, 3]

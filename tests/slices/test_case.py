@@ -1,0 +1,134 @@
+"""A case from its files to the store: what is kept of its geometry maps predictions back."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.errors import UserError
+from stages.slices import case, manifest, transform
+from stages.sources import lgg
+from tests.fixtures import scans
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> pd.DataFrame:
+    scans.write_lgg(tmp_path, patients=2, slices=12)
+    return manifest.from_records(lgg.records(tmp_path))
+
+
+def prepared(
+    root: Path, table: pd.DataFrame, crop: str = "brain", channels: str | list[str] = "all"
+) -> case.Prepared:
+    recipe = case.recipe(table, channels, 32, crop)
+    return case.prepare(root, recipe, table[table["case_id"] == scans.case_name(0)])
+
+
+def test_slices_stay_in_the_order_of_the_table_with_their_own_masks(
+    tmp_path: Path, table: pd.DataFrame
+) -> None:
+    done = prepared(tmp_path, table)
+    assert done.images.shape == (12, 32, 32, 3)
+    assert done.masks.shape == (12, 32, 32)
+    assert done.images.dtype == done.masks.dtype == np.uint8
+    volume, masks = scans.volume(12, seed=(0, 0))
+    frame = transform.fit(volume, 32, crop=True)
+    np.testing.assert_array_equal(done.images, transform.images(volume, frame))
+    np.testing.assert_array_equal(done.masks, transform.labels(masks // 255, frame))
+    assert done.summary.label_pixels == [int(mask.sum()) for mask in done.masks]
+    assert done.summary.label_pixels[0] == 0
+    assert min(done.summary.label_pixels[1:]) > 0
+
+
+def test_the_summary_maps_a_prediction_back_onto_the_scan(tmp_path: Path, table: pd.DataFrame) -> None:
+    done = prepared(tmp_path, table)
+    kept = done.summary.meta
+    frame = transform.CaseTransform(
+        tuple(kept.mean), tuple(kept.std), kept.floor, kept.box, kept.height, kept.width, 32
+    )
+    back = transform.restore((done.masks > 0)[..., None].astype(np.float32), frame)[..., 0] > 0.5
+    truth = scans.volume(12, seed=(0, 0))[1] > 0
+    assert 2 * (back & truth).sum() / (back.sum() + truth.sum()) > 0.85
+
+
+@pytest.mark.parametrize("crop", ["brain", "none"])
+def test_spacing_is_that_of_the_store(tmp_path: Path, table: pd.DataFrame, crop: str) -> None:
+    told = prepared(tmp_path, table.assign(spacing_mm="6.5;0.5;0.75"), crop)
+    side = told.summary.meta.box[2]
+    assert side == 64 if crop == "none" else side < 60
+    assert told.summary.meta.spacing_mm == pytest.approx((6.5, 0.5 * side / 32, 0.75 * side / 32))
+    assert told.summary.meta.spacing_known
+    untold = prepared(tmp_path, table, crop).summary.meta
+    assert untold.spacing_mm == pytest.approx((1, side / 32, side / 32))
+    assert not untold.spacing_known
+
+
+def test_label_pixels_that_the_crop_cuts_off_are_counted(tmp_path: Path, table: pd.DataFrame) -> None:
+    assert prepared(tmp_path, table).summary.meta.label_pixels_outside_crop == 0
+    mask = np.zeros((64, 64), np.uint8)
+    mask[0, :7] = 255  # in the air, far from the head
+    scans.write_slice(tmp_path / "kaggle_3m", scans.case_name(0), 1, None, mask)
+    assert prepared(tmp_path, table).summary.meta.label_pixels_outside_crop == 7
+    assert prepared(tmp_path, table, crop="none").summary.meta.label_pixels_outside_crop == 0
+
+
+def test_channels_by_name_and_grey(tmp_path: Path, table: pd.DataFrame) -> None:
+    volume = scans.volume(12, seed=(0, 0))[0]
+    flair = prepared(tmp_path, table, channels=["flair"])
+    assert flair.images.shape == (12, 32, 32, 1)
+    alone = volume[..., 1:2]
+    np.testing.assert_array_equal(flair.images, transform.images(alone, transform.fit(alone, 32, True)))
+    assert prepared(tmp_path, table, channels=["post", "pre"]).summary.meta.mean == pytest.approx(
+        prepared(tmp_path, table).summary.meta.mean[::-2], rel=0.05
+    )
+    assert case.recipe(table, "gray", 32, "brain").channels == ["gray"]
+    assert prepared(tmp_path, table, channels="gray").images.shape == (12, 32, 32, 1)
+
+
+def test_grey_scans_are_one_channel_whatever_it_would_be_called_in_colour(tmp_path: Path) -> None:
+    images, masks = scans.volume(3)
+    for k in range(3):
+        scans.write_slice(tmp_path, "a", k + 1, images[k, ..., 1], masks[k])
+    table = manifest.from_records(lgg.records(tmp_path))
+    recipe = case.recipe(table, "all", 32, "brain")
+    assert recipe.channels == ["gray"]
+    assert case.prepare(tmp_path, recipe, table).images.shape == (3, 32, 32, 1)
+
+
+@pytest.mark.parametrize(
+    ("channels", "sentence"),
+    [
+        (["t2"], "preprocess.channels names t2, which these scans do not have; choose from pre, flair, post"),
+        (
+            ["flair", "FLAIR"],
+            "preprocess.channels names FLAIR, which these scans do not have; choose from pre, flair, post",
+        ),
+        ([], "preprocess.channels is empty; choose from pre, flair, post"),
+    ],
+)
+def test_channels_that_do_not_exist(table: pd.DataFrame, channels: list[str], sentence: str) -> None:
+    with pytest.raises(UserError) as error:
+        case.recipe(table, channels, 32, "brain")
+    assert str(error.value) == sentence
+
+
+def test_scans_of_different_modalities_do_not_share_a_store(table: pd.DataFrame) -> None:
+    mixed = table.assign(modalities=["gray"] * 12 + ["pre;flair;post"] * 12)
+    with pytest.raises(UserError) as error:
+        case.recipe(mixed, "all", 32, "brain")
+    wanted = "the scans differ in their modalities (gray and pre;flair;post); ingest them separately"
+    assert str(error.value) == wanted
+
+
+def test_the_index_follows_the_order_in_which_cases_were_written(tmp_path: Path, table: pd.DataFrame) -> None:
+    recipe = case.recipe(table, "all", 32, "brain")
+    names = [scans.case_name(1), scans.case_name(0)]
+    done = [case.prepare(tmp_path, recipe, table[table["case_id"] == name]).summary for name in names]
+    index = case.index(table, done)
+    assert list(index["case_id"].unique()) == names
+    assert list(index["slice"]) == [*range(1, 13)] * 2
+    pixels = index.set_index("sample_id")["label_pixels"]
+    for summary in done:
+        assert [pixels[f"{summary.case_id}_{k}"] for k in range(1, 13)] == summary.label_pixels
+    assert list(case.meta(recipe, done).cases) == names

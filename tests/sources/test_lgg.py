@@ -1,0 +1,141 @@
+"""The LGG layout: which files are slices, whose they are, and in which order."""
+
+import random
+import shutil
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.errors import UserError
+from stages.sources import lgg, natural
+from stages.sources.registry import SOURCES
+from tests.fixtures import scans
+
+
+def test_slices_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    scans.write_lgg(tmp_path, patients=2, slices=12)
+    found = lgg.records(tmp_path)
+    assert [record.slice for record in found] == [*range(1, 13)] * 2
+    first, tenth = found[0], found[9]
+    case = scans.case_name(0)
+    assert first.sample_id == f"{case}_1"
+    assert tenth.sample_id == f"{case}_10"
+    assert tenth.image == f"kaggle_3m/{case}/{case}_10.tif"
+    assert tenth.mask == f"kaggle_3m/{case}/{case}_10_mask.tif"
+    assert (tenth.height, tenth.width, tenth.channels) == (64, 64, 3)
+    assert tenth.modalities == "pre;flair;post"
+    assert (tenth.case_id, tenth.patient_id) == (case, "TCGA_CS_4900")
+
+
+def test_every_record_names_files_that_exist_and_no_file_twice(tmp_path: Path) -> None:
+    scans.write_lgg(tmp_path)
+    named = [name for record in lgg.records(tmp_path) for name in (record.image, record.mask)]
+    assert sorted(named) == sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.tif"))
+
+
+def test_the_second_copy_of_the_set_is_not_counted(tmp_path: Path) -> None:
+    """The Kaggle download holds everything twice, in kaggle_3m/ and lgg-mri-segmentation/kaggle_3m/."""
+    scans.write_lgg(tmp_path)
+    once = lgg.records(tmp_path)
+    shutil.copytree(tmp_path / "kaggle_3m", tmp_path / "lgg-mri-segmentation" / "kaggle_3m")
+    assert lgg.records(tmp_path) == once
+
+
+def test_two_scans_of_a_patient_are_one_patient(tmp_path: Path) -> None:
+    images, masks = scans.volume(2)
+    for case in ("TCGA_DU_5854_19951104", "TCGA_DU_5854_19970101", "TCGA_DU_5855_19951217", "someone"):
+        scans.write_slice(tmp_path, case, 1, images[1], masks[1])
+    patients = {record.case_id: record.patient_id for record in lgg.records(tmp_path)}
+    assert patients == {
+        "TCGA_DU_5854_19951104": "TCGA_DU_5854",
+        "TCGA_DU_5854_19970101": "TCGA_DU_5854",
+        "TCGA_DU_5855_19951217": "TCGA_DU_5855",
+        "someone": "someone",
+    }
+
+
+def test_halves_of_a_pair_are_listed_for_validation_to_judge(tmp_path: Path) -> None:
+    images, masks = scans.volume(3)
+    scans.write_slice(tmp_path, "a", 1, images[1], None)
+    scans.write_slice(tmp_path, "a", 2, None, masks[1])
+    scans.write_slice(tmp_path, "a", 3, images[2], masks[2])
+    (tmp_path / "a" / "a_3.tif").write_bytes(b"damaged")
+    one, two, three = lgg.records(tmp_path)
+    assert (one.image, one.mask) == ("a/a_1.tif", "")
+    assert (two.image, two.mask, two.channels) == ("", "a/a_2_mask.tif", 0)
+    assert (three.width, three.height, three.channels) == (0, 0, 0)
+    assert {record.modalities for record in (one, two, three)} == {"pre;flair;post"}
+
+
+@pytest.mark.parametrize(
+    ("channels", "names"), [(1, "gray"), (2, "channel1;channel2"), (3, "pre;flair;post")]
+)
+def test_only_three_channels_are_the_sequences_of_the_set(tmp_path: Path, channels: int, names: str) -> None:
+    image = np.zeros((16, 16, channels), np.uint8).squeeze()
+    (tmp_path / "a").mkdir()
+    tifffile.imwrite(
+        tmp_path / "a" / "a_1.tif",
+        image,
+        photometric="rgb" if channels == 3 else "minisblack",
+        planarconfig="contig",
+    )
+    (record,) = lgg.records(tmp_path)
+    assert (record.channels, record.modalities) == (channels, names)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("kaggle_3m/TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_1.tif", True),
+        ("kaggle_3m/TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_10_mask.TIFF", True),
+        ("kaggle_3m/data.csv", True),
+        ("kaggle_3m/README.md", False),
+        ("kaggle_3m/overview.tif", False),
+        ("kaggle_3m/._TCGA_CS_4941_19960909_1.tif", False),
+        ("__MACOSX/kaggle_3m/TCGA_CS_4941_19960909_1.tif", False),
+        ("kaggle_3m/x_1.tif.exe", False),
+        ("kaggle_3m/x_1_mask_mask.tif", False),
+    ],
+)
+def test_which_files_are_taken(name: str, taken: bool) -> None:
+    assert lgg.wanted(PurePosixPath(name)) is taken
+
+
+def test_a_folder_without_slices(tmp_path: Path) -> None:
+    (tmp_path / "holiday.tif").write_bytes(b"")
+    scans.write_slice(tmp_path, "a", 1, None, np.zeros((8, 8), np.uint8))
+    with pytest.raises(UserError) as refused:
+        lgg.records(tmp_path)
+    assert str(refused.value) == f"no <case>_<number>.tif was found below {tmp_path}"
+
+
+def test_the_real_set(lgg_folder: Path) -> None:
+    found = lgg.records(lgg_folder)
+    assert len(found) == 20 + 21 + 36
+    assert len({record.patient_id for record in found}) == 3
+    assert all(record.image and record.mask for record in found)
+    assert {(record.height, record.width, record.channels) for record in found} == {(256, 256, 3)}
+    slices = [record.slice for record in found if record.patient_id == "TCGA_CS_4943"]
+    assert slices == list(range(1, 21))
+
+
+def test_sources_are_registered_under_their_own_names() -> None:
+    assert {name: source.name for name, source in SOURCES.items()} == {name: name for name in SOURCES}
+    assert SOURCES["sample"].generate is not None
+    assert SOURCES["lgg"].generate is None
+
+
+@given(numbers=st.lists(st.integers(0, 10**6), unique=True), seed=st.integers())
+def test_natural_order_is_numeric_order(numbers: list[int], seed: int) -> None:
+    names = [f"case_{number}.tif" for number in sorted(numbers)]
+    shuffled = random.Random(seed).sample(names, len(names))
+    assert sorted(shuffled, key=natural.key) == names
+
+
+@given(st.lists(st.text(alphabet="ab01²٣ _", max_size=6)))
+def test_any_names_can_be_ordered(names: list[str]) -> None:
+    assert len(sorted(names, key=natural.key)) == len(names)
