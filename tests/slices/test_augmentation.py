@@ -150,6 +150,21 @@ def test_a_bias_field_is_smooth_and_the_same_for_all_channels() -> None:
         assert shading.std() > 2
 
 
+def test_a_lost_sequence_is_a_copy_of_another() -> None:
+    built = certain(augmentation.CopiedSequence())
+    pairs = set()
+    for k in range(40):
+        image, _ = augmented(built, (k,))
+        lost = [
+            channel for channel in range(3) if not np.array_equal(image[..., channel], IMAGE[..., channel])
+        ]
+        assert len(lost) == 1
+        copied = [other for other in range(3) if np.array_equal(image[..., lost[0]], IMAGE[..., other])]
+        pairs.add((lost[0], *copied))
+        np.testing.assert_array_equal(augmented(built, (k,), channels=1)[0], IMAGE[..., :1])
+    assert pairs == {(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)}
+
+
 def test_only_one_of_several_sequences_goes_missing() -> None:
     built = certain(augmentation.MissingSequence())
     missing = set()
