@@ -86,17 +86,18 @@ class MissingSequence(A.ImageOnlyTransform):
 
 
 class CopiedSequence(A.ImageOnlyTransform):
-    """One channel overwritten with another, as sets do where a sequence was not acquired: 15 of the 110 LGG
-    patients have FLAIR in place of a missing sequence.
+    """One channel written over some or all of the others, as sets do where sequences were not acquired: 15 of
+    the 110 LGG patients have FLAIR in place of a missing sequence, some of them in place of both others.
     """
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-        drawn = self.random_generator.permutation(data["image"].shape[-1])
-        return {"copied": int(drawn[0]), "lost": int(drawn[-1])}
+        kept, *others = self.random_generator.permutation(data["image"].shape[-1])
+        lost = others[: self.random_generator.integers(1, len(others), endpoint=True)] if others else []
+        return {"kept": int(kept), "lost": [int(channel) for channel in lost]}
 
-    def apply(self, img: np.ndarray, copied: int, lost: int, **_: Any) -> np.ndarray:
+    def apply(self, img: np.ndarray, kept: int, lost: list[int], **_: Any) -> np.ndarray:
         out = img.copy()
-        out[..., lost] = img[..., copied]
+        out[..., lost] = img[..., [kept]]
         return out
 
 
@@ -121,7 +122,7 @@ def build(policy: str) -> A.Compose:
         "default": [
             flip,
             _geometry(15, 0.05, 0.1, 0.7),
-            CopiedSequence(p=0.15),
+            CopiedSequence(p=0.2),
             ScannerContrast(p=0.5),
             BiasField(0.2, p=0.2),
         ],
@@ -129,7 +130,7 @@ def build(policy: str) -> A.Compose:
             flip,
             _geometry(20, 0.07, 0.15, 0.9),
             A.ElasticTransform(alpha=30, sigma=6, p=0.2),
-            CopiedSequence(p=0.15),
+            CopiedSequence(p=0.2),
             ScannerContrast(gain=0.3, gamma=0.6, p=0.7),
             BiasField(0.4, p=0.3),
             HeadBlur(blur_limit=(3, 5), p=0.15),
