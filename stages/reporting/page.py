@@ -54,6 +54,6 @@ def inline(path: Path) -> str:
 
 
 def _words(name: str) -> str:
-    return {"hd95_mm": "95 % Hausdorff distance (mm)", "nsd": "normalised surface Dice", "iou": "IoU"}.get(
-        name, name.replace("_ml", " (ml)").replace("_", " ")
-    )
+    spelt = {"hd95_mm": "95 % Hausdorff distance (mm)", "nsd": "normalised surface Dice"}
+    plain = name.replace("_ml", " (ml)").replace("_", " ").replace("dice", "Dice").replace("iou", "IoU")
+    return spelt.get(name, plain)

@@ -5,6 +5,7 @@ site.
 import datetime
 import re
 import shutil
+from html import escape
 from pathlib import Path
 
 import great_expectations as gx
@@ -21,6 +22,7 @@ body{font:15px/1.5 system-ui,sans-serif;margin:1.5rem auto;max-width:70rem;paddi
 table{border-collapse:collapse;margin:.5rem 0}
 td,th{border:1px solid #ccc;padding:.25rem .6rem;text-align:left}
 .badge{border:1px solid #999;border-radius:.5rem;padding:0 .4rem;margin-right:.2rem}ul{padding-left:1.2rem}
+.card:has(input[type=radio]){display:none}
 @media(prefers-color-scheme:dark){body{background:#111;color:#ddd}a{color:#8bf}}
 </style>"""
 
@@ -113,7 +115,11 @@ def check(table: pd.DataFrame, measured: pd.DataFrame, docs: Path) -> tuple[int,
     )
     context.build_data_docs()
     _settle(docs)
-    return len(result.results), [_sentence(one) for one in result.results if not one.success]
+    failed = [_sentence(one) for one in result.results if not one.success]
+    (docs / "index.html").write_text(
+        _index(docs, len(result.results), failed), encoding="utf-8", newline="\n"
+    )
+    return len(result.results), failed
 
 
 def _sentence(result: gx.core.ExpectationValidationResult) -> str:
@@ -140,5 +146,24 @@ def _settle(docs: Path) -> None:
             dict.fromkeys(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", html))
         ):
             html = html.replace(name, f"{number:08d}")
+        # Newsletter and tutorials; _STYLE hides the filters that need the scripts.
+        html = re.sub(r"<footer>.*?</footer>", "", html, flags=re.DOTALL)
         page.write_text(html.replace("</head>", _STYLE + "</head>", 1), encoding="utf-8", newline="\n")
     shutil.rmtree(docs / "static", ignore_errors=True)  # fonts and animations of pages that are not built
+
+
+def _index(docs: Path, expected: int, failed: list[str]) -> str:
+    """The site's first page. The one that Great Expectations builds lists its pages by a script from the
+    network.
+    """
+    results = "".join(f"<li>{escape(sentence)}</li>" for sentence in failed)
+    pages = "".join(
+        f'<li><a href="{escape(path.relative_to(docs).as_posix())}">{title}</a></li>'
+        for title, folder in (("Validation result", "validations"), ("Expectations", "expectations"))
+        for path in sorted((docs / folder).rglob("*.html"))
+    )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Data Docs</title>{_STYLE}</head>'
+        f"<body><h1>Data Docs</h1><p>{'Failed' if failed else 'Succeeded'}: {expected - len(failed)} of "
+        f"{expected} expectations hold.</p><ul>{results}</ul><h2>Pages</h2><ul>{pages}</ul></body></html>\n"
+    )

@@ -67,6 +67,10 @@ def test_every_link_inside_the_site_leads_somewhere(site: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
             found += 1
     assert found >= 2
+    first = (site / "index.html").read_text(encoding="utf-8")
+    for folder in ("validations", "expectations"):
+        for page in (site / folder).rglob("*.html"):
+            assert f'href="{page.relative_to(site).as_posix()}"' in first
 
 
 @pytest.mark.parametrize(
