@@ -60,7 +60,7 @@ def test_variants(tmp_path, regions, leaky, int8):
     assert ("ONNX int8, not shipped" in text) is (int8 is False)
     assert ("ONNX int8" in text) is (int8 is not None)
     assert "95 % Hausdorff distance (mm)6.5" in text
-    assert "positive slice dice–" in text
+    assert "positive slice Dice–" in text
     assert html.count('<img src="data:image/png;base64,') == 2
     assert html.count('<img class="plot" src="data:image/png;base64,') == 5
 
