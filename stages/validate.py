@@ -25,13 +25,14 @@ def main() -> None:
     wanted = params.load(params.Validate)
     table = manifest.read(layout.MANIFEST)
     measured = measure(table)
-    found = findings.of(table, measured, wanted.near_duplicate_bits)
+    near = findings.near_twins(table, measured, wanted.near_duplicate_bits)
+    found = findings.of(table, measured, near)
     bad = set(found.loc[found["severity"] == "critical", "sample_id"])
     findings.refuse(found, len(table), wanted.on_error, wanted.max_quarantined)
 
     with atomic.directory(layout.DATA_DOCS) as docs:
         expected, failed = expectations.check(table, measured, docs)
-    groups = findings.twin_groups(table, measured, wanted.near_duplicate_bits)
+    groups = findings.twin_groups(table, measured, near)
     good = table.assign(group=groups)[~table["sample_id"].isin(bad)]
     manifest.write(good, layout.VALIDATED)
     manifest.write(found, layout.FINDINGS)

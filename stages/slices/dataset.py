@@ -113,8 +113,7 @@ class EpochSampler(Sampler[Key]):
 
     def __iter__(self) -> Iterator[Key]:
         random = np.random.default_rng([self.seed, self.epoch])
-        none = self.negative[:0]
-        negative = random.choice(self.negative, self.drawn, replace=False) if self.drawn else none
+        negative = random.choice(self.negative, self.drawn, replace=False)
         for position in random.permutation(np.concatenate([self.positive, negative])):
             yield Key(self.epoch, int(position))
 

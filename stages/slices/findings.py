@@ -16,8 +16,8 @@ Finding = tuple[Any, ...]
 """A row of `COLUMNS`."""
 
 
-def of(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> pd.DataFrame:
-    """Judge measured slices (`statistics.measure`), rows as in `table` (the manifest).
+def of(table: pd.DataFrame, measured: pd.DataFrame, near: list[tuple[str, str]]) -> pd.DataFrame:
+    """Judge measured slices (`statistics.measure`), rows as in `table` (the manifest); `near`: `near_twins`.
 
     Severity "critical" makes a slice unusable, "warning" is for a person to look at, "info" is worth knowing.
     Raises `UserError` where two rows have the same sample_id.
@@ -26,7 +26,7 @@ def of(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> pd.DataFrame:
     if len(twice):
         raise UserError(f"the manifest lists slice {twice.iloc[0]} twice; give every slice its own sample_id")
     rows = table.merge(measured, on="sample_id", suffixes=("_told", ""), validate="one_to_one")
-    found = [*_unusable(rows), *_suspicious(rows), *_twins(rows, bits)]
+    found = [*_unusable(rows), *_suspicious(rows), *_twins(rows, near)]
     return pd.DataFrame(found, columns=COLUMNS)
 
 
@@ -78,24 +78,32 @@ def _suspicious(rows: pd.DataFrame) -> Iterator[Finding]:
             )
 
 
-def _twins(rows: pd.DataFrame, bits: int) -> Iterator[Finding]:
+def _twins(rows: pd.DataFrame, near: list[tuple[str, str]]) -> Iterator[Finding]:
     known = rows[rows["content"] != ""]
     for _, same in known[known["head"] >= MIN_HEAD].groupby("content", sort=False):
         for row in same.iloc[1:].itertuples():
             text = f"its pixels are those of {same.iloc[0]['sample_id']}"
             yield "warning", "duplicate", row.sample_id, row.image, text
-    if bits:
-        for left, right in fingerprint.near(list(known["picture"]), list(known["patient_id"]), bits):
-            one, other = known.iloc[left], known.iloc[right]
-            if one["content"] != other["content"]:
-                text = (
-                    f"it looks like {one['sample_id']} of patient {one['patient_id']}; both stay in one split"
-                )
-                yield "warning", "near_duplicate", other["sample_id"], other["image"], text
+    by_id = known.set_index("sample_id", drop=False)
+    for left, right in near:
+        one, other = by_id.loc[left], by_id.loc[right]
+        if one["content"] != other["content"]:
+            text = f"it looks like {left} of patient {one['patient_id']}; both stay in one split"
+            yield "warning", "near_duplicate", right, other["image"], text
 
 
-def twin_groups(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> pd.Series:
-    """For each row the smallest patient_id among all patients it is joined to by (near-)identical slices."""
+def near_twins(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> list[tuple[str, str]]:
+    """Pairs of sample_ids of different patients whose pictures differ in at most `bits` bits; none for 0."""
+    if not bits:
+        return []
+    ids = list(measured["sample_id"])
+    patient_of = dict(zip(table["sample_id"], table["patient_id"], strict=True))
+    pairs = fingerprint.near(list(measured["picture"]), [patient_of[one] for one in ids], bits)
+    return [(ids[left], ids[right]) for left, right in pairs]
+
+
+def twin_groups(table: pd.DataFrame, measured: pd.DataFrame, near: list[tuple[str, str]]) -> pd.Series:
+    """For each row the smallest patient_id among all patients joined to it by identical slices or `near`."""
     rows = table.merge(measured, on="sample_id", suffixes=("_told", ""), validate="one_to_one")
     leader = {patient: patient for patient in sorted(set(rows["patient_id"]))}
 
@@ -112,10 +120,9 @@ def twin_groups(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> pd.Se
     for _, same in shown.groupby("content", sort=False):
         for patient in same["patient_id"].iloc[1:]:
             join(same["patient_id"].iloc[0], patient)
-    if bits:
-        owners = list(rows["patient_id"])
-        for left, right in fingerprint.near(list(rows["picture"]), owners, bits):
-            join(owners[left], owners[right])
+    patient_of = dict(zip(rows["sample_id"], rows["patient_id"], strict=True))
+    for left, right in near:
+        join(patient_of[left], patient_of[right])
     return pd.Series([find(patient) for patient in rows["patient_id"]], index=table.index, dtype=str)
 
 

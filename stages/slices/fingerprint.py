@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 
 SIDE = 16
-BITS = SIDE * SIDE
 MIN_HEAD = 0.15
 """Share of the picture that must be head: near the skull's top every patient looks like an oval."""
 

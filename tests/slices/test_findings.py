@@ -27,11 +27,16 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def grouped(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> pd.Series:
+    """Groups of patients joined by twins within so many bits."""
+    return findings.twin_groups(table, measured, findings.near_twins(table, measured, bits))
+
+
 def judged(root: Path, bits: int = 8) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, ...]]]:
     """Manifest, measurements, and the findings as tuples of `findings.COLUMNS`."""
     table = manifest.from_records(lgg.records(root))
     measured = statistics.measure(root, table.to_dict("records"))
-    found = findings.of(table, measured, bits)
+    found = findings.of(table, measured, findings.near_twins(table, measured, bits))
     assert list(found.columns) == findings.COLUMNS
     return table, measured, [tuple(row) for row in found.itertuples(index=False)]
 
@@ -143,10 +148,10 @@ def test_copies_between_patients_are_told_and_join_them(root: Path) -> None:
     near = f"it looks like {B}_3 of patient {lgg.patient_of(B)}; both stay in one split"
     assert ("warning", "near_duplicate", f"{d}_3", path(d, 3), near) in found
     assert {row[0] for row in found} == {"warning"}
-    groups = findings.twin_groups(table, measured, bits=8)
+    groups = grouped(table, measured, bits=8)
     assert set(groups[table["case_id"].isin([A, B, d])]) == {lgg.patient_of(A)}
     assert set(groups[table["case_id"] == c]) == {lgg.patient_of(c)}
-    assert set(findings.twin_groups(table, measured, bits=0)[table["case_id"] == d]) == {lgg.patient_of(d)}
+    assert set(grouped(table, measured, bits=0)[table["case_id"] == d]) == {lgg.patient_of(d)}
 
 
 def test_blank_slices_do_not_join_patients(root: Path) -> None:
@@ -154,7 +159,7 @@ def test_blank_slices_do_not_join_patients(root: Path) -> None:
         replaced(root, case, 1, np.zeros((64, 64, 3), np.uint8), None)
     table, measured, found = judged(root)
     assert {row[1] for row in found} == {"blank"}
-    assert findings.twin_groups(table, measured, bits=64).nunique() == 2
+    assert grouped(table, measured, bits=64).nunique() == 2
 
 
 @settings(max_examples=60, deadline=None)
@@ -176,18 +181,18 @@ def test_groups_are_the_connected_patients_in_any_order(
             for j in range(count):
                 if content[i] == content[j] or joined[i] & joined[j]:
                     joined[i] |= joined[j]
-    groups = findings.twin_groups(table, measured, bits=8)
+    groups = grouped(table, measured, bits=8)
     assert list(groups) == [min(group) for group in joined]
     rows = list(range(count))
     order.shuffle(rows)  # type: ignore[attr-defined]
-    again = findings.twin_groups(table.iloc[rows], measured, bits=8)
+    again = grouped(table.iloc[rows], measured, bits=8)
     assert list(again) == [min(joined[row]) for row in rows]
 
 
 def test_a_slice_that_is_listed_twice(root: Path) -> None:
     table, measured, _ = judged(root)
     with pytest.raises(UserError) as error:
-        findings.of(pd.concat([table, table.iloc[2:3]]), measured, 1)
+        findings.of(pd.concat([table, table.iloc[2:3]]), measured, [])
     assert str(error.value) == f"the manifest lists slice {A}_3 twice; give every slice its own sample_id"
 
 
