@@ -4,17 +4,19 @@ python -m stages.ingest          # what `dvc repro ingest` runs; about 6 s for t
 """
 
 import random
+import sys
+from functools import partial
 from pathlib import Path
 
 import typer
+from rich.progress import track
 
 from stages import atomic, errors, layout, params
-from stages.errors import UserError
 from stages.slices import manifest
-from stages.sources import location
+from stages.sources import images, kaggle, location, record
 from stages.sources.record import Record
 from stages.sources.registry import SOURCES
-from stages.sources.source import Source
+from stages.sources.source import Found, Source
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -26,36 +28,55 @@ def main() -> None:
     source = SOURCES[wanted.source]
     with atomic.directory(layout.RAW) as raw:
         bring(source, wanted, raw)
-        records = limited(source.records(raw), wanted, raw)
+        found = source.find(raw)
+        records = limited(annotated(found, wanted), wanted)
+        prune(raw, record.files(records))
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
     manifest.write(manifest.from_records(records), layout.MANIFEST)
 
 
 def bring(source: Source, wanted: params.Ingest, raw: Path) -> None:
-    """Fill `raw` from `ingest.location`, or let the source generate its own scans."""
-    if wanted.location is not None:
-        location.bring(source, layout.project_root() / Path(wanted.location).expanduser(), raw)
-    elif source.generate is not None:
+    """Fill `raw` from `ingest.location`, from Kaggle, or let the source generate its own scans."""
+    if wanted.location is None and source.generate is not None:
         source.generate(raw, wanted.limit, wanted.seed)
+        return
+    handle = kaggle.parse(wanted.location or f"kaggle:{source.kaggle}")
+    if handle:
+        place = kaggle.download(handle)
     else:
-        raise UserError(
-            f"ingest.location is not set and source {source.name} is not generated; download "
-            f"https://www.kaggle.com/datasets/{source.kaggle} and set ingest.location to its folder or .zip"
-        )
+        place = layout.project_root() / Path(str(wanted.location)).expanduser()
+    progress = partial(track, description="ingest", disable=not sys.stdout.isatty())
+    location.bring(source, place, raw, progress)
 
 
-def limited(records: list[Record], wanted: params.Ingest, raw: Path) -> list[Record]:
-    """At most `ingest.limit` patients, drawn with `ingest.seed`; the files of the others are removed from
-    `raw`.
-    """
-    patients = sorted({record.patient_id for record in records})
+def annotated(found: Found, wanted: params.Ingest) -> list[Record]:
+    """The slices that have a label, and the others as free of tumour where `ingest.unannotated` says so."""
+    if wanted.unannotated == "negative":
+        return found.records
+    kept = [one for one in found.records if one.sample_id not in found.unannotated]
+    if len(kept) < len(found.records):
+        left_out = len(found.records) - len(kept)
+        how = "set ingest.unannotated: negative if they show no tumour"
+        print(f"note: {left_out} images without annotation are left out; {how}", file=sys.stderr)
+    return kept
+
+
+def limited(records: list[Record], wanted: params.Ingest) -> list[Record]:
+    """At most `ingest.limit` patients, drawn with `ingest.seed`."""
+    patients = sorted({one.patient_id for one in records})
     if wanted.limit is None or wanted.limit >= len(patients):
         return records
     drawn = set(random.Random(wanted.seed).sample(patients, wanted.limit))
-    for record in records:
-        if record.patient_id not in drawn:
-            for name in filter(None, [*record.image.split(";"), record.mask]):
-                (raw / name).unlink(missing_ok=True)
-    return [record for record in records if record.patient_id in drawn]
+    return [one for one in records if one.patient_id in drawn]
+
+
+def prune(raw: Path, needed: set[str]) -> None:
+    """Remove scans of which no slice is made, such as a set's second copy; tables stay."""
+    for path in raw.rglob("*"):
+        name = path.relative_to(raw).as_posix()
+        if images.suffix_of(path.name) and path.is_file() and name not in needed:
+            path.unlink()
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ class Section(BaseModel):
 
 
 class Ingest(Section):
-    source: Literal["sample", "lgg"]
+    source: Literal["sample", "lgg", "coco", "pairs", "brats"]
     location: str | None
+    unannotated: Literal["drop", "negative"]
     limit: Count | None
     seed: Seed
 

@@ -7,6 +7,7 @@ python -m stages.validate        # what `dvc repro validate` runs; about 6 s for
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import typer
@@ -16,7 +17,7 @@ from stages import atomic, errors, layout, params
 from stages.slices import expectations, findings, manifest, statistics
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-CHUNK = 64  # slices a worker measures at a time
+CHUNK = 64  # slices, or one case, that a worker measures at a time
 
 
 @app.command()
@@ -33,10 +34,11 @@ def main() -> None:
     with atomic.directory(layout.DATA_DOCS) as docs:
         expected, failed = expectations.check(table, measured, docs)
     groups = findings.twin_groups(table, measured, near)
-    good = table.assign(group=groups)[~table["sample_id"].isin(bad)]
+    empty = findings.empty_ends(findings.judged(table, measured)).to_numpy()
+    kept = ~table["sample_id"].isin(bad) & ~empty
+    good, numbers = table.assign(group=groups)[kept], measured[kept]
     manifest.write(good, layout.VALIDATED)
     manifest.write(found, layout.FINDINGS)
-    numbers = measured[~measured["sample_id"].isin(bad)]
     atomic.metrics(
         {
             "slices": len(good),
@@ -44,6 +46,7 @@ def main() -> None:
             "cases": good["case_id"].nunique(),
             "tumour_slices": int((numbers["mask_pixels"] > 0).sum()),
             "quarantined": len(bad),
+            "without_brain": int(empty.sum()),
             "findings": {
                 level: int((found["severity"] == level).sum()) for level in ("critical", "warning", "info")
             },
@@ -60,12 +63,17 @@ def main() -> None:
 
 def measure(table: pd.DataFrame) -> pd.DataFrame:
     """Measure all slices in two processes; the order is the table's."""
-    rows = table[["sample_id", "image", "mask"]].to_dict("records")
-    chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    chunks: list[list[dict[Any, Any]]] = [[]]
+    order: list[int] = []
+    for _, case in table[["case_id", *statistics.ROW]].groupby("case_id", sort=False):
+        if len(chunks[-1]) >= CHUNK:  # between cases, so that no volume is decoded twice
+            chunks.append([])
+        chunks[-1] += case.to_dict("records")
+        order.extend(case.index)
     with ProcessPoolExecutor(2) as pool:
         parts = pool.map(partial(statistics.measure, layout.RAW), chunks)
         done = list(track(parts, "validate", len(chunks), disable=not sys.stdout.isatty()))
-    return pd.concat(done, ignore_index=True)
+    return pd.concat(done, ignore_index=True).set_axis(order).sort_index()
 
 
 if __name__ == "__main__":

@@ -90,7 +90,12 @@ def test_scientific_notation_is_a_number(tmp_path: Path, written: str) -> None:
             "channels: flair",
             "preprocess.channels must be 'all' or 'gray' or a list, not 'flair'",
         ),
-        ("ingest", "source", "source: LGG", "ingest.source must be 'sample' or 'lgg', not 'LGG'"),
+        (
+            "ingest",
+            "source",
+            "source: LGG",
+            "ingest.source must be 'sample', 'lgg', 'coco', 'pairs' or 'brats', not 'LGG'",
+        ),
         ("ingest", "location", "location: 7", "ingest.location must be text, not 7"),
         ("ingest", "seed", "seed: -1", "ingest.seed must be greater than or equal to 0, not -1"),
         (

@@ -10,9 +10,7 @@ from stages.errors import UserError
 from stages.slices import manifest, transform
 from stages.slices.store import ASSUMED_SPACING_MM, CaseMeta, Meta
 from stages.sources import images
-
-CLASSES = {1: "tumour"}
-REGIONS = {"tumour": [1]}
+from stages.sources.labels import LABEL_SETS, harmonise
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,8 @@ class Recipe:
     crop: str
     channels: list[str]
     positions: list[int] | None
+    classes: dict[int, str]
+    regions: dict[str, list[int]]
 
 
 @dataclass(frozen=True)
@@ -46,30 +46,41 @@ class Prepared:
 
 
 def recipe(table: pd.DataFrame, channels: str | list[str], size: int, crop: str) -> Recipe:
-    """Turn `preprocess.channels` into channel positions. Raises `UserError` for an unknown name."""
+    """Turn `preprocess.channels` into channel positions, and the table's label sets into classes and regions.
+
+    Raises `UserError` for an unknown name, and where the scans have no channels or no labels in common.
+    """
+    positions, kept = _channels(table, channels)
+    sets = [LABEL_SETS[name] for name in table["label_set"].unique()]
+    if any((one.classes, one.regions) != (sets[0].classes, sets[0].regions) for one in sets):
+        names = " and ".join(one.name for one in sets)
+        raise UserError(f"the scans differ in their labels ({names}); ingest them separately")
+    return Recipe(size, crop, kept, positions, sets[0].classes, sets[0].regions)
+
+
+def _channels(table: pd.DataFrame, channels: str | list[str]) -> tuple[list[int] | None, list[str]]:
+    if channels == "gray":
+        return None, ["gray"]
     offered = table["modalities"].unique()
     if len(offered) > 1:
         raise UserError(
-            f"the scans differ in their modalities ({offered[0]} and {offered[1]}); ingest them separately"
+            f"the scans differ in their modalities ({offered[0]} and {offered[1]}); "
+            "ingest them separately or set preprocess.channels: gray"
         )
     names = offered[0].split(";")
     if channels == "all":
-        return Recipe(size, crop, names, list(range(len(names))))
-    if channels == "gray":
-        return Recipe(size, crop, ["gray"], None)
+        return list(range(len(names))), names
     unknown = [name for name in channels if name not in names]
     if unknown or not channels:
         what = f"names {unknown[0]}, which these scans do not have" if unknown else "is empty"
         raise UserError(f"preprocess.channels {what}; choose from {', '.join(names)}")
-    return Recipe(size, crop, list(channels), [names.index(name) for name in channels])
+    return [names.index(name) for name in channels], list(channels)
 
 
 def prepare(raw: Path, recipe: Recipe, rows: pd.DataFrame) -> Prepared:
     """Read, scale, crop and resize the slices of one case (rows of the validated table)."""
-    volume = np.stack([images.read_image(raw, name) for name in rows["image"]])
-    volume = transform.to_channels(volume, recipe.positions)
-    masks = np.stack([(images.read_mask(raw, name) > 0).astype(np.uint8) for name in rows["mask"]])
-    fitted = transform.fit(volume, recipe.size, crop=recipe.crop == "brain")
+    volume, masks = read(images.Reader(raw), rows, recipe.positions)
+    fitted, stored_images = transform.fit_images(volume, recipe.size, crop=recipe.crop == "brain")
     stored = transform.labels(masks, fitted)
     spacing = manifest.spacing_of(rows["spacing_mm"].iloc[0])
     through, down, across = spacing or ASSUMED_SPACING_MM
@@ -86,7 +97,26 @@ def prepare(raw: Path, recipe: Recipe, rows: pd.DataFrame) -> Prepared:
     )
     label_pixels = [int(count) for count in (stored > 0).sum(axis=(1, 2))]
     summary = Summary(str(rows["case_id"].iloc[0]), meta, label_pixels)
-    return Prepared(transform.images(volume, fitted), stored, summary)
+    return Prepared(stored_images, stored, summary)
+
+
+def read(
+    reader: images.Reader, rows: pd.DataFrame, positions: list[int] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The slices of one case (S, H, W, C) in their own dtype and their classes (S, H, W) uint8."""
+    volume = masks = np.empty(0)
+    for number, row in enumerate(rows.to_dict("records")):
+        image = reader.image(row["image"], row["slice"], row["modalities"])
+        image = transform.to_channels(image[None], positions)[0]
+        mask = harmonise(reader.mask(row["mask"], row["slice"]), LABEL_SETS[row["label_set"]])
+        if number == 0:
+            # Filled in place: a list of slices, stacked, would hold a volume twice.
+            volume = np.empty((len(rows), *image.shape), image.dtype)
+            masks = np.empty((len(rows), *mask.shape), np.uint8)
+        elif image.dtype != volume.dtype:
+            volume = volume.astype(np.result_type(volume, image))
+        volume[number], masks[number] = image, mask
+    return volume, masks
 
 
 def meta(recipe: Recipe, cases: list[Summary]) -> Meta:
@@ -95,8 +125,8 @@ def meta(recipe: Recipe, cases: list[Summary]) -> Meta:
         size=recipe.size,
         crop=recipe.crop,
         channels=recipe.channels,
-        classes=CLASSES,
-        regions=REGIONS,
+        classes=recipe.classes,
+        regions=recipe.regions,
         cases={case.case_id: case.meta for case in cases},
     )
 

@@ -47,7 +47,7 @@ def suite(channels: int) -> gx.ExpectationSuite:
                 column="mask_matches", value_set=[True], notes="Mask and image agree in size."
             ),
             gxe.ExpectColumnValuesToBeInSet(
-                column="mask_binary", value_set=[True], notes="A mask holds 0 and one label."
+                column="label_problem", **empty, notes="A mask holds only labels that are known."
             ),
             gxe.ExpectColumnValuesToBeBetween(column="width", min_value=16, max_value=8192, notes="Pixels."),
             gxe.ExpectColumnValuesToBeBetween(column="height", min_value=16, max_value=8192, notes="Pixels."),

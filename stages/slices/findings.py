@@ -7,10 +7,12 @@ import pandas as pd
 
 from stages.errors import UserError
 from stages.slices import fingerprint
+from stages.sources import images
 
 COLUMNS = ["severity", "check", "sample_id", "file", "explanation"]
 MIN_HEAD = 0.01
 """A slice with less head than this shows nothing; the ends of many volumes are such slices."""
+COLOURS = "red;green;blue"
 
 Finding = tuple[Any, ...]
 """A row of `COLUMNS`."""
@@ -25,9 +27,22 @@ def of(table: pd.DataFrame, measured: pd.DataFrame, near: list[tuple[str, str]])
     twice = table.loc[table["sample_id"].duplicated(), "sample_id"]
     if len(twice):
         raise UserError(f"the manifest lists slice {twice.iloc[0]} twice; give every slice its own sample_id")
-    rows = table.merge(measured, on="sample_id", suffixes=("_told", ""), validate="one_to_one")
-    found = [*_unusable(rows), *_suspicious(rows), *_twins(rows, near)]
+    rows = judged(table, measured)
+    found = [
+        *_unusable(rows),
+        *_suspicious(rows),
+        *_empty_ends(rows),
+        *_grey_in_colour(rows),
+        *_twins(rows, near),
+    ]
     return pd.DataFrame(found, columns=COLUMNS)
+
+
+def judged(table: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """Manifest and measurements side by side; what the manifest told of a column that was measured ends in
+    _told.
+    """
+    return table.merge(measured, on="sample_id", suffixes=("_told", ""), validate="one_to_one")
 
 
 def _unusable(rows: pd.DataFrame) -> Iterator[Finding]:
@@ -43,11 +58,7 @@ def _unusable(rows: pd.DataFrame) -> Iterator[Finding]:
                 else f"the mask is not {row.width}x{row.height} pixels as its image is",
                 row.mask,
             ),
-            (
-                "mask_values",
-                "" if row.mask_binary else "the mask holds other values than 0 and one label",
-                row.mask,
-            ),
+            ("mask_values", row.label_problem, row.mask),
         ]
         for check, problem, file in reasons:
             if problem:
@@ -60,12 +71,40 @@ def _unusable(rows: pd.DataFrame) -> Iterator[Finding]:
                 yield "critical", "one_case_one_shape", row.sample_id, row.image, told
 
 
+def empty_ends(rows: pd.DataFrame) -> pd.Series:
+    """Which slices lie above or below all that a volume file shows: bool, index as of `rows`.
+
+    rows: manifest and measurements. Only volumes: a set of single slices is used as it was published.
+    """
+    ends = pd.Series(False, index=rows.index)
+    volumes = rows[rows["image"].map(images.is_volume) & (rows["image_problem"] == "")]
+    for _, case in volumes.groupby("case_id", sort=False):
+        case = case.sort_values("slice")
+        shown = (
+            (case["head"] >= MIN_HEAD)
+            | (case["mask_pixels"] > 0)
+            | ~case["finite"]
+            | (case["label_problem"] != "")
+        )
+        before, after = ~shown.cummax(), ~shown[::-1].cummax()
+        ends[case.index] = before | after
+    return ends
+
+
+def _empty_ends(rows: pd.DataFrame) -> Iterator[Finding]:
+    for case_id, case in rows[empty_ends(rows)].groupby("case_id", sort=False):
+        first = case.iloc[0]
+        text = f"{len(case)} slices above and below the brain of case {case_id} show nothing and are left out"
+        yield "info", "no_brain", first["sample_id"], first["image"], text
+
+
 def _suspicious(rows: pd.DataFrame) -> Iterator[Finding]:
-    for row in rows[(rows["image_problem"] == "") & rows["finite"] & (rows["head"] < MIN_HEAD)].itertuples():
+    visible = (rows["image_problem"] == "") & rows["finite"] & ~empty_ends(rows)
+    for row in rows[visible & (rows["head"] < MIN_HEAD)].itertuples():
         yield "info", "blank", row.sample_id, row.image, "the slice shows next to nothing"
     for case_id, case in rows.groupby("case_id", sort=False):
         first = case.iloc[0]
-        if case["copied_channels"].mean() > 0.5:
+        if case["copied_channels"].mean() > 0.5 and first["modalities"] != COLOURS:
             text = f"two channels of case {case_id} are the same picture: a sequence is missing"
             yield "warning", "copied_channels", first["sample_id"], first["image"], text
         if len(case) > 1 and (case["mask_problem"] == "").all() and not case["mask_pixels"].any():
@@ -76,6 +115,15 @@ def _suspicious(rows: pd.DataFrame) -> Iterator[Finding]:
                 first["mask"],
                 f"no slice of case {case_id} has tumour",
             )
+
+
+def _grey_in_colour(rows: pd.DataFrame) -> Iterator[Finding]:
+    """One finding for the set: programs like to save grey pictures as RGB."""
+    grey = rows[rows["copied_channels"] & (rows["modalities"] == COLOURS)]
+    if len(grey):
+        text = f"{len(grey)} of {len(rows)} pictures are grey, saved in colour; preprocess.channels: gray "
+        text += "stores one channel instead of three"
+        yield "info", "grey_in_colour", grey.iloc[0]["sample_id"], grey.iloc[0]["image"], text
 
 
 def _twins(rows: pd.DataFrame, near: list[tuple[str, str]]) -> Iterator[Finding]:
@@ -104,7 +152,7 @@ def near_twins(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> list[t
 
 def twin_groups(table: pd.DataFrame, measured: pd.DataFrame, near: list[tuple[str, str]]) -> pd.Series:
     """For each row the smallest patient_id among all patients joined to it by identical slices or `near`."""
-    rows = table.merge(measured, on="sample_id", suffixes=("_told", ""), validate="one_to_one")
+    rows = judged(table, measured)
     leader = {patient: patient for patient in sorted(set(rows["patient_id"]))}
 
     def find(patient: str) -> str:

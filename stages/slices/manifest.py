@@ -1,6 +1,6 @@
 """The tables with one row per 2D slice: manifest, validated, index."""
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,7 @@ _NUMBERS = {"slice", "width", "height", "channels"}
 
 def from_records(records: list[Record]) -> pd.DataFrame:
     """The manifest of some records, in their order."""
-    return pd.DataFrame([asdict(record) for record in records], columns=COLUMNS)
+    return pd.DataFrame([vars(record) for record in records], columns=COLUMNS)
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

@@ -1,6 +1,7 @@
 """Measure what the files of a manifest really hold: one row of numbers a slice, for validation to judge."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,73 +11,83 @@ import pandas as pd
 from stages.errors import UserError
 from stages.slices import fingerprint
 from stages.sources import images
+from stages.sources.labels import LABEL_SETS, harmonise
 
-MASK_LEVELS = ({0}, {0, 1}, {0, 255}, {1}, {255})
-"""Values of a binary mask, however it was saved."""
+ROW = ["sample_id", "image", "mask", "slice", "modalities", "label_set"]
+"""What `measure` needs of a row of the manifest."""
 
 
 def measure(raw: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Read image and mask of each row; columns beside `sample_id`:
+    """Read image and mask of each row (`ROW`), rows of a case one after the other; columns beside
+    `sample_id`:
 
-    image_problem, mask_problem: why a file cannot be used, else empty; finite: no NaN or infinite pixel;
-    height, width, channels: as decoded; mask_matches: same size as the image; mask_binary; mask_pixels; head:
-    share of pixels brighter than a tenth of the range; copied_channels: two channels are identical; content:
-    hash of the decoded pixels; picture: 64-bit hash of the picture (`fingerprint`), empty where it says
-    nothing.
+    image_problem, mask_problem, label_problem: why a file, or the numbers in a mask, cannot be used, else
+    empty; finite: no NaN or infinite pixel; height, width, channels: as decoded; mask_matches: same size as
+    the image; mask_pixels; head: share of pixels brighter than a tenth of the range, 0 where all are equal;
+    copied_channels: two channels are identical; content: hash of the decoded pixels; picture: 256-bit hash of
+    the picture (`fingerprint`), empty where it says nothing.
     """
-    return pd.DataFrame([_measure(raw, row) for row in rows])
+    reader = images.Reader(raw)
+    return pd.DataFrame([_measure(reader, row) for row in rows])
 
 
-def _measure(raw: Path, row: dict[str, Any]) -> dict[str, Any]:
-    image, image_problem = _decode(raw, row["image"], "image")
-    mask, mask_problem = _decode(raw, row["mask"], "mask")
+def _measure(reader: images.Reader, row: dict[str, Any]) -> dict[str, Any]:
+    image, image_problem = _decoded(
+        "image", row["image"], lambda: reader.image(row["image"], row["slice"], row["modalities"])
+    )
+    mask, mask_problem = _decoded("mask", row["mask"], lambda: reader.mask(row["mask"], row["slice"]))
+    return (
+        {"sample_id": row["sample_id"], "image_problem": image_problem, "mask_problem": mask_problem}
+        | _of_image(image)
+        | _of_mask(mask, image, row["label_set"])
+    )
+
+
+def _decoded(kind: str, reference: str, read: Callable[[], np.ndarray]) -> tuple[np.ndarray | None, str]:
+    if not reference:
+        return None, f"there is no {kind}"
+    try:
+        return read(), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def _of_image(image: np.ndarray | None) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "sample_id": row["sample_id"],
-        "image_problem": image_problem,
-        "mask_problem": mask_problem,
         "finite": True,
         "height": 0,
         "width": 0,
         "channels": 0,
-        "mask_matches": True,
-        "mask_binary": True,
-        "mask_pixels": 0,
         "head": 0.0,
         "copied_channels": False,
         "content": "",
         "picture": "",
     }
-    if image is not None:
-        finite = bool(np.isfinite(image).all())
-        found |= {
-            "finite": finite,
-            "height": image.shape[0],
-            "width": image.shape[1],
-            "channels": image.shape[2],
-        }
-        found["content"] = hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
-        if finite:
-            grey = image.mean(axis=2, dtype=np.float32)
-            low, high = float(grey.min()), float(grey.max())
-            found["head"] = float((grey > low + 0.1 * (high - low)).mean()) if high > low else 0.0
-            found["picture"] = fingerprint.of(grey)
-            found["copied_channels"] = high > low and any(
-                np.array_equal(image[..., a], image[..., b])
-                for a in range(image.shape[2])
-                for b in range(a + 1, image.shape[2])
-            )
-    if mask is not None:
-        found["mask_binary"] = set(np.unique(mask).tolist()) in MASK_LEVELS
-        found["mask_pixels"] = int((mask > 0).sum())
-        found["mask_matches"] = image is None or mask.shape == image.shape[:2]
+    if image is None:
+        return found
+    found |= dict(zip(("height", "width", "channels"), image.shape, strict=True))
+    found["finite"] = bool(np.isfinite(image).all())
+    found["content"] = hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
+    if found["finite"]:
+        grey = image.mean(axis=2, dtype=np.float32)
+        low, high = float(grey.min()), float(grey.max())
+        found["head"] = float((grey > low + 0.1 * (high - low)).mean()) if high > low else 0.0
+        found["picture"] = fingerprint.of(grey)
+        found["copied_channels"] = high > low and any(
+            np.array_equal(image[..., a], image[..., b])
+            for a in range(image.shape[2])
+            for b in range(a + 1, image.shape[2])
+        )
     return found
 
 
-def _decode(raw: Path, reference: str, kind: str) -> tuple[np.ndarray | None, str]:
-    if not reference:
-        return None, f"there is no {kind}"
+def _of_mask(mask: np.ndarray | None, image: np.ndarray | None, label_set: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"mask_matches": True, "label_problem": "", "mask_pixels": 0}
+    if mask is None:
+        return found
+    found["mask_matches"] = image is None or mask.shape == image.shape[:2]
     try:
-        read = images.read_image if kind == "image" else images.read_mask
-        return read(raw, reference), ""
+        found["mask_pixels"] = int(np.count_nonzero(harmonise(mask, LABEL_SETS[label_set])))
     except UserError as error:
-        return None, str(error)
+        found["label_problem"] = str(error)
+    return found

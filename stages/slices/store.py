@@ -96,38 +96,38 @@ class Writer:
 
     def __init__(self, folder: Path, slices: int, size: int, channels: int) -> None:
         self.folder = folder
-        per_shard = max(1, SHARD_BYTES // (size * size * channels))
-        self.shards = [
-            tuple(
-                np.lib.format.open_memmap(
-                    folder / f"{kind}-{number:03d}.npy",
-                    mode="w+",
-                    dtype=np.uint8,
-                    shape=(count, size, size, *tail),
-                )
-                for kind, tail in (("images", (channels,)), ("masks", ()))
-            )
-            for number, count in enumerate(_chunks(slices, per_shard))
-        ]
-        self.per_shard = per_shard
+        self.slices = slices
+        self.shape = {"images": (size, size, channels), "masks": (size, size)}
+        self.per_shard = max(1, SHARD_BYTES // (size * size * channels))
         self.filled = 0
 
     def add(self, images: np.ndarray, masks: np.ndarray) -> None:
         """Append slices (S, size, size, C) and label maps (S, size, size), both uint8."""
-        for image, mask in zip(images, masks, strict=True):
-            number, row = divmod(self.filled, self.per_shard)
-            self.shards[number][0][row] = image
-            self.shards[number][1][row] = mask
-            self.filled += 1
+        if images.shape[1:] != self.shape["images"] or masks.shape != (len(images), *self.shape["masks"]):
+            raise ValueError(f"slices {images.shape} with labels {masks.shape} do not fit the store")
+        done = 0
+        while done < len(images):
+            shard, row = divmod(self.filled, self.per_shard)
+            count = min(len(images) - done, self.per_shard - row)
+            for kind, arrays in (("images", images), ("masks", masks)):
+                self._append(kind, shard, arrays[done : done + count], new=row == 0)
+            done += count
+            self.filled += count
+
+    def _append(self, kind: str, shard: int, arrays: np.ndarray, new: bool) -> None:
+        # Appended, not written through a memory map, whose pages would add up in memory while the store
+        # grows.
+        with (self.folder / f"{kind}-{shard:03d}.npy").open("wb" if new else "ab") as file:
+            if new:
+                rows = min(self.per_shard, self.slices - shard * self.per_shard)
+                about = {"descr": "|u1", "fortran_order": False, "shape": (rows, *self.shape[kind])}
+                np.lib.format.write_array_header_1_0(file, about)
+            file.write(np.ascontiguousarray(arrays, dtype=np.uint8).data)
 
     def close(self, meta: Meta, index: pd.DataFrame) -> None:
-        """Flush the shards and write `meta.json` and `index.csv`."""
-        if self.filled != len(index):
+        """Write `meta.json` and `index.csv`."""
+        if not self.filled == self.slices == len(index):
             raise ValueError(f"{self.filled} slices were added for an index of {len(index)} rows")
-        for shard in self.shards:
-            for array in shard:
-                array.flush()
-        self.shards = []
         manifest.write(index, self.folder / "index.csv")
         atomic.json_file(meta.model_dump(mode="json"), self.folder / "meta.json")
 
@@ -163,7 +163,3 @@ def read_meta(folder: Path) -> Meta:
     if meta.schema_version != SCHEMA:
         raise UserError(f"{path} has schema {meta.schema_version}, not {SCHEMA}; run `dvc repro preprocess`")
     return meta
-
-
-def _chunks(total: int, most: int) -> list[int]:
-    return [min(most, total - start) for start in range(0, total, most)]

@@ -1,134 +1,185 @@
-"""Decode one slice from the files a manifest row names."""
+"""Decode the slices that manifest rows name, whatever their files' format."""
 
-import logging
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import tifffile
 
 from stages.errors import UserError
-
-MAX_PIXELS = 64 * 1024 * 1024
-"""An 8192 x 8192 slice; no MRI is larger, and a forged header must not make us allocate more."""
-
-
-# Damaged tags make tifffile log and read on; what matters of them is checked below.
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-
-
-class Unreadable(UserError):
-    """A file that is no image, or a damaged one. The message says what is wrong, without the file's name."""
+from stages.sources import annotations, nifti, raster, record, tiff
+from stages.sources.header import Header, Unreadable
 
 
 @dataclass(frozen=True)
-class Header:
-    """Size in pixels, channels and, where the file tells, the spacing in mm (slice, row, column)."""
+class Format:
+    """How files of one kind are read. `read` and `read_mask` give (S, H, W, C) in the file's own dtype."""
 
-    height: int
-    width: int
-    channels: int
-    spacing_mm: tuple[float, float, float] | None
+    read_header: Callable[[Path], Header]
+    read: Callable[[Path], np.ndarray]
+    read_mask: Callable[[Path], np.ndarray]
+    volume: bool = False  # a file holds all slices of a case
+
+
+_TIFF = Format(tiff.read_header, tiff.read, tiff.read)
+_RASTER = Format(raster.read_header, raster.read, raster.read_mask)
+_NIFTI = Format(nifti.read_header, nifti.read, nifti.read, volume=True)
+
+FORMATS = {
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".png": _RASTER,
+    ".jpg": _RASTER,
+    ".jpeg": _RASTER,
+    ".nii": _NIFTI,
+    ".nii.gz": _NIFTI,
+}
+"""By suffix, in lower case."""
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a file name that tells its format, in lower case; "" where we read no such files."""
+    low = name.lower()
+    return next((suffix for suffix in FORMATS if low.endswith(suffix)), "")
+
+
+def format_of(name: str) -> Format:
+    """How a file is read. Raises `Unreadable` where its name does not end in one of `FORMATS`."""
+    suffix = suffix_of(name)
+    if not suffix:
+        raise Unreadable(f"its name does not end in {', '.join(FORMATS)}")
+    return FORMATS[suffix]
+
+
+def is_volume(reference: str) -> bool:
+    """Whether a row's image is one slice of files that hold a whole case."""
+    suffixes = {suffix_of(name) for name in record.names(reference) if name}
+    return any(FORMATS[suffix].volume for suffix in suffixes if suffix)
 
 
 def contained(root: Path, relative: str) -> Path:
     """`root / relative`, refused with a `UserError` where that leaves `root`: a table may have been tampered
     with.
     """
-    path = (root / relative).resolve()
-    if not path.is_relative_to(root.resolve()):
+    # os.path: pathlib takes as long over this as the decoder over a small file.
+    home = os.path.realpath(root)
+    try:
+        path = os.path.realpath(os.path.join(home, relative))  # noqa: PTH118
+    except ValueError:  # a zero byte, which ends names
+        raise UserError(f"{relative!r} is no name of a file; correct the row that names it") from None
+    if not path.startswith(home + os.sep):
         raise UserError(f"{relative} lies outside {root}; correct the row that names it")
-    return path
+    return Path(path)
 
 
 def read_header(path: Path) -> Header:
-    """Read size, channels and spacing without decoding pixels. Raises `Unreadable`."""
-    with _open(path) as tiff:
-        page = tiff.pages.first
-        height, width, channels = _shape(page)
-        return Header(height, width, channels, _spacing(tiff))
+    """Read size, channels, slices and spacing without decoding pixels. Raises `Unreadable`."""
+    return format_of(path.name).read_header(path)
 
 
-def read_image(root: Path, reference: str) -> np.ndarray:
-    """Read the ";"-separated files of one slice as (H, W, C) in the file's own dtype. Raises `Unreadable`."""
-    planes = [_read(contained(root, name)) for name in reference.split(";")]
-    if len({plane.shape[:2] for plane in planes}) > 1:
-        raise Unreadable("its modalities differ in size")
-    return np.concatenate(planes, axis=2) if len(planes) > 1 else planes[0]
+def told(path: Path) -> dict[str, Any]:
+    """What a file's header tells of a `Record`: width, height, channels, spacing_mm.
 
-
-def read_mask(root: Path, reference: str) -> np.ndarray:
-    """Read a mask file as (H, W) in the file's own dtype. Raises `Unreadable`."""
-    mask = _read(contained(root, reference))
-    if mask.shape[2] != 1 and not (mask == mask[:, :, :1]).all():
-        raise Unreadable(f"a mask has one channel, this one has {mask.shape[2]} that differ")
-    return mask[:, :, 0]
-
-
-def _open(path: Path) -> tifffile.TiffFile:
-    try:
-        tiff = tifffile.TiffFile(path)
-        if not len(tiff.pages):
-            raise Unreadable("it is not a readable TIFF (it holds no picture)")
-        return tiff
-    except OSError as error:
-        raise Unreadable(error.strerror or "it cannot be opened") from None
-    except Unreadable:
-        raise
-    except Exception as error:  # tifffile raises whatever the damaged bytes lead it to
-        raise Unreadable(f"it is not a readable TIFF ({_first_words(error)})") from None
-
-
-def _shape(page: tifffile.TiffPage) -> tuple[int, int, int]:
-    try:
-        height, width, channels = int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel)
-    except (TypeError, ValueError):  # a damaged tag may hold several numbers, or text
-        raise Unreadable("its header does not say its size") from None
-    if min(height, width, channels) < 1 or channels > 64:
-        raise Unreadable(f"its header says {width}x{height} pixels with {channels} channels")
-    if height * width > MAX_PIXELS:
-        raise Unreadable(
-            f"its header says {width}x{height} pixels, more than the {MAX_PIXELS} that are allowed"
-        )
-    return height, width, channels
-
-
-def _read(path: Path) -> np.ndarray:
-    with _open(path) as tiff:
-        page = tiff.pages.first
-        height, width, channels = _shape(page)
-        try:
-            pixels = page.asarray(maxworkers=1)  # its threads cost more than so small a file
-        except Exception as error:
-            raise Unreadable(f"its pixels cannot be decoded ({_first_words(error)})") from None
-        # tifffile gives an empty array, not an exception, for many damaged files: trust only what fits the
-        # header.
-        if pixels.size != height * width * channels or pixels.dtype.kind not in "uifb":
-            raise Unreadable(f"its pixels do not fit its header ({pixels.shape}, {pixels.dtype})")
-        if int(page.planarconfig) == 2 and channels > 1:
-            return np.moveaxis(pixels.reshape(channels, height, width), 0, 2)
-        return pixels.reshape(height, width, channels)
-
-
-def _spacing(tiff: tifffile.TiffFile) -> tuple[float, float, float] | None:
-    """ImageJ's convention, which most microscopy and conversion tools share: pixels per unit, `spacing` and
-    `unit`.
+    Zeros and nothing for a file that cannot be read: validate reads it again and says why.
     """
-    described = tiff.imagej_metadata if tiff.is_imagej else None
-    if (
-        not described
-        or described.get("unit") != "mm"
-        or not isinstance(described.get("spacing"), int | float)
-    ):
-        return None
-    tags = tiff.pages.first.tags
     try:
-        (columns, column_unit), (rows, row_unit) = tags["XResolution"].value, tags["YResolution"].value
-        spacing = (float(described["spacing"]), row_unit / rows, column_unit / columns)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None
-    return spacing if all(0.01 <= mm <= 100 for mm in spacing) else None
+        header = read_header(path)
+    except Unreadable:
+        return {"width": 0, "height": 0, "channels": 0, "spacing_mm": ""}
+    return {
+        "width": header.width,
+        "height": header.height,
+        "channels": header.channels,
+        "spacing_mm": record.spacing_text(header.spacing_mm),
+    }
 
 
-def _first_words(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:80]
+def colours(channels: int) -> str:
+    """`modalities` of a picture of which only the number of channels is known."""
+    if channels == 1:
+        return "gray"
+    return "red;green;blue" if channels in (0, 3) else ";".join(f"channel{n}" for n in range(1, channels + 1))
+
+
+class _Volumes:
+    """The decoded volume files of one case; a damaged one is remembered as such."""
+
+    def __init__(self) -> None:
+        self.decoded: dict[str, np.ndarray | Unreadable] = {}
+
+    def keep(self, files: list[str]) -> None:
+        """Forget all but these."""
+        for old in set(self.decoded).difference(files):
+            del self.decoded[old]
+
+    def plane(self, file: str, path: Path, read: Callable[[Path], np.ndarray], position: int) -> np.ndarray:
+        """A slice of a file as (H, W, C). Raises `Unreadable`."""
+        if file not in self.decoded:
+            try:
+                self.decoded[file] = read(path)
+            except Unreadable as error:
+                self.decoded[file] = error
+        volume = self.decoded[file]
+        if isinstance(volume, Unreadable):
+            raise volume
+        if not 0 <= position < len(volume):
+            raise Unreadable(f"it has {len(volume)} slices, there is no number {position}")
+        return volume[position]
+
+    def lengths(self) -> set[int]:
+        """Numbers of slices."""
+        return {len(volume) for volume in self.decoded.values() if isinstance(volume, np.ndarray)}
+
+
+class Reader:
+    """Decodes slices below a folder, one case after the other.
+
+    Volume files are decoded once and kept until a slice of other files is asked for, so that memory holds one
+    case.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._images = _Volumes()
+        self._masks = _Volumes()
+
+    def image(self, reference: str, position: int, modalities: str = "") -> np.ndarray:
+        """A slice as (H, W, C) in the file's own dtype; `reference`, `position` and `modalities` are the
+        row's `image`, `slice` and `modalities`. Raises `Unreadable`.
+        """
+        files = record.names(reference)
+        if "" in files:
+            named = modalities.split(";")
+            which = [named[n] if n < len(named) else str(n + 1) for n, file in enumerate(files) if not file]
+            raise Unreadable(f"modality {', '.join(which)} is missing")
+        self._images.keep(files)
+        planes = [self._plane(self._images, file, position, mask=False) for file in files]
+        if len({plane.shape[:2] for plane in planes}) > 1 or len(self._images.lengths()) > 1:
+            raise Unreadable("its modalities differ in size")
+        if len({plane.dtype for plane in planes}) > 1:
+            planes = [plane.astype(np.float32) for plane in planes]  # numpy itself would choose float64
+        return np.concatenate(planes, axis=2) if len(planes) > 1 else planes[0]
+
+    def mask(self, reference: str, position: int) -> np.ndarray:
+        """A mask as (H, W) in the file's own dtype, of an annotation uint8 0 and 1. Raises `Unreadable`.
+
+        Read after the slice's image, for a volume of masks must have as many slices as that.
+        """
+        file = record.names(reference)[0]
+        if "#" in reference:
+            return annotations.mask(contained(self.root, file), reference.split("#", 1)[1])
+        self._masks.keep([file])
+        mask = self._plane(self._masks, file, position, mask=True)
+        slices, wanted = self._masks.lengths(), self._images.lengths()
+        if slices and wanted and slices != wanted:
+            raise Unreadable(f"the mask has {slices.pop()} slices and its image {wanted.pop()}")
+        if mask.shape[2] != 1 and not (mask == mask[:, :, :1]).all():
+            raise Unreadable(f"a mask has one channel, this one has {mask.shape[2]} that differ")
+        return mask[:, :, 0]
+
+    def _plane(self, volumes: _Volumes, file: str, position: int, mask: bool) -> np.ndarray:
+        path, kind = contained(self.root, file), format_of(file)
+        read = kind.read_mask if mask else kind.read
+        return volumes.plane(file, path, read, position) if kind.volume else read(path)[0]

@@ -9,9 +9,9 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
 from stages.errors import UserError
-from stages.sources import images, natural, sample
+from stages.sources import images, natural, record, sample
 from stages.sources.record import Record
-from stages.sources.source import Source
+from stages.sources.source import Found, Source
 
 MODALITIES = ("pre", "flair", "post")
 
@@ -20,9 +20,7 @@ _SCAN = re.compile(r"^(?P<patient>[^_]+_[^_]+_[^_]+)_\d{8}$")
 
 
 def wanted(path: PurePosixPath) -> bool:
-    """Slices, masks and the table of patients; not the dot-files that macOS leaves in archives."""
-    if any(part.startswith((".", "__MACOSX")) for part in path.parts):
-        return False
+    """Slices, masks and the table of patients."""
     return bool(_SLICE.match(path.name)) or path.name == "data.csv"
 
 
@@ -32,7 +30,7 @@ def patient_of(case_id: str) -> str:
     return scan["patient"] if scan else case_id
 
 
-def records(root: Path) -> list[Record]:
+def find(root: Path) -> Found:
     """One record per slice, in natural order of case and slice. Raises `UserError` where there are none."""
     pairs: dict[str, dict[int, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     home: dict[str, Path] = {}
@@ -47,33 +45,27 @@ def records(root: Path) -> list[Record]:
         pairs[case][int(match["slice"])][kind] = path.relative_to(root).as_posix()
     if not any("image" in files for slices in pairs.values() for files in slices.values()):
         raise UserError(f"no <case>_<number>.tif was found below {root}")
-    return [
-        _record(root, case, number, pairs[case][number])
-        for case in sorted(pairs, key=natural.key)
-        for number in sorted(pairs[case])
-    ]
+    return Found(
+        [
+            _record(root, case, number, pairs[case][number])
+            for case in sorted(pairs, key=natural.key)
+            for number in sorted(pairs[case])
+        ]
+    )
 
 
 def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record:
     image, mask = files.get("image", ""), files.get("mask", "")
-    try:
-        header = images.read_header(root / (image or mask))
-    except images.Unreadable:
-        header = images.Header(0, 0, 0, None)
-    channels = header.channels if image else 0
-    spacing = ";".join(f"{mm:.6g}" for mm in header.spacing_mm) if header.spacing_mm else ""
+    told = images.told(root / (image or mask)) | ({} if image else {"channels": 0})
     return Record(
         sample_id=f"{case}_{number}",
         case_id=case,
         patient_id=patient_of(case),
         slice=number,
-        image=image,
-        mask=mask,
-        width=header.width,
-        height=header.height,
-        channels=channels,
-        spacing_mm=spacing,
-        modalities=_modalities(channels),
+        image=record.reference(image),
+        mask=record.reference(mask),
+        modalities=_modalities(told["channels"]),
+        **told,
     )
 
 
@@ -92,7 +84,7 @@ LGG = Source(
     name="lgg",
     layout="kaggle_3m/<case>/<case>_<number>.tif with <case>_<number>_mask.tif beside it",
     wanted=wanted,
-    records=records,
-    kaggle="mateuszbuda/lgg-mri-segmentation",
+    find=find,
+    kaggle="mateuszbuda/lgg-mri-segmentation/versions/2",
 )
-SAMPLE = Source(name="sample", layout=LGG.layout, wanted=wanted, records=records, generate=_generate)
+SAMPLE = Source(name="sample", layout=LGG.layout, wanted=wanted, find=find, generate=_generate)

@@ -6,8 +6,10 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from stages.errors import UserError
 from stages.sources.source import Source
@@ -18,9 +20,16 @@ HARMLESS_BYTES = 1 << 20
 """Entries up to this size may expand more: the blank masks of the real LGG archive, 65 KB each, expand 376
 times.
 """
+HARMLESS_VOLUME_BYTES = 64 << 20
+"""The same for unpacked NIfTI volumes: label maps of BraTS, 18 to 36 MB and nearly all zero, expand up to 600
+times. The archive as a whole must still keep to `MAX_RATIO`.
+"""
 MAX_BYTES = 512 * 2**30
 """Sum of the unpacked sizes an archive may claim, 512 GiB; BraTS 2023, the largest source, unpacks to about
 50 GB.
+"""
+PORTION_BYTES = 16 << 20
+"""What a worker unpacks at a time: enough to be worth the message, little enough for a smooth progress bar.
 """
 
 _DAMAGED = (
@@ -30,7 +39,11 @@ _DAMAGED = (
 """What `zipfile` raises at damaged bytes, besides `OSError`."""
 
 
-def bring(source: Source, location: Path, into: Path) -> None:
+Progress = Callable[[Sequence[Any]], Iterable[Any]]
+"""Hands out the items of a list while it shows how far it is."""
+
+
+def bring(source: Source, location: Path, into: Path, progress: Progress = iter) -> None:
     """Copy or unpack the files `source` wants from `location` (a folder or a .zip) into the folder `into`.
 
     Files are copied, not hard-linked: with `cache.type hardlink` DVC makes the linked file itself read-only
@@ -40,14 +53,14 @@ def bring(source: Source, location: Path, into: Path) -> None:
     if not location.exists():
         raise UserError(f"ingest.location {location} does not exist; set it to a folder or a .zip that does")
     if location.is_dir():
-        found = _copy(source, location, into)
+        found = _copy(source, location, into, progress)
     elif zipfile.is_zipfile(location):
-        found = _unpack(source, location, into)
+        found = _unpack(source, location, into, progress)
     else:
         raise UserError(
             f"ingest.location {location} is neither a folder nor a zip archive; unpack or download it again"
         )
-    if not found:
+    if all(name.suffix.lower() in (".csv", ".json") for name in found):
         what = "the folder" if location.is_dir() else "the archive"
         raise UserError(
             f"ingest.location {location}: {what} holds no scans of source {source.name} ({source.layout}); "
@@ -55,40 +68,78 @@ def bring(source: Source, location: Path, into: Path) -> None:
         )
 
 
-def _copy(source: Source, location: Path, into: Path) -> int:
-    found = 0
-    for path in sorted(location.rglob("*")):
-        relative = PurePosixPath(path.relative_to(location).as_posix())
-        if path.is_file() and source.wanted(relative):
-            target = into / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                shutil.copyfile(path, target)
-            except PermissionError:
-                raise UserError(f"{path} cannot be read; change its permissions or remove it") from None
-            found += relative.suffix.lower() != ".csv"
+def _wanted(source: Source, relative: PurePosixPath) -> bool:
+    """Whether a file belongs to the data set; never what macOS leaves in folders and archives."""
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in relative.parts)
+    return not hidden and source.wanted(relative)
+
+
+def _copy(source: Source, location: Path, into: Path, progress: Progress) -> list[PurePosixPath]:
+    names = [PurePosixPath(path.relative_to(location).as_posix()) for path in sorted(location.rglob("*"))]
+    found = [name for name in names if _wanted(source, name) and (location / name).is_file()]
+    for name in progress(found):
+        target = into / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(location / name, target)
+        except PermissionError:
+            raise UserError(
+                f"{location / name} cannot be read; change its permissions or remove it"
+            ) from None
     return found
 
 
-def _unpack(source: Source, location: Path, into: Path) -> int:
-    found = 0
+def _unpack(source: Source, location: Path, into: Path, progress: Progress) -> list[PurePosixPath]:
     with _open(location) as archive:
-        for entry, relative in _safe_entries(archive, location):
-            if not source.wanted(relative):
-                continue
-            target = into / relative
+        # By name: an archive that holds a name twice means the later one, as other tools read it.
+        entries = {name: entry for entry, name in _safe_entries(archive, location) if _wanted(source, name)}
+    try:
+        for folder in {(into / name).parent for name in entries}:
+            folder.mkdir(parents=True, exist_ok=True)
+        with ProcessPoolExecutor(2) as pool:
+            jobs = [pool.submit(_extract, location, part, into) for part in _parts(entries)]
             try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(entry) as packed, target.open("wb") as unpacked:
+                for job in progress(jobs):
+                    job.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+    except (NotADirectoryError, FileExistsError, IsADirectoryError):
+        raise UserError(
+            f"{location} uses one name for a file and a folder; "
+            "unpack it and set ingest.location to the folder"
+        ) from None
+    return list(entries)
+
+
+Entries = dict[PurePosixPath, zipfile.ZipInfo]
+
+
+def _parts(entries: Entries) -> Iterator[Entries]:
+    """Entries in the archive's order, a worker's portion at a time."""
+    part: Entries = {}
+    size = 0
+    for name, entry in entries.items():
+        part[name] = entry
+        size += entry.file_size
+        if size >= PORTION_BYTES:
+            yield part
+            part, size = {}, 0
+    if part:
+        yield part
+
+
+def _extract(location: Path, entries: Entries, into: Path) -> None:
+    with _open(location) as archive:
+        for name, entry in entries.items():
+            try:
+                with archive.open(entry) as packed, (into / name).open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 1 << 20)
             except (*_DAMAGED, OSError) as error:
-                if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EISDIR):
                     raise
                 raise UserError(
                     f"{location}: {entry.filename} cannot be unpacked ({error}); download the archive again"
                 ) from None
-            found += relative.suffix.lower() != ".csv"
-    return found
 
 
 def _open(location: Path) -> zipfile.ZipFile:
@@ -98,9 +149,7 @@ def _open(location: Path) -> zipfile.ZipFile:
         raise UserError(f"{location} is a damaged zip archive ({error}); download it again") from None
 
 
-def _safe_entries(
-    archive: zipfile.ZipFile, location: Path
-) -> Iterator[tuple[zipfile.ZipInfo, PurePosixPath]]:
+def _safe_entries(archive: zipfile.ZipFile, location: Path) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
     """The files of an archive, after every entry has been checked: one bad entry refuses it whole."""
     files = []
     for entry in archive.infolist():
@@ -120,12 +169,17 @@ def _safe_entries(
                 f"{location}: entry {entry.filename} is encrypted; "
                 "unpack the archive and set ingest.location to its folder"
             )
-        if entry.file_size > max(MAX_RATIO * entry.compress_size, HARMLESS_BYTES):
+        volume = relative.suffix.lower() == ".nii"
+        harmless = HARMLESS_VOLUME_BYTES if volume else HARMLESS_BYTES
+        if entry.file_size > max(MAX_RATIO * entry.compress_size, harmless):
             raise UserError(
                 f"{location}: entry {entry.filename} expands over {MAX_RATIO} times; the archive is refused"
             )
         if not entry.is_dir():
             files.append((entry, relative))
-    if sum(entry.file_size for entry, _ in files) > MAX_BYTES:
+    whole = sum(entry.file_size for entry, _ in files)
+    if whole > max(MAX_RATIO * sum(entry.compress_size for entry, _ in files), HARMLESS_VOLUME_BYTES):
+        raise UserError(f"{location} expands over {MAX_RATIO} times; the archive is refused")
+    if whole > MAX_BYTES:
         raise UserError(f"{location} unpacks to more than {MAX_BYTES >> 30} GiB; the archive is refused")
-    yield from sorted(files, key=lambda file: file[0].filename)
+    return sorted(files, key=lambda file: file[0].filename)

@@ -1,6 +1,10 @@
 """What a source tells of each slice."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import unquote
+
+_RESERVED = str.maketrans({"%": "%25", ";": "%3B", "#": "%23"})
 
 
 @dataclass(frozen=True)
@@ -15,9 +19,9 @@ class Record:
     sample_id: str
     case_id: str  # one scan
     patient_id: str  # the unit that must never straddle a split
-    slice: int  # position in the case
-    image: str  # files relative to data/raw, one per modality, ";"-separated
-    mask: str
+    slice: int  # position in the case; in a volume file counted from 0, from the feet up
+    image: str  # files relative to data/raw, one per modality, ";"-separated; empty where one is missing
+    mask: str  # a file, or "<annotation file>#<image id>"
     width: int
     height: int
     channels: int
@@ -25,3 +29,24 @@ class Record:
     source_split: str = ""
     label_kind: str = "mask"  # mask | polygon | box
     modalities: str = ""  # names of the channels in their order, ";"-separated
+    label_set: str = "tumour"  # what the numbers in the mask mean: labels.LABEL_SETS
+
+
+def reference(*names: str) -> str:
+    """File names as one field of a table; the signs that have a meaning there are escaped as in a URL."""
+    return ";".join(name.translate(_RESERVED) for name in names)
+
+
+def names(reference: str) -> list[str]:
+    """The file names of `reference`, without the part behind "#"; empty ones are missing files."""
+    return [unquote(name.split("#")[0]) for name in reference.split(";")]
+
+
+def files(records: Iterable[Record]) -> set[str]:
+    """All files that some records need, relative to data/raw."""
+    return {name for one in records for name in names(one.image) + names(one.mask) if name}
+
+
+def spacing_text(spacing_mm: tuple[float, float, float] | None) -> str:
+    """`spacing_mm` of a row: six significant digits, empty for None."""
+    return ";".join(f"{mm:.6g}" for mm in spacing_mm) if spacing_mm else ""

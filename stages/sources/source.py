@@ -8,17 +8,29 @@ from stages.sources.record import Record
 
 
 @dataclass(frozen=True)
+class Found:
+    """What a source holds. `unannotated`: sample_ids of images that nobody annotated, which are not therefore
+    free of tumour. `notes`: sentences for the user, e.g. on what was skipped.
+    """
+
+    records: list[Record]
+    unannotated: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Source:
     """An adapter: which files of a download belong to the data set, and what slices they make.
 
-    `wanted` judges a path relative to the download's root. `records` reads the folder that holds the wanted
-    files and raises `UserError` when they do not make a data set at all. `generate(root, patients, seed)`
-    exists where the source can make its own data.
+    `wanted` judges a path relative to the download's root. `find` reads the folder that holds the wanted
+    files and raises `UserError` when they do not make a data set at all. `kaggle` is the data set to download
+    where no location is given. `generate(root, patients, seed)` exists where the source can make its own
+    data.
     """
 
     name: str
     layout: str  # for the message that says what was looked for
     wanted: Callable[[PurePosixPath], bool]
-    records: Callable[[Path], list[Record]]
+    find: Callable[[Path], Found]
     kaggle: str | None = None
     generate: Callable[[Path, int | None, int], None] | None = None

@@ -1,5 +1,6 @@
 """A case from its files to the store: what is kept of its geometry maps predictions back."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +8,16 @@ import pandas as pd
 import pytest
 
 from stages.errors import UserError
-from stages.slices import case, manifest, transform
-from stages.sources import lgg
-from tests.fixtures import scans
+from stages.slices import case, manifest, store, transform
+from stages.sources import brats, lgg
+from stages.sources.images import Reader
+from tests.fixtures import scans, volumes
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> pd.DataFrame:
     scans.write_lgg(tmp_path, patients=2, slices=12)
-    return manifest.from_records(lgg.records(tmp_path))
+    return manifest.from_records(lgg.find(tmp_path).records)
 
 
 def prepared(
@@ -90,7 +92,7 @@ def test_grey_scans_are_one_channel_whatever_it_would_be_called_in_colour(tmp_pa
     images, masks = scans.volume(3)
     for k in range(3):
         scans.write_slice(tmp_path, "a", k + 1, images[k, ..., 1], masks[k])
-    table = manifest.from_records(lgg.records(tmp_path))
+    table = manifest.from_records(lgg.find(tmp_path).records)
     recipe = case.recipe(table, "all", 32, "brain")
     assert recipe.channels == ["gray"]
     assert case.prepare(tmp_path, recipe, table).images.shape == (3, 32, 32, 1)
@@ -117,7 +119,10 @@ def test_scans_of_different_modalities_do_not_share_a_store(table: pd.DataFrame)
     mixed = table.assign(modalities=["gray"] * 12 + ["pre;flair;post"] * 12)
     with pytest.raises(UserError) as error:
         case.recipe(mixed, "all", 32, "brain")
-    wanted = "the scans differ in their modalities (gray and pre;flair;post); ingest them separately"
+    wanted = (
+        "the scans differ in their modalities (gray and pre;flair;post); "
+        "ingest them separately or set preprocess.channels: gray"
+    )
     assert str(error.value) == wanted
 
 
@@ -132,3 +137,117 @@ def test_the_index_follows_the_order_in_which_cases_were_written(tmp_path: Path,
     for summary in done:
         assert [pixels[f"{summary.case_id}_{k}"] for k in range(1, 13)] == summary.label_pixels
     assert list(case.meta(recipe, done).cases) == names
+
+
+BRATS_CLASSES = {1: "necrosis", 2: "oedema", 3: "enhancing"}
+BRATS_REGIONS = {"whole_tumour": [1, 2, 3], "tumour_core": [1, 3], "enhancing_tumour": [3]}
+
+
+def test_scans_whose_numbers_mean_different_things_do_not_share_a_store(table: pd.DataFrame) -> None:
+    mixed = table.assign(label_set=["tumour"] * 12 + ["brats"] * 12)
+    with pytest.raises(UserError) as error:
+        case.recipe(mixed, "all", 32, "brain")
+    wanted = "the scans differ in their labels (tumour and brats); ingest them separately"
+    assert str(error.value) == wanted
+    years = table.assign(label_set=["brats2015"] * 12 + ["brats"] * 12)  # the same classes by other numbers
+    recipe = case.recipe(years, "all", 32, "brain")
+    assert (recipe.classes, recipe.regions) == (BRATS_CLASSES, BRATS_REGIONS)
+    recipe = case.recipe(table, "all", 32, "brain")
+    assert (recipe.classes, recipe.regions) == ({1: "tumour"}, {"tumour": [1]})
+
+
+def test_grey_is_what_scans_of_different_modalities_have_in_common(
+    tmp_path: Path, table: pd.DataFrame
+) -> None:
+    images, masks = scans.volume(3)
+    for k in range(3):
+        scans.write_slice(tmp_path / "kaggle_3m", "grey", k + 1, images[k, ..., 1], masks[k])
+    mixed = manifest.from_records(lgg.find(tmp_path).records)
+    assert set(mixed["modalities"]) == {"gray", "pre;flair;post"}
+    recipe = case.recipe(mixed, "gray", 32, "brain")
+    for case_id, rows in mixed.groupby("case_id"):
+        volume, _ = case.read(Reader(tmp_path), rows, recipe.positions)
+        assert volume.shape == (len(rows), 64, 64, 1), case_id
+    assert case.prepare(tmp_path, recipe, mixed[mixed["case_id"] == "grey"]).images.any()
+
+
+@pytest.mark.parametrize("year", [2015, 2020, 2023])
+def test_volumes_come_as_chosen_modalities_and_one_set_of_classes(tmp_path: Path, year: int) -> None:
+    """Enhancing tumour is 4 until 2021 and 3 since; in 2015 the number 3 was a core that does not enhance."""
+    volumes.write_brats(tmp_path, cases=1, year=year, slices=5)
+    rows = manifest.from_records(brats.find(tmp_path).records)
+    anatomy = volumes.case(5, seed=(0, 1), enhancing=3 if year >= 2023 else 4)
+    recipe = case.recipe(rows, ["t1ce", "flair"], 32, "brain")
+    volume, classes = case.read(Reader(tmp_path), rows, recipe.positions)
+    assert volume.dtype == np.int16
+    np.testing.assert_array_equal(volume, np.stack([anatomy["t1ce"], anatomy["flair"]], 3))
+    np.testing.assert_array_equal(classes, np.where(anatomy["seg"] > 2, 3, anatomy["seg"]))
+    assert set(np.unique(classes)) == {0, 1, 2, 3}
+
+    done = case.prepare(tmp_path, recipe, rows)
+    assert done.images.shape == (5, 32, 32, 2)
+    assert set(np.unique(done.masks)) == {0, 1, 2, 3}
+    writer = store.Writer(tmp_path, 5, 32, 2)
+    writer.add(done.images, done.masks)
+    writer.close(case.meta(recipe, [done.summary]), case.index(rows, [done.summary]))
+    kept = json.loads((tmp_path / "meta.json").read_text(encoding="utf-8"))
+    assert kept["channels"] == ["t1ce", "flair"]
+    assert kept["classes"] == {str(number): name for number, name in BRATS_CLASSES.items()}
+    assert kept["regions"] == BRATS_REGIONS
+
+
+def test_a_core_that_does_not_enhance_is_necrosis(tmp_path: Path) -> None:
+    (folder,) = volumes.write_brats(tmp_path, cases=1, year=2015, slices=5)
+    seg = volumes.case(5, seed=(0, 1))["seg"]
+    volumes.save(folder / volumes.file_name(2015, folder.name, "seg"), np.where(seg == 1, 3, seg))
+    rows = manifest.from_records(brats.find(tmp_path).records)
+    assert set(rows["label_set"]) == {"brats2015"}
+    classes = case.read(Reader(tmp_path), rows, None)[1]
+    np.testing.assert_array_equal(classes, np.where(seg == 4, 3, seg))
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "together"),
+    [
+        ((np.uint8, np.uint8), np.uint8),
+        ((np.uint8, np.uint16), np.uint16),
+        ((np.uint16, np.uint8), np.uint16),
+        ((np.uint16, np.int16), np.int32),
+        ((np.uint8, np.float32), np.float32),
+        ((np.float32, np.uint8), np.float32),
+    ],
+)
+def test_slices_of_different_number_types_lose_nothing(
+    tmp_path: Path, dtypes: tuple[type, type], together: type
+) -> None:
+    images, masks = scans.volume(4)
+    written = [
+        (image * (1 if dtype is np.uint8 else 0.37 if dtype is np.float32 else 117)).astype(dtype)
+        for image, dtype in zip(images, dtypes * 2, strict=True)
+    ]
+    for k, image in enumerate(written):
+        scans.write_slice(tmp_path, "a", k + 1, image, masks[k])
+    volume, _ = case.read(Reader(tmp_path), manifest.from_records(lgg.find(tmp_path).records), [0, 1, 2])
+    assert volume.dtype == together
+    for read, image in zip(volume, written, strict=True):
+        np.testing.assert_array_equal(read, image)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "gain", "offset"), [(np.uint16, 257, 0), (np.int16, 100, -3000), (np.float32, 0.02, -2.5)]
+)
+def test_the_store_does_not_depend_on_the_units_of_a_scan(
+    tmp_path: Path, table: pd.DataFrame, dtype: type, gain: float, offset: float
+) -> None:
+    plain = prepared(tmp_path, table)
+    images, masks = scans.volume(12, seed=(0, 0))
+    for k in range(12):
+        changed = (images[k].astype(np.float64) * gain + offset).astype(dtype)
+        scans.write_slice(tmp_path / "kaggle_3m", scans.case_name(0), k + 1, changed, masks[k])
+    other = prepared(tmp_path, table)
+    assert other.summary.meta.box == plain.summary.meta.box
+    np.testing.assert_array_equal(other.masks, plain.masks)
+    # The scale of 8 bits is measured on all pixels, that of others on a sample of them.
+    assert np.abs(other.images.astype(int) - plain.images).max() <= 2
+    mean = np.array(plain.summary.meta.mean) * gain + offset
+    np.testing.assert_allclose(other.summary.meta.mean, mean, atol=abs(gain))

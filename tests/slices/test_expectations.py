@@ -17,7 +17,7 @@ from tests.fixtures import scans
 def tables(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.DataFrame]:
     root = tmp_path_factory.mktemp("scans")
     scans.write_lgg(root, patients=2, slices=3)
-    table = manifest.from_records(lgg.records(root))
+    table = manifest.from_records(lgg.find(root).records)
     return table, statistics.measure(root, table.to_dict("records"))
 
 
@@ -80,7 +80,7 @@ def test_every_link_inside_the_site_leads_somewhere(site: Path) -> None:
         ({"mask_problem": "x"}, "of mask_problem does not hold: Every image has a readable mask."),
         ({"finite": False}, "of finite does not hold: No NaN, no infinity."),
         ({"mask_matches": False}, "of mask_matches does not hold: Mask and image agree in size."),
-        ({"mask_binary": False}, "of mask_binary does not hold: A mask holds 0 and one label."),
+        ({"label_problem": "no"}, "of label_problem does not hold: A mask holds only labels that are known."),
         ({"width": 9}, "of width does not hold: Pixels."),
         ({"channels": 1}, "of channels does not hold: All images alike."),
         ({"mask_pixels": 64 * 64 - 9}, "of tumour_share does not hold: No tumour fills half a picture."),

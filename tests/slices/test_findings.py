@@ -34,7 +34,7 @@ def grouped(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> pd.Series
 
 def judged(root: Path, bits: int = 8) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, ...]]]:
     """Manifest, measurements, and the findings as tuples of `findings.COLUMNS`."""
-    table = manifest.from_records(lgg.records(root))
+    table = manifest.from_records(lgg.find(root).records)
     measured = statistics.measure(root, table.to_dict("records"))
     found = findings.of(table, measured, findings.near_twins(table, measured, bits))
     assert list(found.columns) == findings.COLUMNS
@@ -100,7 +100,7 @@ def test_pixels_and_masks_that_cannot_be_right(root: Path) -> None:
             "mask_values",
             f"{A}_4",
             path(A, 4, "_mask"),
-            "the mask holds other values than 0 and one label",
+            "the mask holds other values than 0 and one label (1, or 255, or 65535 in 16 bits)",
         ),
     ]
     assert judged(root)[2] == told

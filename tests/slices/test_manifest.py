@@ -41,7 +41,7 @@ def test_numbers_are_numbers_and_lines_end_as_in_unix(tmp_path: Path) -> None:
     record = Record("s_1", "s", "007", 1, "a.tif", "b.tif", 64, 32, 3, "")
     table = manifest.from_records([record]).assign(share=1 / 3, label_pixels=5)
     manifest.write(table, tmp_path / "m.csv")
-    assert (tmp_path / "m.csv").read_bytes().endswith(b",mask,,0.333333,5\n")
+    assert (tmp_path / "m.csv").read_bytes().endswith(b",mask,,tumour,0.333333,5\n")
     back = manifest.read(tmp_path / "m.csv")
     assert back["width"].dtype == back["label_pixels"].dtype == "int64"
 

@@ -11,7 +11,8 @@ from stages.slices import findings, manifest, statistics
 from stages.sources import lgg
 from tests.fixtures import scans
 
-GOOD = {"image_problem": "", "mask_problem": "", "finite": True, "mask_matches": True, "mask_binary": True}
+GOOD = {"image_problem": "", "mask_problem": "", "label_problem": "", "finite": True, "mask_matches": True}
+OTHERS = "the mask holds other values than 0 and one label (1, or 255, or 65535 in 16 bits)"
 
 
 def measured(root: Path, image: np.ndarray | None, mask: np.ndarray | None) -> dict[str, object]:
@@ -21,6 +22,9 @@ def measured(root: Path, image: np.ndarray | None, mask: np.ndarray | None) -> d
         "sample_id": "c_1",
         "image": "c/c_1.tif" if image is not None else "",
         "mask": "c/c_1_mask.tif" if mask is not None else "",
+        "slice": 1,
+        "modalities": "pre;flair;post",
+        "label_set": "tumour",
     }
     (found,) = statistics.measure(root, [row]).to_dict("records")
     return found  # type: ignore[return-value]
@@ -45,7 +49,7 @@ def test_a_good_slice(tmp_path: Path) -> None:
 def test_a_binary_mask_however_it_was_saved(tmp_path: Path, levels: tuple[int, int]) -> None:
     image, mask = slice_with_tumour()
     found = measured(tmp_path, image, np.where(mask, *reversed(levels)).astype(np.uint8))
-    assert found["mask_binary"]
+    assert found["label_problem"] == ""
     assert found["mask_pixels"] == (64 * 64 if levels[0] else np.count_nonzero(mask) if levels[1] else 0)
 
 
@@ -55,7 +59,7 @@ def test_a_mask_with_other_values(tmp_path: Path, values: tuple[float, ...]) -> 
     wrong = np.full(mask.shape, values[0], np.float32)
     for number, value in enumerate(values):
         wrong[number] = value
-    assert not measured(tmp_path, image, wrong)["mask_binary"]
+    assert measured(tmp_path, image, wrong)["label_problem"] == OTHERS
 
 
 def test_a_mask_of_another_size(tmp_path: Path) -> None:
@@ -99,7 +103,8 @@ def test_content_is_that_of_the_pixels_and_not_of_the_file(tmp_path: Path) -> No
     image, mask = slice_with_tumour()
     one = measured(tmp_path, image, mask)["content"]
     tifffile.imwrite(tmp_path / "c" / "other.tif", image, compression="zlib", description="saved anew")
-    row = {"sample_id": "x", "image": "c/other.tif", "mask": "c/c_1_mask.tif"}
+    row = {"sample_id": "x", "image": "c/other.tif", "mask": "c/c_1_mask.tif", "slice": 1}
+    row |= {"modalities": "pre;flair;post", "label_set": "tumour"}
     assert statistics.measure(tmp_path, [row])["content"][0] == one
     image[0, 0, 0] ^= 1
     assert measured(tmp_path, image, mask)["content"] != one
@@ -110,7 +115,7 @@ def test_every_one_of_62_really_damaged_files_is_found(shared_data: Path, tmp_pa
         archive.extractall(tmp_path)
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.tif")}
     assert len(files) == 62
-    table = manifest.from_records(lgg.records(tmp_path))
+    table = manifest.from_records(lgg.find(tmp_path).records)
     assert {name for name in [*table["image"], *table["mask"]] if name} == files
     found = statistics.measure(tmp_path, table.to_dict("records"))
     assert (found["image_problem"] != "").all()
@@ -122,7 +127,7 @@ def test_every_one_of_62_really_damaged_files_is_found(shared_data: Path, tmp_pa
 
 
 def test_real_slices_are_measured_as_numpy_measures_them(lgg_folder: Path) -> None:
-    table = manifest.from_records(lgg.records(lgg_folder))
+    table = manifest.from_records(lgg.find(lgg_folder).records)
     found = table.merge(statistics.measure(lgg_folder, table.to_dict("records")), on="sample_id")
     assert found[list(GOOD)].drop_duplicates().to_dict("records") == [GOOD]
     for row in found.iloc[::7].itertuples():

@@ -31,10 +31,11 @@ def there_and_back(masks: np.ndarray, frame: CaseTransform) -> np.ndarray:
 def real(lgg_folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Volumes (S, 256, 256, 3) and masks (S, 256, 256) of 0 and 1."""
     found: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
-    for record in lgg.records(lgg_folder):
+    reader = images.Reader(lgg_folder)
+    for record in lgg.find(lgg_folder).records:
         volume, masks = found.setdefault(record.case_id, ([], []))
-        volume.append(images.read_image(lgg_folder, record.image))
-        masks.append((images.read_mask(lgg_folder, record.mask) > 0).astype(np.uint8))
+        volume.append(reader.image(record.image, record.slice))
+        masks.append((reader.mask(record.mask, record.slice) > 0).astype(np.uint8))
     return {case: (np.stack(volume), np.stack(masks)) for case, (volume, masks) in found.items()}
 
 
@@ -73,7 +74,7 @@ def test_real_intensities_are_scaled_by_case_and_the_air_is_zero(
     for volume, _ in real.values():
         frame = transform.fit(volume, 256, crop=False)
         stored = transform.images(volume, frame)
-        head = transform.head_mask(transform.brightness(volume), frame.floor)
+        head = transform.head_mask(volume, frame.floor)
         assert 0.1 < head.mean() < 0.9
         assert not stored[~head].any()
         assert stored[head].min() >= 1
@@ -93,7 +94,7 @@ def test_dark_cavities_belong_to_the_head_and_noisy_air_does_not() -> None:
     noisy = np.abs(clean + rng.normal(0, 12, (6, 192, 192)))  # air of 10 on average, single pixels above 40
     volume = np.repeat(noisy[..., None], 3, axis=3).astype(np.float32)
     frame = transform.fit(volume, 192, crop=True)
-    found = transform.head_mask(transform.brightness(volume), frame.floor)
+    found = transform.head_mask(volume, frame.floor)
     assert noisy[:, ~head].max() > frame.floor, "else this test shows nothing"
     assert found[:, cavity].all()
     assert found[:, head].mean() > 0.999
@@ -109,7 +110,7 @@ def test_a_lone_bright_spot_is_no_head() -> None:
     volume = scans.volume(3, 128)[0].copy()
     volume[:, 2:4, 2:4] = 255  # one block
     frame = transform.fit(volume, 64, crop=True)
-    assert not transform.head_mask(transform.brightness(volume), frame.floor)[:, :8, :8].any()
+    assert not transform.head_mask(volume, frame.floor)[:, :8, :8].any()
     assert frame.box[0] > 4
 
 

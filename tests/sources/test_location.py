@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gzip
 import os
 import random
 import shutil
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.errors import UserError
-from stages.sources import lgg, location
+from stages.sources import brats, lgg, location
 from tests.fixtures import scans
 
 LAYOUT = "kaggle_3m/<case>/<case>_<number>.tif with <case>_<number>_mask.tif beside it"
@@ -50,6 +51,8 @@ def folder(tmp_path: Path) -> Path:
     scans.write_lgg(tmp_path / "scans", patients=2, slices=3, size=32)
     (tmp_path / "scans" / "notes.txt").write_text("not ours")
     (tmp_path / "scans" / "kaggle_3m" / "._x_1.tif").write_bytes(b"macOS")
+    (tmp_path / "scans" / "__MACOSX").mkdir()
+    (tmp_path / "scans" / "__MACOSX" / "x_1.tif").write_bytes(b"macOS")
     return tmp_path / "scans"
 
 
@@ -59,7 +62,9 @@ def test_a_folder_and_its_archive_bring_the_same_files_and_only_ours(folder: Pat
         into.mkdir()
         location.bring(lgg.LGG, place, into)
     wanted = {
-        name: data for name, data in contents(folder).items() if "._" not in name and name != "notes.txt"
+        name: data
+        for name, data in contents(folder).items()
+        if "._" not in name and "MACOSX" not in name and name != "notes.txt"
     }
     assert len(wanted) == 2 * 3 * 2 + 1
     assert contents(tmp_path / "a") == contents(tmp_path / "b") == wanted
@@ -229,6 +234,49 @@ def test_a_blank_mask_is_no_bomb(tmp_path: Path) -> None:
         assert file.infolist()[0].file_size > 300 * file.infolist()[0].compress_size
     location.bring(lgg.LGG, place, tmp_path / "into")
     assert contents(tmp_path / "into") == {GOOD: bytes(2**16)}
+
+
+def test_a_label_volume_is_no_bomb(shared_data: Path, tmp_path: Path) -> None:
+    """BraTS 2020 comes as plain .nii, and its label maps, nearly all zero, expand 300 to 600 times."""
+    with zipfile.ZipFile(shared_data / "brats2015.zip") as file:
+        name = next(name for name in file.namelist() if "OTMultiClass" in name)
+        voxels = gzip.decompress(file.read(name))
+    place = archive(tmp_path / "a.zip", {"case/case_seg.nii": voxels})
+    with zipfile.ZipFile(place) as file:
+        (entry,) = file.infolist()
+        assert entry.file_size > location.MAX_RATIO * entry.compress_size
+    location.bring(brats.BRATS, place, tmp_path / "into")
+    assert contents(tmp_path / "into") == {"case/case_seg.nii": voxels}
+
+
+def test_what_one_entry_may_do_many_together_may_not(tmp_path: Path) -> None:
+    blank = bytes(location.HARMLESS_BYTES)
+    place = archive(tmp_path / "a.zip", {f"k/case/case_{n}.tif": blank for n in range(65)})
+    assert refused(place, tmp_path / "into") == f"{place} expands over 200 times; the archive is refused"
+
+
+def test_a_volume_that_no_scanner_made_is_a_bomb(tmp_path: Path) -> None:
+    place = archive(tmp_path / "a.zip", {"x.nii": bytes(location.HARMLESS_VOLUME_BYTES + 1)})
+    wanted = f"{place}: entry x.nii expands over 200 times; the archive is refused"
+    assert refused(place, tmp_path / "into") == wanted
+
+
+def test_a_name_that_is_a_file_and_a_folder(tmp_path: Path) -> None:
+    place = archive(tmp_path / "a.zip", {"x_1.tif": b"1", "x_1.tif/y_1.tif": b"2"})
+    with pytest.raises(UserError) as error:
+        location.bring(lgg.LGG, place, tmp_path / "into")
+    assert str(error.value) == (
+        f"{place} uses one name for a file and a folder; unpack it and set ingest.location to the folder"
+    )
+
+
+def test_of_two_entries_of_one_name_the_later_counts(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr(GOOD, b"1")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            file.writestr(GOOD, b"2")
+    location.bring(lgg.LGG, tmp_path / "a.zip", tmp_path / "into")
+    assert contents(tmp_path / "into") == {GOOD: b"2"}
 
 
 def test_an_archive_that_claims_to_unpack_to_more_than_any_source_is_refused(

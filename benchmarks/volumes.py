@@ -1,0 +1,125 @@
+"""Memory and time of preprocess on generated volumes of BraTS's shape: 240 x 240 x 155 voxels, four
+modalities.
+
+    python benchmarks/volumes.py            # 10, 20 and 40 cases; about 3 GB of temporary files, 3 minutes
+
+Peak memory is of all processes together (proportional set size, read every 50 ms), so that pages which
+workers share count once. The cases are copies of one another: what is measured does not depend on what they
+show.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from ruamel.yaml import YAML
+
+from stages import layout
+from stages.slices import manifest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHAPE = (240, 240, 155)
+
+
+def write_case(folder: Path) -> None:
+    """One case: an ellipsoid of noise with a tumour of three labels, int16, as BraTS 2020 to 2023 come."""
+    random = np.random.default_rng(0)
+    grid = np.ogrid[tuple(slice(-1, 1, n * 1j) for n in SHAPE)]
+    away = sum((axis / 0.75) ** 2 for axis in grid)
+    tumour = sum(((axis - 0.2) / 0.2) ** 2 for axis in grid)
+    folder.mkdir(parents=True)
+    for modality in ("flair", "t1", "t1ce", "t2"):
+        voxels = (away < 1) * random.normal(600, 120, SHAPE)
+        save(voxels.astype(np.int16), folder / f"{folder.name}_{modality}.nii.gz")
+    labels = np.select([tumour < 0.2, tumour < 0.5, tumour < 1], [1, 4, 2], 0)
+    save(labels.astype(np.int16), folder / f"{folder.name}_seg.nii.gz")
+
+
+def save(voxels: np.ndarray, path: Path) -> None:
+    nib.Nifti1Image(voxels, np.diag([-1.0, -1.0, 1.0, 1.0])).to_filename(path)
+
+
+def project(folder: Path, cases: int) -> None:
+    """A folder with so many ingested cases, ready for preprocess."""
+    scans = folder / "scans"
+    first = scans / "BraTS20_Training_000"
+    write_case(first)
+    for number in range(1, cases):
+        name = f"BraTS20_Training_{number:03d}"
+        (scans / name).mkdir()
+        for file in first.iterdir():
+            shutil.copyfile(file, scans / name / file.name.replace(first.name, name))
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    params["ingest"] |= {"source": "brats", "location": "scans"}
+    yaml.dump(params, folder / "params.yaml")
+    stage("ingest", folder)
+    shutil.rmtree(scans)
+    table = manifest.read(folder / layout.MANIFEST)
+    manifest.write(table.assign(group=table["patient_id"]), folder / layout.VALIDATED)
+
+
+def stage(name: str, folder: Path) -> tuple[float, float]:
+    """Run a stage; seconds, and peak memory in MiB of it and its children together."""
+    began = time.perf_counter()
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, "-m", f"stages.{name}"], cwd=folder, env=env)
+    peak = 0.0
+    ended = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not ended.wait(0.05):
+            peak = max(peak, sum(memory(pid) for pid in family(process.pid)))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    status = process.wait()
+    ended.set()
+    watcher.join()
+    if status:
+        sys.exit(f"{name} failed with status {status}")
+    return time.perf_counter() - began, peak
+
+
+def family(pid: int) -> list[int]:
+    """A process and all below it."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *(one for child in children for one in family(int(child)))]
+
+
+def memory(pid: int) -> float:
+    """Proportional set size in MiB."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def main() -> None:
+    """Measure the sizes one after the other."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--cases", type=int, nargs="+", default=[10, 20, 40])
+    for cases in parser.parse_args().cases:
+        with tempfile.TemporaryDirectory() as temporary:
+            project(Path(temporary), cases)
+            seconds, peak = stage("preprocess", Path(temporary))
+        print(
+            f"{cases} cases: {seconds:.1f} s, {seconds / cases:.2f} s a case, peak {peak:.0f} MiB", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Pairs of an image and a mask: `images/x.png` and `masks/x.png`, or `x.png` and `x_mask.png` in one folder.
+
+Any mixture of PNG, TIFF and JPEG. Each image is a case of one slice and, unless `patients.csv` says
+otherwise, a patient of its own: the largest set of this layout (figshare, 3,064 slices of 233 patients) does
+not tell. The table names images by their path, from the root or from its own folder, or all of a name by it.
+"""
+
+import csv
+from pathlib import Path, PurePosixPath
+
+from stages.errors import UserError
+from stages.sources import division, images, natural, record
+from stages.sources.record import Record
+from stages.sources.source import Found, Source
+
+PATIENTS = "patients.csv"
+COLUMNS = ("file", "patient")
+_IMAGES = {"images", "image"}
+_MASKS = {"masks", "mask"}
+_MASK_ENDING = "_mask"
+
+
+def wanted(path: PurePosixPath) -> bool:
+    """Pictures, and the table of patients."""
+    suffix = images.suffix_of(path.name)
+    return path.name.lower() == PATIENTS or bool(suffix and not images.FORMATS[suffix].volume)
+
+
+def find(root: Path) -> Found:
+    """One record per image, in natural order.
+
+    Raises `UserError` where there is no pair at all, where two files make one slice, and where `patients.csv`
+    does not tell of every image.
+    """
+    pairs: dict[str, dict[str, str]] = {}
+    for path in sorted(root.rglob("*")):
+        relative = PurePosixPath(path.relative_to(root).as_posix())
+        if not path.is_file() or not images.suffix_of(path.name):
+            continue
+        kind, key = _role(relative)
+        files = pairs.setdefault(key, {})
+        if kind in files:
+            raise UserError(
+                f"{files[kind]} and {relative} would both be the {kind} of {key}; rename or remove one"
+            )
+        files[kind] = relative.as_posix()
+    if not any(len(files) == 2 for files in pairs.values()):
+        raise UserError(
+            f"no image with its mask was found below {root}; "
+            "name them images/x.png and masks/x.png, or x.png and x_mask.png"
+        )
+    patient_of = _patients(root)
+    # The key itself as well: 1 and 01 are the same number.
+    ordered = sorted(pairs.items(), key=lambda pair: (natural.key(pair[0]), pair[0]))
+    return Found([_record(root, key, files, patient_of) for key, files in ordered])
+
+
+def _role(path: PurePosixPath) -> tuple[str, str]:
+    """Whether a file is an image or a mask, and the key that both of a pair share: its path without that
+    sign.
+    """
+    folders = [part for part in path.parts[:-1] if part.lower() not in _IMAGES | _MASKS]
+    stem = path.name[: -len(images.suffix_of(path.name))]
+    ended = stem[1:].lower().endswith(_MASK_ENDING)
+    is_mask = ended or any(part.lower() in _MASKS for part in path.parts[:-1])
+    if ended:
+        stem = stem[: -len(_MASK_ENDING)]
+    return ("mask" if is_mask else "image"), "/".join([*folders, stem])
+
+
+def _patients(root: Path) -> dict[str, str] | None:
+    """Patient by file as `patients.csv` writes it; None where there is no such table."""
+    tables = sorted(path for path in root.rglob("*") if path.name.lower() == PATIENTS)
+    if not tables:
+        return None
+    if len(tables) > 1:
+        two = " and ".join(path.relative_to(root).as_posix() for path in tables[:2])
+        raise UserError(f"{two} both tell whose the images are; merge them into one")
+    folder = tables[0].parent.relative_to(root)
+    patient_of: dict[str, str] = {}
+    try:
+        with tables[0].open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream)
+            if not set(COLUMNS) <= set(rows.fieldnames or ()):
+                raise UserError(
+                    f"{PATIENTS} must have the columns {' and '.join(COLUMNS)}; correct its first line"
+                )
+            for row in rows:
+                file, patient = ((row[column] or "").strip() for column in COLUMNS)
+                names = (file, PurePosixPath(folder, file.replace("\\", "/")).as_posix())
+                if not patient or any(patient_of.setdefault(name, patient) != patient for name in names):
+                    said = "two patients" if patient else "no patient"
+                    raise UserError(f"{PATIENTS} line {rows.line_num} gives {file} {said}; correct it there")
+    except (UnicodeDecodeError, csv.Error):
+        raise UserError(f"{PATIENTS} is no CSV table in UTF-8; save it as one") from None
+    return patient_of
+
+
+def _patient(patient_of: dict[str, str] | None, key: str, file: str) -> str:
+    if patient_of is None:
+        return key
+    path = PurePosixPath(file)
+    for name in (file, path.name, key, path.stem):
+        if name in patient_of:
+            return patient_of[name]
+    raise UserError(f"{PATIENTS} does not say whose {file} is; add a line with its file and patient")
+
+
+def _record(root: Path, key: str, files: dict[str, str], patient_of: dict[str, str] | None) -> Record:
+    image, mask = files.get("image", ""), files.get("mask", "")
+    told = images.told(root / (image or mask)) | ({} if image else {"channels": 0})
+    return Record(
+        sample_id=key,
+        case_id=key,
+        patient_id=_patient(patient_of, key, image or mask),
+        slice=1,
+        image=record.reference(image),
+        mask=record.reference(mask),
+        source_split=division.of(PurePosixPath(image or mask)),
+        modalities=images.colours(told["channels"]),
+        **told,
+    )
+
+
+PAIRS = Source(
+    name="pairs",
+    layout="images/x.png with masks/x.png, or x.png with x_mask.png; PNG, TIFF or JPEG",
+    wanted=wanted,
+    find=find,
+    kaggle="nikhilroxtomar/brain-tumor-segmentation/versions/1",
+)

@@ -1,0 +1,64 @@
+"""The whole pipeline on other sources than the sample, through `dvc` as a person runs it."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from tests.fixtures import volumes
+from tests.pipeline.project import STAGES, TINY, Project, ran
+
+REGIONS = ["whole_tumour", "tumour_core", "enhancing_tumour"]
+
+
+def read(project, name):
+    return json.loads((project.root / name).read_text(encoding="utf-8"))
+
+
+def test_volumes_with_three_regions_two_of_four_modalities_and_their_neighbours_come_to_a_report(tmp_path):
+    volumes.write_brats(tmp_path / "scans", cases=6, year=2023, slices=6)
+    chosen = {"ingest.source": "brats", "ingest.location": str(tmp_path / "scans"), "ingest.limit": "null"}
+    seen = {"preprocess.channels": "[t1ce, flair]", "train.context": "1", "train.epochs": "1"}
+    (tmp_path / "project").mkdir()
+    project = Project(tmp_path / "project", TINY | chosen | seen)
+    assert ran(project.dvc("repro")) == STAGES
+
+    meta = read(project, "data/slices/meta.json")
+    assert meta["channels"] == ["t1ce", "flair"]
+    assert list(meta["regions"]) == REGIONS
+    model = read(project, "models/model.json")
+    assert (model["context"], len(model["mean"])) == (1, 6)  # two modalities of three slices
+    test = read(project, "reports/evaluate/metrics.json")["test"]
+    assert list(test["regions"]) == REGIONS
+    for region in test["regions"].values():
+        assert {"dice", "dice_ci_low", "dice_ci_high", "hd95_mm", "nsd", "volume_error_ml"} <= set(region)
+    cases = pd.read_csv(project.root / "reports/evaluate/per_case.csv")
+    by_hand = cases.groupby("region")["dice"].mean()
+    assert {name: test["regions"][name]["dice"] for name in REGIONS} == pytest.approx(dict(by_hand), abs=1e-5)
+    assert test["dice"] == pytest.approx(by_hand.mean(), abs=1e-5)
+    assert read(project, "reports/export/metrics.json")["onnx"]["max_probability_change"] < 1e-4
+    page = (project.root / "reports/index.html").read_text(encoding="utf-8")
+    assert all(f'<th scope="row">{name}</th>' in page for name in REGIONS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "archive", "slices"),
+    [
+        ("brats", "brats2015.zip", None),
+        ("coco", "coco.zip", 399),
+        ("coco", "coco_polygons.zip", 178),
+        ("pairs", "figshare.zip", 133),
+    ],
+)
+def test_a_real_archive_comes_to_a_report(shared_data, tmp_path, source, archive, slices):
+    chosen = {"ingest.source": source, "ingest.location": str(shared_data / archive), "ingest.limit": "null"}
+    published = {"split.strategy": "source"} if source == "brats" else {}
+    project = Project(tmp_path, TINY | chosen | published | {"train.epochs": "1"})
+    assert ran(project.dvc("repro")) == STAGES
+    told = read(project, "reports/validate/metrics.json")
+    assert told["quarantined"] == 0
+    assert slices in (None, told["slices"])
+    regions = read(project, "reports/evaluate/metrics.json")["test"].get("regions", {})
+    assert list(regions) == (REGIONS if source == "brats" else [])
+    assert (project.root / "reports/index.html").stat().st_size > 100_000
