@@ -18,6 +18,7 @@ COMMANDS = {
     "export": "Export the model as ONNX and write its card.",
     "report": "Put everything that was measured on one page.",
     "headline": "Print the test Dice and where the report is.",
+    "preset": "Print or run a recipe by name.",
 }
 
 

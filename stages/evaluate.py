@@ -61,6 +61,8 @@ def main() -> None:
         "val": {"dice": chosen.val_dice},
         "conventions": cases.conventions(test, regions, chosen),
         "leaky": leaks(splits),
+        "patients_known": bool(slices.index["patient_known"].all()),
+        "box_labels": bool((slices.index["label_kind"] == "box").mean() > 0.5),
         "spacing_known": all(slices.meta.cases[case.case_id].spacing_known for case in test),
     }
     write_pictures(slices, test, regions, chosen, table)
@@ -70,9 +72,9 @@ def main() -> None:
 
 
 def leaks(splits: pd.DataFrame) -> bool:
-    """Whether a patient of the test set was also trained or validated on."""
+    """Whether a patient of the test set, or a copy of one, was also trained or validated on."""
     tested = splits["split"] == "test"
-    return bool(set(splits.loc[tested, "patient_id"]) & set(splits.loc[~tested, "patient_id"]))
+    return bool(set(splits.loc[tested, "group"]) & set(splits.loc[~tested, "group"]))
 
 
 def write_pictures(

@@ -12,6 +12,7 @@ import typer
 from rich.progress import track
 
 from stages import atomic, errors, layout, params
+from stages.errors import UserError
 from stages.slices import manifest
 from stages.sources import images, kaggle, location, record
 from stages.sources.record import Record
@@ -33,7 +34,8 @@ def main() -> None:
         prune(raw, record.files(records))
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
-    manifest.write(manifest.from_records(records), layout.MANIFEST)
+    table = manifest.from_records(records).assign(source=source.name)
+    manifest.write(table, layout.MANIFEST)
 
 
 def bring(source: Source, wanted: params.Ingest, raw: Path) -> None:
@@ -55,9 +57,11 @@ def annotated(found: Found, wanted: params.Ingest) -> list[Record]:
     if wanted.unannotated == "negative":
         return found.records
     kept = [one for one in found.records if one.sample_id not in found.unannotated]
+    how = "set ingest.unannotated: negative if they show no tumour"
+    if not kept:
+        raise UserError(f"none of the {len(found.records)} images has an annotation; {how}")
     if len(kept) < len(found.records):
         left_out = len(found.records) - len(kept)
-        how = "set ingest.unannotated: negative if they show no tumour"
         print(f"note: {left_out} images without annotation are left out; {how}", file=sys.stderr)
     return kept
 

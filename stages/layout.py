@@ -29,6 +29,7 @@ CARD = EXPORT / "model_card.md"
 VALIDATE_METRICS = Path("reports/validate/metrics.json")
 FINDINGS = Path("reports/validate/findings.csv")
 DATA_DOCS = Path("reports/validate/data_docs")
+EXAMPLES = Path("reports/validate/examples")
 SPLIT_METRICS = Path("reports/split/metrics.json")
 SPLIT_FIGURE = Path("reports/split/burden.png")
 AUGMENT_METRICS = Path("reports/augment/metrics.json")

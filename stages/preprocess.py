@@ -15,6 +15,7 @@ from stages import atomic, errors, layout, params
 from stages.slices import case, manifest, store
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+TOGETHER = 8  # slices that a worker takes at a time, or one case
 
 
 @app.command()
@@ -23,8 +24,10 @@ def main() -> None:
     wanted = params.load(params.Preprocess)
     table = manifest.read(layout.VALIDATED)
     recipe = case.recipe(table, wanted.channels, wanted.size, wanted.crop)
-    cases = [rows for _, rows in table.groupby("case_id", sort=False)]
+    cases = case.rows(table)
     prepare = partial(case.prepare, layout.RAW, recipe)
+    # Flat images, cases of one slice, travel by the dozen; volumes one by one.
+    together = max(1, TOGETHER * len(cases) // len(table))
     with (
         atomic.directory(layout.SLICES) as folder,
         # One BLAS thread a worker: two workers with two threads each took three times as long.
@@ -32,9 +35,8 @@ def main() -> None:
     ):
         writer = store.Writer(folder, len(table), recipe.size, len(recipe.channels))
         prepared = []
-        for done in track(
-            pool.map(prepare, cases), "preprocess", len(cases), disable=not sys.stdout.isatty()
-        ):
+        parts = pool.map(prepare, cases, chunksize=together)
+        for done in track(parts, "preprocess", len(cases), disable=not sys.stdout.isatty()):
             writer.add(done.images, done.masks)
             prepared.append(done.summary)
         writer.close(case.meta(recipe, prepared), case.index(table, prepared))

@@ -14,7 +14,10 @@ import typer
 from rich.progress import track
 
 from stages import atomic, errors, layout, params
-from stages.slices import expectations, findings, manifest, statistics
+from stages.errors import UserError
+from stages.reporting import examples
+from stages.slices import expectations, findings, manifest, statistics, twins
+from stages.sources import images, record
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 CHUNK = 64  # slices, or one case, that a worker measures at a time
@@ -25,18 +28,21 @@ def main() -> None:
     """Find what is wrong with the data."""
     wanted = params.load(params.Validate)
     table = manifest.read(layout.MANIFEST)
-    measured = measure(table)
-    near = findings.near_twins(table, measured, wanted.near_duplicate_bits)
-    found = findings.of(table, measured, near)
-    bad = set(found.loc[found["severity"] == "critical", "sample_id"])
+    rows = findings.measured(table, measure(table))
+    same = twins.of(rows, wanted.near_duplicate_bits)
+    found = findings.of(rows, same)
+    bad = rows["sample_id"].isin(found.loc[found["severity"] == "critical", "sample_id"])
+    empty = findings.empty_ends(rows)
     findings.refuse(found, len(table), wanted.on_error, wanted.max_quarantined)
+    kept = ~bad & ~empty
+    if not kept.any():
+        raise UserError("no slice shows anything; check ingest.source and ingest.location")
 
     with atomic.directory(layout.DATA_DOCS) as docs:
-        expected, failed = expectations.check(table, measured, docs)
-    groups = findings.twin_groups(table, measured, near)
-    empty = findings.empty_ends(findings.judged(table, measured)).to_numpy()
-    kept = ~table["sample_id"].isin(bad) & ~empty
-    good, numbers = table.assign(group=groups)[kept], measured[kept]
+        expected, failed = expectations.check(rows.drop(columns="placement"), scans(rows), docs)
+    with atomic.directory(layout.EXAMPLES) as folder:
+        examples.write(found, rows, layout.RAW, folder)
+    good = table.assign(group=same.groups(rows))[kept]
     manifest.write(good, layout.VALIDATED)
     manifest.write(found, layout.FINDINGS)
     atomic.metrics(
@@ -44,8 +50,8 @@ def main() -> None:
             "slices": len(good),
             "patients": good["patient_id"].nunique(),
             "cases": good["case_id"].nunique(),
-            "tumour_slices": int((numbers["mask_pixels"] > 0).sum()),
-            "quarantined": len(bad),
+            "tumour_slices": int((rows.loc[kept, "mask_pixels"] > 0).sum()),
+            "quarantined": int(bad.sum()),
             "without_brain": int(empty.sum()),
             "findings": {
                 level: int((found["severity"] == level).sum()) for level in ("critical", "warning", "info")
@@ -59,6 +65,16 @@ def main() -> None:
     )
     for sentence in failed:
         print(f"warning: {sentence}", file=sys.stderr)
+
+
+def scans(rows: pd.DataFrame) -> pd.DataFrame:
+    """The scans in data/raw, and whether a row of the manifest names them."""
+    used = record.files(rows[["image", "mask"]].itertuples(index=False))
+    paths = sorted(
+        path.relative_to(layout.RAW).as_posix() for path in layout.RAW.rglob("*") if path.is_file()
+    )
+    files = [path for path in paths if images.suffix_of(path)]
+    return pd.DataFrame({"file": files, "used": [file in used for file in files]})
 
 
 def measure(table: pd.DataFrame) -> pd.DataFrame:

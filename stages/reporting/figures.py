@@ -11,6 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from stages.reporting import picture
+
 # Okabe and Ito's palette: told apart by readers with any kind of colour vision.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
 SPLIT_COLOURS = {"train": BLUE, "val": ORANGE, "test": GREEN}
@@ -53,18 +55,11 @@ def augmentation(examples: list[list[tuple[np.ndarray, np.ndarray]]], path: Path
         axes.axis("off")
     for line, example in zip(grid, examples, strict=False):
         for number, (axes, (image, mask)) in enumerate(zip(line, example, strict=True)):
-            axes.imshow(picture(image))
+            axes.imshow(picture.rgb(image))
             if mask.any():
                 axes.contour(mask > 0, levels=[0.5], colors=[ORANGE], linewidths=1)
             axes.set_title("as stored" if number == 0 else "", fontsize=9)
     _save(figure, path)
-
-
-def picture(image: np.ndarray) -> np.ndarray:
-    """A slice (H, W, C) uint8 as RGB: three channels as they are, else the one in the middle as grey."""
-    if image.shape[-1] == 3:
-        return image
-    return np.repeat(image[..., image.shape[-1] // 2, None], 3, axis=-1)
 
 
 def training(history: pd.DataFrame, path: Path) -> None:

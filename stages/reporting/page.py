@@ -3,6 +3,7 @@
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -10,9 +11,12 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from stages.reporting import headline
+from stages.slices.catalogue import CHECKS, Check
 
 STAGES = ("validate", "split", "augment", "train", "evaluate", "export")
-MAX_FINDINGS = 50
+EACH = 5
+"""Findings of one check that the page lists; all of them are in findings.csv."""
+_SEVERITIES = ("critical", "warning", "info")
 
 
 def render(reports: Path, card: str) -> str:
@@ -31,8 +35,7 @@ def render(reports: Path, card: str) -> str:
     return jinja.get_template("report.html.j2").render(
         headline=headline.sentence(metrics["evaluate"]),
         metrics=metrics,
-        findings=findings.head(MAX_FINDINGS).to_dict("records"),
-        finding_count=len(findings),
+        checks=[_check(name, some, reports) for name, some in _by_severity(findings)],
         cases=pd.read_csv(reports / "evaluate" / "per_case.csv").to_dict("records"),
         history=pd.read_csv(reports / "train" / "history.csv").to_dict("records"),
         overlays=[inline(path) for path in sorted((reports / "evaluate" / "overlays").glob("*.png"))],
@@ -46,6 +49,29 @@ def render(reports: Path, card: str) -> str:
         ),
         words=_words,
     )
+
+
+def _by_severity(findings: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The findings of each check, what makes a slice unusable first."""
+    checks = [(str(name), some) for name, some in findings.groupby("check", sort=False)]
+    order = {severity: place for place, severity in enumerate(_SEVERITIES)}
+    return sorted(checks, key=lambda check: order.get(check[1]["severity"].iloc[0], len(order)))
+
+
+def _check(name: str, some: pd.DataFrame, reports: Path) -> dict[str, Any]:
+    """What the page tells of one check: in words, with the first findings and pictures of them."""
+    pictures = [
+        {"sample_id": sample_id, "source": inline(path)}
+        for number, sample_id in enumerate(some["sample_id"])
+        if (path := reports / "validate" / "examples" / f"{name}-{number}.png").is_file()
+    ]
+    return {
+        "about": CHECKS.get(name, Check(name, None, "")),
+        "severity": some["severity"].iloc[0],
+        "count": len(some),
+        "findings": some.head(EACH).to_dict("records"),
+        "pictures": pictures,
+    }
 
 
 def inline(path: Path) -> str:

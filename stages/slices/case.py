@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,12 +78,23 @@ def _channels(table: pd.DataFrame, channels: str | list[str]) -> tuple[list[int]
     return [names.index(name) for name in channels], list(channels)
 
 
-def prepare(raw: Path, recipe: Recipe, rows: pd.DataFrame) -> Prepared:
+Row = dict[str, Any]
+
+
+def rows(table: pd.DataFrame) -> list[list[Row]]:
+    """The rows of each case, cases in the order of their first row."""
+    cases: dict[str, list[Row]] = {}
+    for row in table.to_dict("records"):  # a data frame per case costs more than decoding a flat image
+        cases.setdefault(row["case_id"], []).append({str(name): value for name, value in row.items()})
+    return list(cases.values())
+
+
+def prepare(raw: Path, recipe: Recipe, rows: list[Row]) -> Prepared:
     """Read, scale, crop and resize the slices of one case (rows of the validated table)."""
     volume, masks = read(images.Reader(raw), rows, recipe.positions)
     fitted, stored_images = transform.fit_images(volume, recipe.size, crop=recipe.crop == "brain")
     stored = transform.labels(masks, fitted)
-    spacing = manifest.spacing_of(rows["spacing_mm"].iloc[0])
+    spacing = manifest.spacing_of(rows[0]["spacing_mm"])
     through, down, across = spacing or ASSUMED_SPACING_MM
     meta = CaseMeta(
         mean=list(fitted.mean),
@@ -96,16 +108,16 @@ def prepare(raw: Path, recipe: Recipe, rows: pd.DataFrame) -> Prepared:
         label_pixels_outside_crop=_outside(masks, fitted.box),
     )
     label_pixels = [int(count) for count in (stored > 0).sum(axis=(1, 2))]
-    summary = Summary(str(rows["case_id"].iloc[0]), meta, label_pixels)
+    summary = Summary(rows[0]["case_id"], meta, label_pixels)
     return Prepared(stored_images, stored, summary)
 
 
 def read(
-    reader: images.Reader, rows: pd.DataFrame, positions: list[int] | None
+    reader: images.Reader, rows: list[Row], positions: list[int] | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The slices of one case (S, H, W, C) in their own dtype and their classes (S, H, W) uint8."""
     volume = masks = np.empty(0)
-    for number, row in enumerate(rows.to_dict("records")):
+    for number, row in enumerate(rows):
         image = reader.image(row["image"], row["slice"], row["modalities"])
         image = transform.to_channels(image[None], positions)[0]
         mask = harmonise(reader.mask(row["mask"], row["slice"]), LABEL_SETS[row["label_set"]])

@@ -7,11 +7,15 @@ import re
 import shutil
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.core.run_identifier import RunIdentifier
+
+from stages.slices import manifest
+from stages.sources.cards import CARDS, Card
 
 _EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 """Run time written into the docs: an artefact holds no clock reading, or equal data would give unequal files.
@@ -27,66 +31,91 @@ td,th{border:1px solid #ccc;padding:.25rem .6rem;text-align:left}
 </style>"""
 
 
-def suite(channels: int) -> gx.ExpectationSuite:
-    """What must hold of every slice of a set whose images have `channels` channels."""
+def suite(card: Card) -> gx.ExpectationSuite:
+    """What must hold of every slice, and, as warnings, what holds of the published set of `card`."""
     empty = {"value_set": [""]}
+    published: dict[str, Any] = {"severity": "warning", "notes": f"The published set ({card.about}) is so."}
+    every = [
+        gxe.ExpectTableColumnsToMatchSet(
+            column_set=manifest.COLUMNS, exact_match=False, notes="All columns of the manifest are there."
+        ),
+        gxe.ExpectTableRowCountToBeBetween(min_value=1, notes="A source without slices is no data set."),
+        gxe.ExpectColumnValuesToBeUnique(column="sample_id", notes="Every slice is listed once."),
+        gxe.ExpectColumnValuesToNotBeNull(column="patient_id", notes="Splits are made by patient."),
+        gxe.ExpectColumnValuesToBeInSet(column="image_problem", **empty, notes="Every image can be read."),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="mask_problem", **empty, notes="Every image has a readable mask."
+        ),
+        gxe.ExpectColumnValuesToBeInSet(column="finite", value_set=[True], notes="No NaN, no infinity."),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="mask_matches", value_set=[True], notes="Mask and image agree in size."
+        ),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="label_problem", **empty, notes="A mask holds only labels that are known."
+        ),
+        gxe.ExpectColumnValuesToBeBetween(column="width", min_value=16, max_value=8192, notes="Pixels."),
+        gxe.ExpectColumnValuesToBeBetween(column="height", min_value=16, max_value=8192, notes="Pixels."),
+        gxe.ExpectColumnValuesToBeInSet(column="label_kind", value_set=["mask", "polygon", "box"]),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="tumour_share",
+            min_value=0,
+            max_value=0.5,
+            mostly=0.99,
+            notes="No tumour fills half a picture.",
+        ),
+        gxe.ExpectColumnMeanToBeBetween(
+            column="has_tumour",
+            min_value=0.02,
+            max_value=1,
+            notes="Without tumour there is nothing to learn.",
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="head", min_value=0.01, mostly=0.8, notes="Most slices show a head."
+        ),
+    ]
+    every += [
+        gxe.ExpectColumnValuesToBeInSet(column=side, value_set=list(card.sides), mostly=0.99, **published)
+        for side in ("width", "height")
+    ]
+    every.append(gxe.ExpectColumnValuesToBeInSet(column="channels", value_set=[card.channels], **published))
+    if card.top is not None:
+        every.append(gxe.ExpectColumnValuesToBeBetween(column="lowest", min_value=0, **published))
+        every.append(gxe.ExpectColumnValuesToBeBetween(column="highest", max_value=card.top, **published))
+    if card.slices is not None:
+        every.append(gxe.ExpectTableRowCountToEqual(value=card.slices, **published))
+    if card.patients is not None:
+        every.append(
+            gxe.ExpectColumnUniqueValueCountToBeBetween(
+                column="patient_id", min_value=card.patients, max_value=card.patients, **published
+            )
+        )
+    return gx.ExpectationSuite(name="slices", expectations=every)
+
+
+def files_suite() -> gx.ExpectationSuite:
+    """What must hold of the scans in data/raw."""
     return gx.ExpectationSuite(
-        name="slices",
+        name="files",
         expectations=[
-            gxe.ExpectTableRowCountToBeBetween(min_value=1, notes="A source without slices is no data set."),
-            gxe.ExpectColumnValuesToBeUnique(column="sample_id", notes="Every slice is listed once."),
-            gxe.ExpectColumnValuesToNotBeNull(column="patient_id", notes="Splits are made by patient."),
+            gxe.ExpectColumnValuesToBeUnique(column="file"),
             gxe.ExpectColumnValuesToBeInSet(
-                column="image_problem", **empty, notes="Every image can be read."
-            ),
-            gxe.ExpectColumnValuesToBeInSet(
-                column="mask_problem", **empty, notes="Every image has a readable mask."
-            ),
-            gxe.ExpectColumnValuesToBeInSet(column="finite", value_set=[True], notes="No NaN, no infinity."),
-            gxe.ExpectColumnValuesToBeInSet(
-                column="mask_matches", value_set=[True], notes="Mask and image agree in size."
-            ),
-            gxe.ExpectColumnValuesToBeInSet(
-                column="label_problem", **empty, notes="A mask holds only labels that are known."
-            ),
-            gxe.ExpectColumnValuesToBeBetween(column="width", min_value=16, max_value=8192, notes="Pixels."),
-            gxe.ExpectColumnValuesToBeBetween(column="height", min_value=16, max_value=8192, notes="Pixels."),
-            gxe.ExpectColumnValuesToBeInSet(
-                column="channels", value_set=[channels], notes="All images alike."
-            ),
-            gxe.ExpectColumnValuesToBeInSet(column="label_kind", value_set=["mask", "polygon", "box"]),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="tumour_share",
-                min_value=0,
-                max_value=0.5,
-                mostly=0.99,
-                notes="No tumour fills half a picture.",
-            ),
-            gxe.ExpectColumnMeanToBeBetween(
-                column="has_tumour",
-                min_value=0.02,
-                max_value=1,
-                notes="Without tumour there is nothing to learn.",
-            ),
-            gxe.ExpectColumnValuesToBeBetween(
-                column="head", min_value=0.01, mostly=0.8, notes="Most slices show a head."
+                column="used", value_set=[True], notes="Every scan belongs to a slice of the manifest."
             ),
         ],
     )
 
 
-def check(table: pd.DataFrame, measured: pd.DataFrame, docs: Path) -> tuple[int, list[str]]:
+def check(rows: pd.DataFrame, files: pd.DataFrame, docs: Path) -> tuple[int, list[str]]:
     """Validate and write the Data Docs to the folder `docs`.
 
-    Returns the number of expectations and a sentence for each that failed.
+    rows: manifest and measurements (`findings.measured`). files: columns `file`, a scan below data/raw, and
+    `used`, whether a row names it. Returns the number of expectations and a sentence for each that failed;
+    those on the published set may fail without one, a finding tells of it.
     """
-    columns = ["sample_id", "case_id", "patient_id", "label_kind"]
-    rows = table[columns].merge(measured, on="sample_id", validate="one_to_one")
     area = (rows["width"] * rows["height"]).clip(lower=1)
     rows = rows.assign(
         tumour_share=rows["mask_pixels"] / area, has_tumour=(rows["mask_pixels"] > 0).astype(float)
     )
-    usual = int(rows["channels"].mode()[0]) if len(rows) else 1
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     context.delete_data_docs_site("local_site")
@@ -101,32 +130,41 @@ def check(table: pd.DataFrame, measured: pd.DataFrame, docs: Path) -> tuple[int,
             "site_index_builder": {"class_name": "DefaultSiteIndexBuilder", "show_cta_footer": False},
         },
     )
-    batch = (
-        context.data_sources.add_pandas("brainseg")
-        .add_dataframe_asset("slices")
-        .add_batch_definition_whole_dataframe("all")
-    )
-    wanted = context.suites.add(suite(usual))
-    definition = gx.ValidationDefinition(name="slices", data=batch, suite=wanted)
-    result = context.validation_definitions.add(definition).run(
-        batch_parameters={"dataframe": rows},
-        result_format={"result_format": "SUMMARY", "unexpected_index_column_names": ["sample_id"]},
-        run_id=RunIdentifier(run_name="validate", run_time=_EPOCH),
-    )
+    source = context.data_sources.add_pandas("brainseg")
+    card = CARDS[str(rows["source"].iloc[0])]
+    results = [
+        *_run(context, source, suite(card), rows, ["sample_id", "image", "mask"]),
+        *_run(context, source, files_suite(), files, ["file"]),
+    ]
     context.build_data_docs()
     _settle(docs)
-    failed = [_sentence(one) for one in result.results if not one.success]
-    (docs / "index.html").write_text(
-        _index(docs, len(result.results), failed), encoding="utf-8", newline="\n"
+    broken = [one for one in results if not one.success]
+    failed = [_sentence(one) for one in broken if one.expectation_config.severity != "warning"]
+    (docs / "index.html").write_text(_index(docs, len(results), failed), encoding="utf-8", newline="\n")
+    return len(results), failed
+
+
+def _run(
+    context: Any, source: Any, wanted: gx.ExpectationSuite, table: pd.DataFrame, names: list[str]
+) -> list[gx.core.ExpectationValidationResult]:
+    """Validate a table; rows that fail are listed in the docs by the columns `names`."""
+    batch = source.add_dataframe_asset(wanted.name).add_batch_definition_whole_dataframe("all")
+    definition = gx.ValidationDefinition(name=wanted.name, data=batch, suite=context.suites.add(wanted))
+    result = context.validation_definitions.add(definition).run(
+        batch_parameters={"dataframe": table},
+        result_format={"result_format": "SUMMARY", "unexpected_index_column_names": names},
+        run_id=RunIdentifier(run_name="validate", run_time=_EPOCH),
     )
-    return len(result.results), failed
+    return list(result.results)
 
 
 def _sentence(result: gx.core.ExpectationValidationResult) -> str:
     config = result.expectation_config
     assert config is not None
     about = config.kwargs.get("column", "the table")
-    return f"{config.type} of {about} does not hold: {config.notes or ''}".strip()
+    found = result.result.get("observed_value")
+    seen = f" (found {found})" if isinstance(found, int | float) else ""
+    return f"{config.type} of {about} does not hold{seen}: {config.notes or ''}".strip()
 
 
 def _settle(docs: Path) -> None:

@@ -6,43 +6,45 @@ from typing import Any
 import pandas as pd
 
 from stages.errors import UserError
-from stages.slices import fingerprint
+from stages.slices import checks
+from stages.slices.twins import MIN_HEAD, Same
 from stages.sources import images
+from stages.sources.cards import CARDS
 
 COLUMNS = ["severity", "check", "sample_id", "file", "explanation"]
-MIN_HEAD = 0.01
-"""A slice with less head than this shows nothing; the ends of many volumes are such slices."""
 COLOURS = "red;green;blue"
 
 Finding = tuple[Any, ...]
 """A row of `COLUMNS`."""
 
 
-def of(table: pd.DataFrame, measured: pd.DataFrame, near: list[tuple[str, str]]) -> pd.DataFrame:
-    """Judge measured slices (`statistics.measure`), rows as in `table` (the manifest); `near`: `near_twins`.
+def of(rows: pd.DataFrame, same: Same) -> pd.DataFrame:
+    """Judge slices (`measured` gives the rows), and those that are the same under several names.
 
     Severity "critical" makes a slice unusable, "warning" is for a person to look at, "info" is worth knowing.
-    Raises `UserError` where two rows have the same sample_id.
     """
-    twice = table.loc[table["sample_id"].duplicated(), "sample_id"]
-    if len(twice):
-        raise UserError(f"the manifest lists slice {twice.iloc[0]} twice; give every slice its own sample_id")
-    rows = judged(table, measured)
     found = [
         *_unusable(rows),
         *_suspicious(rows),
         *_empty_ends(rows),
         *_grey_in_colour(rows),
-        *_twins(rows, near),
+        *_subset(rows),
+        *checks.judge(rows),
+        *_twins(rows, same),
     ]
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def judged(table: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Manifest and measurements side by side; what the manifest told of a column that was measured ends in
-    _told.
+def measured(table: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
+    """The manifest with what was measured of each slice (`statistics.measure`) beside it.
+
+    What the manifest told of a column that was measured ends in _told. Raises `UserError` where two rows have
+    the same sample_id.
     """
-    return table.merge(measured, on="sample_id", suffixes=("_told", ""), validate="one_to_one")
+    twice = table.loc[table["sample_id"].duplicated(), "sample_id"]
+    if len(twice):
+        raise UserError(f"the manifest lists slice {twice.iloc[0]} twice; give every slice its own sample_id")
+    return table.merge(numbers, on="sample_id", suffixes=("_told", ""), validate="one_to_one")
 
 
 def _unusable(rows: pd.DataFrame) -> Iterator[Finding]:
@@ -126,52 +128,36 @@ def _grey_in_colour(rows: pd.DataFrame) -> Iterator[Finding]:
         yield "info", "grey_in_colour", grey.iloc[0]["sample_id"], grey.iloc[0]["image"], text
 
 
-def _twins(rows: pd.DataFrame, near: list[tuple[str, str]]) -> Iterator[Finding]:
-    known = rows[rows["content"] != ""]
-    for _, same in known[known["head"] >= MIN_HEAD].groupby("content", sort=False):
-        for row in same.iloc[1:].itertuples():
-            text = f"its pixels are those of {same.iloc[0]['sample_id']}"
-            yield "warning", "duplicate", row.sample_id, row.image, text
-    by_id = known.set_index("sample_id", drop=False)
-    for left, right in near:
+def _subset(rows: pd.DataFrame) -> Iterator[Finding]:
+    """One finding where the source's published set is larger, or smaller."""
+    card = CARDS[str(rows["source"].iloc[0])]
+    patients = rows["patient_id"].nunique()
+    if card.slices is None or (len(rows) == card.slices and patients == (card.patients or patients)):
+        return
+    whole = f"{card.slices:,} slices" + (f" of {card.patients} patients" if card.patients else "")
+    here = f"{len(rows):,}" + (f" of {patients}" if card.patients else "")
+    text = f"the published set has {whole}, here are {here}: results do not compare ({card.about})"
+    first = rows.iloc[0]
+    yield "info", "subset", first["sample_id"], first["image"], text
+
+
+def _twins(rows: pd.DataFrame, same: Same) -> Iterator[Finding]:
+    by_id = rows.set_index("sample_id", drop=False)
+    for left, right in same.identical:
+        text = f"its pixels are those of {left}"
+        yield "warning", "duplicate", right, by_id.at[right, "image"], text
+    for left, right in same.near:
         one, other = by_id.loc[left], by_id.loc[right]
         if one["content"] != other["content"]:
             text = f"it looks like {left} of patient {one['patient_id']}; both stay in one split"
             yield "warning", "near_duplicate", right, other["image"], text
-
-
-def near_twins(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> list[tuple[str, str]]:
-    """Pairs of sample_ids of different patients whose pictures differ in at most `bits` bits; none for 0."""
-    if not bits:
-        return []
-    ids = list(measured["sample_id"])
-    patient_of = dict(zip(table["sample_id"], table["patient_id"], strict=True))
-    pairs = fingerprint.near(list(measured["picture"]), [patient_of[one] for one in ids], bits)
-    return [(ids[left], ids[right]) for left, right in pairs]
-
-
-def twin_groups(table: pd.DataFrame, measured: pd.DataFrame, near: list[tuple[str, str]]) -> pd.Series:
-    """For each row the smallest patient_id among all patients joined to it by identical slices or `near`."""
-    rows = judged(table, measured)
-    leader = {patient: patient for patient in sorted(set(rows["patient_id"]))}
-
-    def find(patient: str) -> str:
-        while leader[patient] != patient:
-            patient = leader[patient]
-        return patient
-
-    def join(one: str, other: str) -> None:
-        low, high = sorted((find(one), find(other)))
-        leader[high] = low
-
-    shown = rows[(rows["content"] != "") & (rows["head"] >= MIN_HEAD)]
-    for _, same in shown.groupby("content", sort=False):
-        for patient in same["patient_id"].iloc[1:]:
-            join(same["patient_id"].iloc[0], patient)
-    patient_of = dict(zip(rows["sample_id"], rows["patient_id"], strict=True))
-    for left, right in near:
-        join(patient_of[left], patient_of[right])
-    return pd.Series([find(patient) for patient in rows["patient_id"]], index=table.index, dtype=str)
+    if same.runs:
+        left, right = same.runs[0]
+        text = (
+            f"{len(same.runs)} pairs of pictures with consecutive numbers look alike, first {left} and "
+            f"{right}: this set does not tell its patients, and such runs are taken for one"
+        )
+        yield "info", "run", right, by_id.at[right, "image"], text
 
 
 def refuse(found: pd.DataFrame, slices: int, on_error: str, max_quarantined: float) -> None:

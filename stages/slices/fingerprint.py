@@ -1,58 +1,77 @@
 """A 256-bit hash of a picture that survives what re-published scans go through: flips, rotations, contrast
-stretching.
+stretching, resizing and JPEG.
 
-The head's bounding box is reduced to 16 x 16; each pixel votes whether it is brighter than its blurred
-neighbourhood (a local form of the average hash). Two pictures are compared in all eight flips and rotations.
-On the 26 LGG patients no two slices of different patients come closer than 15 bits; on the generated sample,
-whose brains are smoother, 2.
+The signs of the lowest 16 x 16 coefficients of a cosine transform (pHash; Zauner, Upper Austria University of
+Applied Sciences, 2010). Flips and rotations only swap and negate coefficients, so the hash of a picture
+turned is known without turning it, and two pictures are compared in all eight positions. Of 69 pictures
+published twice, transposed, stretched and once as JPEG, 68 come within 28 bits; of slices of different LGG
+patients none does.
 """
 
 import cv2
+import faiss
 import numpy as np
 
 SIDE = 16
+"""Coefficients a side."""
+PIXELS = 64
 MIN_HEAD = 0.15
 """Share of the picture that must be head: near the skull's top every patient looks like an oval."""
+BLOCK = 4096
+"""Pictures compared with all earlier ones at a time."""
+
+_ODD = np.arange(SIDE) % 2 == 1
 
 
 def of(grey: np.ndarray) -> str:
     """Hash of a finite (H, W) picture as 64 hexadecimal digits, or "" where it shows too little to be told
     apart.
     """
-    low, high = float(grey.min()), float(np.percentile(grey, 99.5))
-    head = grey > low + 0.1 * (high - low)
-    if high <= low or head.mean() < MIN_HEAD:
+    low, high = float(grey.min()), float(grey.max())
+    if high <= low or (grey > low + 0.1 * (high - low)).mean() < MIN_HEAD:
         return ""
-    rows = np.flatnonzero(head.mean(axis=1) > 0.01)
-    columns = np.flatnonzero(head.mean(axis=0) > 0.01)
-    box = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
-    small = cv2.resize(np.minimum(box, high), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    around = cv2.GaussianBlur(small, (0, 0), SIDE / 8, borderType=cv2.BORDER_REFLECT)
-    return np.packbits(small > around).tobytes().hex()
+    small = cv2.resize(grey.astype(np.float32, copy=False), (PIXELS, PIXELS), interpolation=cv2.INTER_AREA)
+    return np.packbits(cv2.dct(small)[:SIDE, :SIDE] > 0).tobytes().hex()
+
+
+def apart(one: str, other: str) -> int:
+    """Bits in which two hashes differ, of pictures in the same position."""
+    return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
 def near(hashes: list[str], owners: list[str], bits: int) -> list[tuple[int, int]]:
     """Pairs (i, j), i < j, of different owners whose pictures differ in at most `bits` of 256 bits in some
-    orientation.
+    position.
 
-    Empty hashes match nothing. Compares all pairs: 1.5 s for 4,000 slices.
+    Empty hashes match nothing.
     """
     known = np.array([i for i, value in enumerate(hashes) if value], dtype=np.int64)
     if not len(known):
         return []
-    words = np.stack([_words(hashes[i]) for i in known])  # (n, 8 orientations, 4 words)
+    grids = np.frombuffer(bytes.fromhex("".join(hashes[i] for i in known)), np.uint8).reshape(len(known), -1)
     people = np.unique(np.array([owners[i] for i in known], dtype=str), return_inverse=True)[1]
-    pairs = []
-    for first in range(len(known)):
-        others = words[first + 1 :, 0]
-        apart = np.bitwise_count(others[:, None] ^ words[first]).sum(axis=2, dtype=np.int32).min(axis=1)
-        for offset in np.flatnonzero((apart <= bits) & (people[first + 1 :] != people[first])):
-            pairs.append((int(known[first]), int(known[first + 1 + offset])))
-    return pairs
+    index = faiss.IndexBinaryFlat(SIDE * SIDE)
+    found: set[tuple[int, int]] = set()
+    for start in range(0, len(known), BLOCK):
+        block = grids[start : start + BLOCK]
+        index.add(block)
+        for turned in _positions(block):
+            # faiss finds what is nearer than its radius.
+            limits, _, others = index.range_search(turned, bits + 1)
+            counts = (limits[1:] - limits[:-1]).astype(np.int64)
+            ours = np.repeat(np.arange(start, start + len(block)), counts)
+            apart = (others < ours) & (people[others] != people[ours])
+            found.update(zip(others[apart].tolist(), ours[apart].tolist(), strict=True))
+    return sorted((int(known[i]), int(known[j])) for i, j in found)
 
 
-def _words(hexadecimal: str) -> np.ndarray:
-    """The eight orientations of a hash as (8, 4) 64-bit words."""
-    grid = np.unpackbits(np.frombuffer(bytes.fromhex(hexadecimal), dtype=np.uint8)).reshape(SIDE, SIDE)
-    turned = [np.rot90(side, number) for side in (grid, grid.T) for number in range(4)]
-    return np.stack([np.packbits(grid_).view(np.uint64) for grid_ in turned])
+def _positions(hashes: np.ndarray) -> list[np.ndarray]:
+    """The hashes (N, 32) uint8 of the same pictures, flipped and turned: eight of them."""
+    signs = np.unpackbits(hashes, axis=1).reshape(-1, SIDE, SIDE).astype(bool)
+    both = (signs, signs.transpose(0, 2, 1))
+    return [
+        np.packbits((one ^ (up & _ODD[:, None]) ^ (across & _ODD)).reshape(len(one), -1), axis=1)
+        for one in both
+        for up in (False, True)
+        for across in (False, True)
+    ]

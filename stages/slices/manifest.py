@@ -12,6 +12,7 @@ from stages.sources.record import Record
 COLUMNS = [field.name for field in fields(Record)]
 _TEXT_ADDED = ("group",)  # by later stages
 _NUMBERS = {"slice", "width", "height", "channels"}
+_YES_NO = {"patient_known"}
 
 
 def from_records(records: list[Record]) -> pd.DataFrame:
@@ -39,8 +40,8 @@ def read(path: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise UserError(f"{path} lacks the column {missing[0]}; `dvc repro --force` makes it anew")
-    text = {name: str for name in (*COLUMNS, *_TEXT_ADDED) if name not in _NUMBERS}
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values={})
+    kinds: dict[str, type] = {name: str for name in (*COLUMNS, *_TEXT_ADDED) if name not in _NUMBERS}
+    return pd.read_csv(path, dtype=kinds | dict.fromkeys(_YES_NO, bool), keep_default_na=False, na_values={})
 
 
 def spacing_of(text: str) -> tuple[float, float, float] | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages.errors import UserError
-from stages.slices import fingerprint
+from stages.slices import audit, fingerprint
 from stages.sources import images
 from stages.sources.labels import LABEL_SETS, harmonise
 
@@ -22,10 +22,10 @@ def measure(raw: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
     `sample_id`:
 
     image_problem, mask_problem, label_problem: why a file, or the numbers in a mask, cannot be used, else
-    empty; finite: no NaN or infinite pixel; height, width, channels: as decoded; mask_matches: same size as
-    the image; mask_pixels; head: share of pixels brighter than a tenth of the range, 0 where all are equal;
-    copied_channels: two channels are identical; content: hash of the decoded pixels; picture: 256-bit hash of
-    the picture (`fingerprint`), empty where it says nothing.
+    empty; finite: no NaN or infinite pixel; height, width, channels: as decoded; lowest, highest: values of a
+    pixel; mask_matches: same size as the image; mask_pixels; head: share of pixels brighter than a tenth of
+    the range, 0 where all are equal; copied_channels: two channels are identical; content: hash of the
+    decoded pixels; picture: 256-bit hash of the picture (`fingerprint`), empty where it says nothing.
     """
     reader = images.Reader(raw)
     return pd.DataFrame([_measure(reader, row) for row in rows])
@@ -36,10 +36,21 @@ def _measure(reader: images.Reader, row: dict[str, Any]) -> dict[str, Any]:
         "image", row["image"], lambda: reader.image(row["image"], row["slice"], row["modalities"])
     )
     mask, mask_problem = _decoded("mask", row["mask"], lambda: reader.mask(row["mask"], row["slice"]))
+    classes, label_problem = None, ""
+    if mask is not None:
+        try:
+            classes = harmonise(mask, LABEL_SETS[row["label_set"]])
+        except UserError as error:
+            label_problem = str(error)
+    seen = _of_image(image)
     return (
         {"sample_id": row["sample_id"], "image_problem": image_problem, "mask_problem": mask_problem}
-        | _of_image(image)
-        | _of_mask(mask, image, row["label_set"])
+        | {"label_problem": label_problem, **seen}
+        | {
+            "mask_matches": image is None or mask is None or mask.shape == image.shape[:2],
+            "mask_pixels": 0 if classes is None else int(np.count_nonzero(classes)),
+        }
+        | audit.of_slice(image if seen["finite"] else None, classes)
     )
 
 
@@ -58,6 +69,8 @@ def _of_image(image: np.ndarray | None) -> dict[str, Any]:
         "height": 0,
         "width": 0,
         "channels": 0,
+        "lowest": 0.0,
+        "highest": 0.0,
         "head": 0.0,
         "copied_channels": False,
         "content": "",
@@ -69,6 +82,7 @@ def _of_image(image: np.ndarray | None) -> dict[str, Any]:
     found["finite"] = bool(np.isfinite(image).all())
     found["content"] = hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
     if found["finite"]:
+        found |= {"lowest": float(image.min()), "highest": float(image.max())}
         grey = image.mean(axis=2, dtype=np.float32)
         low, high = float(grey.min()), float(grey.max())
         found["head"] = float((grey > low + 0.1 * (high - low)).mean()) if high > low else 0.0
@@ -78,16 +92,4 @@ def _of_image(image: np.ndarray | None) -> dict[str, Any]:
             for a in range(image.shape[2])
             for b in range(a + 1, image.shape[2])
         )
-    return found
-
-
-def _of_mask(mask: np.ndarray | None, image: np.ndarray | None, label_set: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"mask_matches": True, "label_problem": "", "mask_pixels": 0}
-    if mask is None:
-        return found
-    found["mask_matches"] = image is None or mask.shape == image.shape[:2]
-    try:
-        found["mask_pixels"] = int(np.count_nonzero(harmonise(mask, LABEL_SETS[label_set])))
-    except UserError as error:
-        found["label_problem"] = str(error)
     return found

@@ -281,7 +281,7 @@ def _around_each(mask: np.ndarray) -> np.ndarray:
 def _floor(pooled: np.ndarray) -> float:
     """Half way from the darkest block to Otsu's threshold between air and tissue."""
     low, high = float(pooled.min()), float(np.percentile(pooled, 99.5))
-    if high <= low:
+    if high - low <= 1e-4 * max(abs(low), abs(high)):  # all but constant: nothing to tell apart
         return high
     counts, edges = np.histogram(pooled, bins=256, range=(low, high))
     below = counts.cumsum(dtype=np.float64)

@@ -79,7 +79,7 @@ def _cases(root: Path) -> tuple[dict[str, Case], list[str]]:
     cases: dict[str, Case] = {}
     copies: dict[str, None] = {}
     paths = (PurePosixPath(path.relative_to(root).as_posix()) for path in root.rglob("*") if path.is_file())
-    for path in sorted(paths, key=lambda path: (len(path.parts), natural.key(str(path)))):
+    for path in sorted(paths, key=lambda path: (len(path.parts), natural.key(str(path)), str(path))):
         folder, role = _placed(path)
         if not role:
             continue
@@ -93,7 +93,8 @@ def _cases(root: Path) -> tuple[dict[str, Case], list[str]]:
             raise UserError(
                 f"{other} and {path} are both the {role} of case {folder.name}; remove one of them"
             )
-    return {case_id: cases[case_id] for case_id in sorted(cases, key=natural.key)}, list(copies)
+    ordered = sorted(cases, key=lambda name: (natural.key(name), name))
+    return {case_id: cases[case_id] for case_id in ordered}, list(copies)
 
 
 def _placed(path: PurePosixPath) -> tuple[PurePosixPath, str]:

@@ -170,6 +170,7 @@ def _record(root: Path, one: _Listed, sample_id: str) -> Record:
         source_split=division.of(one.path),
         label_kind=one.label_kind,
         modalities=images.colours(told["channels"]),
+        patient_known=False,
         **told,
     )
 

@@ -16,6 +16,8 @@ from stages.sources.source import Found, Source
 MODALITIES = ("pre", "flair", "post")
 
 _SLICE = re.compile(r"^(?P<case>.+)_(?P<slice>\d+)(?P<mask>_mask)?\.tiff?$", re.IGNORECASE)
+_SITE = re.compile(r"^(?:TCGA|SAMPLE)_(?P<site>[A-Z0-9]{2})_")
+"""Tissue source site, the second part of a TCGA barcode."""
 _SCAN = re.compile(r"^(?P<patient>[^_]+_[^_]+_[^_]+)_\d{8}$")
 
 
@@ -34,21 +36,23 @@ def find(root: Path) -> Found:
     """One record per slice, in natural order of case and slice. Raises `UserError` where there are none."""
     pairs: dict[str, dict[int, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     home: dict[str, Path] = {}
-    for path in sorted(root.rglob("*"), key=lambda p: (len(p.parts), natural.key(str(p)))):
+    for path in sorted(root.rglob("*"), key=lambda p: (len(p.parts), natural.key(str(p)), str(p))):
         match = _SLICE.match(path.name)
         if not match or not path.is_file():
             continue
         case = match["case"]
         if home.setdefault(case, path.parent) != path.parent:
             continue  # the set's second copy
-        kind = "mask" if match["mask"] else "image"
-        pairs[case][int(match["slice"])][kind] = path.relative_to(root).as_posix()
+        kind, name = "mask" if match["mask"] else "image", path.relative_to(root).as_posix()
+        first = pairs[case][int(match["slice"])].setdefault(kind, name)
+        if first != name:
+            raise UserError(f"{first} and {name} are both the {kind} of one slice; rename or remove one")
     if not any("image" in files for slices in pairs.values() for files in slices.values()):
         raise UserError(f"no <case>_<number>.tif was found below {root}")
     return Found(
         [
             _record(root, case, number, pairs[case][number])
-            for case in sorted(pairs, key=natural.key)
+            for case in sorted(pairs, key=lambda name: (natural.key(name), name))
             for number in sorted(pairs[case])
         ]
     )
@@ -65,6 +69,7 @@ def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record
         image=record.reference(image),
         mask=record.reference(mask),
         modalities=_modalities(told["channels"]),
+        site=site["site"] if (site := _SITE.match(case)) else "",
         **told,
     )
 

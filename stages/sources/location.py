@@ -4,6 +4,7 @@ import errno
 import lzma
 import shutil
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -71,7 +72,12 @@ def bring(source: Source, location: Path, into: Path, progress: Progress = iter)
 def _wanted(source: Source, relative: PurePosixPath) -> bool:
     """Whether a file belongs to the data set; never what macOS leaves in folders and archives."""
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in relative.parts)
-    return not hidden and source.wanted(relative)
+    if hidden or not source.wanted(relative):
+        return False
+    # Control characters, and halves of characters: a name that is not UTF-8.
+    if {unicodedata.category(sign) for sign in str(relative)} & {"Cc", "Cs"}:
+        raise UserError(f"the file name {str(relative)!r} has signs that no table can hold; rename the file")
+    return True
 
 
 def _copy(source: Source, location: Path, into: Path, progress: Progress) -> list[PurePosixPath]:
@@ -117,11 +123,11 @@ Entries = dict[PurePosixPath, zipfile.ZipInfo]
 def _parts(entries: Entries) -> Iterator[Entries]:
     """Entries in the archive's order, a worker's portion at a time."""
     part: Entries = {}
-    size = 0
+    size, whole = 0, sum(entry.file_size for entry in entries.values())
     for name, entry in entries.items():
         part[name] = entry
         size += entry.file_size
-        if size >= PORTION_BYTES:
+        if size >= min(PORTION_BYTES, whole / 8):
             yield part
             part, size = {}, 0
     if part:

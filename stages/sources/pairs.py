@@ -50,8 +50,7 @@ def find(root: Path) -> Found:
             "name them images/x.png and masks/x.png, or x.png and x_mask.png"
         )
     patient_of = _patients(root)
-    # The key itself as well: 1 and 01 are the same number.
-    ordered = sorted(pairs.items(), key=lambda pair: (natural.key(pair[0]), pair[0]))
+    ordered = sorted(pairs.items(), key=lambda pair: natural.key(pair[0]))
     return Found([_record(root, key, files, patient_of) for key, files in ordered])
 
 
@@ -118,6 +117,7 @@ def _record(root: Path, key: str, files: dict[str, str], patient_of: dict[str, s
         mask=record.reference(mask),
         source_split=division.of(PurePosixPath(image or mask)),
         modalities=images.colours(told["channels"]),
+        patient_known=patient_of is not None,
         **told,
     )
 

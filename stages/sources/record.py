@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote
 
 _RESERVED = str.maketrans({"%": "%25", ";": "%3B", "#": "%23"})
@@ -30,6 +31,9 @@ class Record:
     label_kind: str = "mask"  # mask | polygon | box
     modalities: str = ""  # names of the channels in their order, ";"-separated
     label_set: str = "tumour"  # what the numbers in the mask mean: labels.LABEL_SETS
+    site: str = ""  # hospital or scanner, where the source tells
+    patient_known: bool = True  # False where patient_id is but the name of a picture
+    source: str = ""  # ingest.source
 
 
 def reference(*names: str) -> str:
@@ -42,8 +46,8 @@ def names(reference: str) -> list[str]:
     return [unquote(name.split("#")[0]) for name in reference.split(";")]
 
 
-def files(records: Iterable[Record]) -> set[str]:
-    """All files that some records need, relative to data/raw."""
+def files(records: Iterable[Any]) -> set[str]:
+    """All files that some records, or other rows with `image` and `mask`, need, relative to data/raw."""
     return {name for one in records for name in names(one.image) + names(one.mask) if name}
 
 

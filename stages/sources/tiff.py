@@ -32,7 +32,7 @@ def read(path: Path) -> np.ndarray:
         # header.
         if pixels.size != height * width * channels or pixels.dtype.kind not in "uifb":
             raise Unreadable(f"its pixels do not fit its header ({pixels.shape}, {pixels.dtype})")
-        if int(page.planarconfig) == 2 and channels > 1:
+        if page.planarconfig == 2 and channels > 1:
             return np.moveaxis(pixels.reshape(1, channels, height, width), 1, 3)
         return pixels.reshape(1, height, width, channels)
 

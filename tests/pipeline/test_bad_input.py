@@ -37,7 +37,11 @@ def a_slice(project: Project, ending: str) -> Path:
         ("train.lr", "fast", "params.yaml: train.lr must be a number, not 'fast'"),
         ("train.epochs", "1.5", "params.yaml: train.epochs must be a whole number, not 1.5"),
         ("preprocess.size", "100", "params.yaml: preprocess.size must be a multiple of 32, not 100"),
-        ("ingest.source", "brain", "params.yaml: ingest.source must be 'sample' or 'lgg', not 'brain'"),
+        (
+            "ingest.source",
+            "brain",
+            "params.yaml: ingest.source must be 'sample', 'lgg', 'coco', 'pairs' or 'brats', not 'brain'",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_before_anything_runs(project, key, value, sentence):

@@ -34,6 +34,7 @@ OUTS = {
         "reports/validate/metrics.json",
         "reports/validate/findings.csv",
         "reports/validate/data_docs",
+        "reports/validate/examples",
     },
     "preprocess": {"data/slices"},
     "split": {"data/splits.csv", "reports/split/metrics.json", "reports/split/burden.png"},

@@ -83,11 +83,3 @@ def test_no_figure_stays_open(tmp_path):
     before = figures.plt.get_fignums()
     figures.training(history(), tmp_path / "a.png")
     assert figures.plt.get_fignums() == before
-
-
-@pytest.mark.parametrize(("channels", "shown"), [(1, 0), (3, None), (4, 2), (9, 4)])
-def test_a_slice_as_rgb(channels, shown):
-    image = np.arange(4 * channels, dtype=np.uint8).reshape(2, 2, channels)
-    found = figures.picture(image)
-    expected = image if shown is None else np.stack([image[..., shown]] * 3, axis=-1)
-    np.testing.assert_array_equal(found, expected)

@@ -2,9 +2,12 @@
 
 from html.parser import HTMLParser
 
+import cv2
+import numpy as np
 import pytest
 
 from stages.reporting import card, page
+from stages.slices.catalogue import CHECKS
 from tests.fixtures import reports
 
 EVIL = '<script>alert("x")</script>'
@@ -94,15 +97,32 @@ def test_names_from_the_data_stay_text(tmp_path):
     assert not [reference for reference in parsed.references if "evil" in reference]
 
 
-def test_many_findings_are_cut_and_counted(tmp_path):
-    findings = [
-        {"severity": "note", "check": "blank", "sample_id": f"s{number}", "explanation": "dark"}
-        for number in range(page.MAX_FINDINGS + 3)
+def found(check, severity, count):
+    return [
+        {"severity": severity, "check": check, "sample_id": f"{check}{n}", "explanation": "dark"}
+        for n in range(count)
     ]
+
+
+def test_findings_are_told_by_check_in_words_the_worst_first_and_cut(tmp_path):
+    findings = [*found("blank", "info", page.EACH + 3), *found("mask_size", "critical", 1)]
     html = render(tmp_path, findings=findings)
+    text = " ".join(Page(html).text.split())
     assert "3 more in reports/validate/findings.csv" in html
-    assert f"s{page.MAX_FINDINGS - 1}<" in html
-    assert f"s{page.MAX_FINDINGS}<" not in html
+    assert f"blank{page.EACH - 1}<" in html
+    assert f"blank{page.EACH}<" not in html
+    first = f"{CHECKS['mask_size'].title} critical, 1 {CHECKS['mask_size'].reason} "
+    assert first in text
+    assert f"{CHECKS['blank'].title} info, 8 Threshold 0.01. {CHECKS['blank'].reason}" in text
+    assert text.index(CHECKS["mask_size"].title) < text.index(CHECKS["blank"].title)
+
+
+def test_pictures_of_findings_are_shown_with_their_slices(tmp_path):
+    (tmp_path / "validate" / "examples").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "validate/examples/blank-1.png"), np.zeros((4, 4, 3), np.uint8))
+    html = render(tmp_path, findings=found("blank", "info", 3))
+    assert html.count('alt="blank1, and with its label outlined"') == 1
+    assert html.count("and with its label outlined") == 1
 
 
 def test_no_finding(tmp_path):

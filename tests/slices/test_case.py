@@ -24,7 +24,7 @@ def prepared(
     root: Path, table: pd.DataFrame, crop: str = "brain", channels: str | list[str] = "all"
 ) -> case.Prepared:
     recipe = case.recipe(table, channels, 32, crop)
-    return case.prepare(root, recipe, table[table["case_id"] == scans.case_name(0)])
+    return case.prepare(root, recipe, case.rows(table)[0])
 
 
 def test_slices_stay_in_the_order_of_the_table_with_their_own_masks(
@@ -95,7 +95,7 @@ def test_grey_scans_are_one_channel_whatever_it_would_be_called_in_colour(tmp_pa
     table = manifest.from_records(lgg.find(tmp_path).records)
     recipe = case.recipe(table, "all", 32, "brain")
     assert recipe.channels == ["gray"]
-    assert case.prepare(tmp_path, recipe, table).images.shape == (3, 32, 32, 1)
+    assert case.prepare(tmp_path, recipe, case.rows(table)[0]).images.shape == (3, 32, 32, 1)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_scans_of_different_modalities_do_not_share_a_store(table: pd.DataFrame)
 def test_the_index_follows_the_order_in_which_cases_were_written(tmp_path: Path, table: pd.DataFrame) -> None:
     recipe = case.recipe(table, "all", 32, "brain")
     names = [scans.case_name(1), scans.case_name(0)]
-    done = [case.prepare(tmp_path, recipe, table[table["case_id"] == name]).summary for name in names]
+    done = [case.prepare(tmp_path, recipe, rows).summary for rows in reversed(case.rows(table))]
     index = case.index(table, done)
     assert list(index["case_id"].unique()) == names
     assert list(index["slice"]) == [*range(1, 13)] * 2
@@ -166,9 +166,9 @@ def test_grey_is_what_scans_of_different_modalities_have_in_common(
     assert set(mixed["modalities"]) == {"gray", "pre;flair;post"}
     recipe = case.recipe(mixed, "gray", 32, "brain")
     for case_id, rows in mixed.groupby("case_id"):
-        volume, _ = case.read(Reader(tmp_path), rows, recipe.positions)
+        volume, _ = case.read(Reader(tmp_path), case.rows(rows)[0], recipe.positions)
         assert volume.shape == (len(rows), 64, 64, 1), case_id
-    assert case.prepare(tmp_path, recipe, mixed[mixed["case_id"] == "grey"]).images.any()
+    assert case.prepare(tmp_path, recipe, case.rows(mixed[mixed["case_id"] == "grey"])[0]).images.any()
 
 
 @pytest.mark.parametrize("year", [2015, 2020, 2023])
@@ -178,13 +178,13 @@ def test_volumes_come_as_chosen_modalities_and_one_set_of_classes(tmp_path: Path
     rows = manifest.from_records(brats.find(tmp_path).records)
     anatomy = volumes.case(5, seed=(0, 1), enhancing=3 if year >= 2023 else 4)
     recipe = case.recipe(rows, ["t1ce", "flair"], 32, "brain")
-    volume, classes = case.read(Reader(tmp_path), rows, recipe.positions)
+    volume, classes = case.read(Reader(tmp_path), case.rows(rows)[0], recipe.positions)
     assert volume.dtype == np.int16
     np.testing.assert_array_equal(volume, np.stack([anatomy["t1ce"], anatomy["flair"]], 3))
     np.testing.assert_array_equal(classes, np.where(anatomy["seg"] > 2, 3, anatomy["seg"]))
     assert set(np.unique(classes)) == {0, 1, 2, 3}
 
-    done = case.prepare(tmp_path, recipe, rows)
+    done = case.prepare(tmp_path, recipe, case.rows(rows)[0])
     assert done.images.shape == (5, 32, 32, 2)
     assert set(np.unique(done.masks)) == {0, 1, 2, 3}
     writer = store.Writer(tmp_path, 5, 32, 2)
@@ -202,7 +202,7 @@ def test_a_core_that_does_not_enhance_is_necrosis(tmp_path: Path) -> None:
     volumes.save(folder / volumes.file_name(2015, folder.name, "seg"), np.where(seg == 1, 3, seg))
     rows = manifest.from_records(brats.find(tmp_path).records)
     assert set(rows["label_set"]) == {"brats2015"}
-    classes = case.read(Reader(tmp_path), rows, None)[1]
+    classes = case.read(Reader(tmp_path), case.rows(rows)[0], None)[1]
     np.testing.assert_array_equal(classes, np.where(seg == 4, 3, seg))
 
 
@@ -227,7 +227,9 @@ def test_slices_of_different_number_types_lose_nothing(
     ]
     for k, image in enumerate(written):
         scans.write_slice(tmp_path, "a", k + 1, image, masks[k])
-    volume, _ = case.read(Reader(tmp_path), manifest.from_records(lgg.find(tmp_path).records), [0, 1, 2])
+    volume, _ = case.read(
+        Reader(tmp_path), case.rows(manifest.from_records(lgg.find(tmp_path).records))[0], [0, 1, 2]
+    )
     assert volume.dtype == together
     for read, image in zip(volume, written, strict=True):
         np.testing.assert_array_equal(read, image)

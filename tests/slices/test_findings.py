@@ -5,11 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stages.errors import UserError
-from stages.slices import findings, manifest, statistics
+from stages.slices import findings, manifest, statistics, twins
 from stages.sources import lgg
 from tests.fixtures import scans
 
@@ -27,18 +25,14 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def grouped(table: pd.DataFrame, measured: pd.DataFrame, bits: int) -> pd.Series:
-    """Groups of patients joined by twins within so many bits."""
-    return findings.twin_groups(table, measured, findings.near_twins(table, measured, bits))
-
-
-def judged(root: Path, bits: int = 8) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, ...]]]:
-    """Manifest, measurements, and the findings as tuples of `findings.COLUMNS`."""
-    table = manifest.from_records(lgg.find(root).records)
-    measured = statistics.measure(root, table.to_dict("records"))
-    found = findings.of(table, measured, findings.near_twins(table, measured, bits))
+def judged(root: Path, bits: int = 8) -> tuple[pd.DataFrame, twins.Same, list[tuple[str, ...]]]:
+    """Manifest and measurements, what is the same, and the findings as tuples of `findings.COLUMNS`."""
+    table = manifest.from_records(lgg.find(root).records).assign(source="sample")
+    rows = findings.measured(table, statistics.measure(root, table.to_dict("records")))
+    same = twins.of(rows, bits)
+    found = findings.of(rows, same)
     assert list(found.columns) == findings.COLUMNS
-    return table, measured, [tuple(row) for row in found.itertuples(index=False)]
+    return rows, same, [tuple(row) for row in found.itertuples(index=False)]
 
 
 def replaced(root: Path, case: str, number: int, image: np.ndarray | None, mask: np.ndarray | None) -> None:
@@ -143,57 +137,35 @@ def test_copies_between_patients_are_told_and_join_them(root: Path) -> None:
     images, _ = scans.volume(4, seed=(0, 1))
     turned = np.ascontiguousarray(np.rot90(images[2]))
     replaced(root, d, 3, np.clip(turned * 1.05, 0, 255).astype(np.uint8), None)  # turned and stretched
-    table, measured, found = judged(root, bits=8)
-    assert ("warning", "duplicate", f"{B}_2", path(B, 2), f"its pixels are those of {A}_2") in found
+    rows, same, found = judged(root, bits=8)
     near = f"it looks like {B}_3 of patient {lgg.patient_of(B)}; both stay in one split"
-    assert ("warning", "near_duplicate", f"{d}_3", path(d, 3), near) in found
-    assert {row[0] for row in found} == {"warning"}
-    groups = grouped(table, measured, bits=8)
-    assert set(groups[table["case_id"].isin([A, B, d])]) == {lgg.patient_of(A)}
-    assert set(groups[table["case_id"] == c]) == {lgg.patient_of(c)}
-    assert set(grouped(table, measured, bits=0)[table["case_id"] == d]) == {lgg.patient_of(d)}
+    assert found == [
+        ("warning", "duplicate", f"{B}_2", path(B, 2), f"its pixels are those of {A}_2"),
+        ("warning", "near_duplicate", f"{d}_3", path(d, 3), near),
+    ]
+    groups = same.groups(rows)
+    assert set(groups[rows["case_id"].isin([A, B, d])]) == {lgg.patient_of(A)}
+    assert set(groups[rows["case_id"] == c]) == {lgg.patient_of(c)}
+    rows, same, found = judged(root, bits=0)
+    assert [row[1] for row in found] == ["duplicate"]
+    assert set(same.groups(rows)[rows["case_id"] == d]) == {lgg.patient_of(d)}
 
 
 def test_blank_slices_do_not_join_patients(root: Path) -> None:
     for case in (A, B):
         replaced(root, case, 1, np.zeros((64, 64, 3), np.uint8), None)
-    table, measured, found = judged(root)
-    assert {row[1] for row in found} == {"blank"}
-    assert grouped(table, measured, bits=64).nunique() == 2
+    _, same, found = judged(root, bits=64)
+    assert [row[1] for row in found if row[1] != "near_duplicate"] == ["blank", "blank"]
+    assert same.identical == []
+    assert not any(f"{case}_1" in pair for pair in same.near for case in (A, B))
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    content=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=14),
-    patients=st.lists(st.sampled_from("PQRSTUV"), min_size=14, max_size=14),
-    order=st.randoms(use_true_random=False),
-)
-def test_groups_are_the_connected_patients_in_any_order(
-    content: list[str], patients: list[str], order: object
-) -> None:
-    """Against a closure by repeated merging, written without union-find."""
-    count = len(content)
-    table = pd.DataFrame({"sample_id": [str(i) for i in range(count)], "patient_id": patients[:count]})
-    measured = pd.DataFrame({"sample_id": table["sample_id"], "content": content, "picture": "", "head": 0.5})
-    joined = [{patient} for patient in patients[:count]]
-    for _ in range(count):
-        for i in range(count):
-            for j in range(count):
-                if content[i] == content[j] or joined[i] & joined[j]:
-                    joined[i] |= joined[j]
-    groups = grouped(table, measured, bits=8)
-    assert list(groups) == [min(group) for group in joined]
-    rows = list(range(count))
-    order.shuffle(rows)  # type: ignore[attr-defined]
-    again = grouped(table.iloc[rows], measured, bits=8)
-    assert list(again) == [min(joined[row]) for row in rows]
-
-
-def test_a_slice_that_is_listed_twice(root: Path) -> None:
-    table, measured, _ = judged(root)
-    with pytest.raises(UserError) as error:
-        findings.of(pd.concat([table, table.iloc[2:3]]), measured, [])
-    assert str(error.value) == f"the manifest lists slice {A}_3 twice; give every slice its own sample_id"
+def test_a_pair_of_equal_pixels_is_told_once(root: Path) -> None:
+    """Pictures of the same pixels are near each other too."""
+    replaced(root, B, 2, scans.volume(4, seed=(0, 0))[0][1], None)
+    _, same, found = judged(root)
+    assert same.identical == same.near == [(f"{A}_2", f"{B}_2")]
+    assert [row[1] for row in found] == ["duplicate"]
 
 
 def bad(count: int) -> pd.DataFrame:

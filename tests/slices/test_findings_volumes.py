@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.slices import findings, manifest, statistics
+from stages.slices import findings, manifest, statistics, twins
 from stages.sources import brats, lgg
 from tests.fixtures import scans, volumes
 
@@ -41,10 +41,10 @@ def blanked(folder: Path, *positions: int, also: tuple[str, ...] = ("seg",)) -> 
 
 def judged(root: Path) -> tuple[pd.DataFrame, list[tuple[str, ...]], list[str]]:
     """Manifest, findings as (severity, check, sample, explanation), and the slices that are empty ends."""
-    table = manifest.from_records(brats.find(root).records)
-    measured = statistics.measure(root, table.to_dict("records"))
-    found = findings.of(table, measured, [])
-    ends = table["sample_id"][findings.empty_ends(findings.judged(table, measured))]
+    table = manifest.from_records(brats.find(root).records).assign(source="sample")
+    rows = findings.measured(table, statistics.measure(root, table.to_dict("records")))
+    found = findings.of(rows, twins.Same([], [], []))
+    ends = rows["sample_id"][findings.empty_ends(rows)]
     told = found[["severity", "check", "sample_id", "explanation"]].itertuples(index=False)
     return table, [tuple(row) for row in told], list(ends)
 
@@ -114,10 +114,10 @@ def test_single_slices_are_used_as_they_were_published(tmp_path: Path) -> None:
     blank = np.zeros((64, 64, 3), np.uint8)
     for number in (1, 4):
         scans.write_slice(tmp_path / "kaggle_3m", scans.case_name(0), number, blank, blank[..., 0])
-    table = manifest.from_records(lgg.find(tmp_path).records)
-    measured = statistics.measure(tmp_path, table.to_dict("records"))
-    assert not findings.empty_ends(findings.judged(table, measured)).any()
-    assert list(findings.of(table, measured, [])["check"]) == ["blank", "blank"]
+    table = manifest.from_records(lgg.find(tmp_path).records).assign(source="sample")
+    rows = findings.measured(table, statistics.measure(tmp_path, table.to_dict("records")))
+    assert not findings.empty_ends(rows).any()
+    assert list(findings.of(rows, twins.Same([], [], []))["check"]) == ["blank", "blank"]
 
 
 @pytest.mark.parametrize(

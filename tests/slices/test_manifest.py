@@ -18,7 +18,7 @@ TEXT = st.one_of(
     ),
     st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=8),
 )
-KINDS = {"str": TEXT, "int": st.integers(0, 10**6)}
+KINDS = {"str": TEXT, "int": st.integers(0, 10**6), "bool": st.booleans()}
 RECORD = st.builds(
     Record,
     **{field.name: KINDS[str(getattr(field.type, "__name__", field.type))] for field in fields(Record)},
@@ -38,12 +38,13 @@ def test_any_table_comes_back_as_it_was_written(
 
 
 def test_numbers_are_numbers_and_lines_end_as_in_unix(tmp_path: Path) -> None:
-    record = Record("s_1", "s", "007", 1, "a.tif", "b.tif", 64, 32, 3, "")
+    record = Record("s_1", "s", "007", 1, "a.tif", "b.tif", 64, 32, 3, "", site="01", source="lgg")
     table = manifest.from_records([record]).assign(share=1 / 3, label_pixels=5)
     manifest.write(table, tmp_path / "m.csv")
-    assert (tmp_path / "m.csv").read_bytes().endswith(b",mask,,tumour,0.333333,5\n")
+    assert (tmp_path / "m.csv").read_bytes().endswith(b",mask,,tumour,01,True,lgg,0.333333,5\n")
     back = manifest.read(tmp_path / "m.csv")
     assert back["width"].dtype == back["label_pixels"].dtype == "int64"
+    assert back["patient_known"].dtype == bool
 
 
 def test_a_missing_table(tmp_path: Path) -> None:
@@ -52,11 +53,13 @@ def test_a_missing_table(tmp_path: Path) -> None:
     assert str(error.value) == f"{tmp_path}/m.csv does not exist; `dvc repro` makes it"
 
 
-def test_a_table_without_a_column(tmp_path: Path) -> None:
-    manifest.write(manifest.from_records([]).drop(columns="mask"), tmp_path / "m.csv")
+@pytest.mark.parametrize("name", ["mask", "label_set", "site", "patient_known", "source"])
+def test_a_table_without_a_column(tmp_path: Path, name: str) -> None:
+    """As one that an earlier version wrote."""
+    manifest.write(manifest.from_records([]).drop(columns=name), tmp_path / "m.csv")
     with pytest.raises(UserError) as error:
         manifest.read(tmp_path / "m.csv")
-    assert str(error.value) == f"{tmp_path}/m.csv lacks the column mask; `dvc repro --force` makes it anew"
+    assert str(error.value) == f"{tmp_path}/m.csv lacks the column {name}; `dvc repro --force` makes it anew"
 
 
 def test_an_empty_file_is_a_table_without_columns(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from stages.slices import findings, manifest, statistics
+from stages.slices import findings, manifest, statistics, twins
 from stages.sources import lgg
 from tests.fixtures import scans
 
@@ -68,6 +68,17 @@ def test_a_mask_of_another_size(tmp_path: Path) -> None:
     assert not measured(tmp_path, image[:, :-2], mask)["mask_matches"]
 
 
+def test_the_range_is_that_of_the_pixels_in_the_files_own_numbers(tmp_path: Path) -> None:
+    image, mask = slice_with_tumour()
+    for dtype, low, high in ((np.uint8, 2, 251), (np.int16, -32768, 32767), (np.float32, -3.25, 70000.5)):
+        changed = np.clip(image, 20, 200).astype(dtype)
+        changed[3, 5, 1], changed[9, 2, 2] = low, high
+        found = measured(tmp_path, changed, mask)
+        assert (found["lowest"], found["highest"]) == (low, high)
+    without = measured(tmp_path / "other", None, mask)
+    assert (without["lowest"], without["highest"], without["content"], without["picture"]) == (0, 0, "", "")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_one_pixel_that_is_no_number(tmp_path: Path, value: float) -> None:
     image, mask = slice_with_tumour()
@@ -76,6 +87,7 @@ def test_one_pixel_that_is_no_number(tmp_path: Path, value: float) -> None:
     found = measured(tmp_path, spoilt, mask)
     assert not found["finite"]
     assert found["image_problem"] == found["picture"] == ""
+    assert found["lowest"] == found["highest"] == 0
     assert measured(tmp_path, image.astype(np.float32), mask)["finite"]
 
 
@@ -121,18 +133,22 @@ def test_every_one_of_62_really_damaged_files_is_found(shared_data: Path, tmp_pa
     assert (found["image_problem"] != "").all()
     assert (found["mask_problem"] != "").all()
     assert not found["content"].any()
-    critical = findings.of(table, found, findings.near_twins(table, found, 1)).query("severity == 'critical'")
+    rows = findings.measured(table.assign(source="lgg"), found)
+    critical = findings.of(rows, twins.of(rows, 1)).query("severity == 'critical'")
     assert files <= set(critical["file"])
     assert set(critical["sample_id"]) == set(table["sample_id"])
 
 
 def test_real_slices_are_measured_as_numpy_measures_them(lgg_folder: Path) -> None:
     table = manifest.from_records(lgg.find(lgg_folder).records)
-    found = table.merge(statistics.measure(lgg_folder, table.to_dict("records")), on="sample_id")
+    found = findings.measured(table, statistics.measure(lgg_folder, table.to_dict("records")))
     assert found[list(GOOD)].drop_duplicates().to_dict("records") == [GOOD]
     for row in found.iloc[::7].itertuples():
         mask = tifffile.imread(lgg_folder / str(row.mask))
         assert row.mask_pixels == np.count_nonzero(mask)
+        image = tifffile.imread(lgg_folder / str(row.image))
+        assert (row.height, row.width, row.channels) == image.shape
+        assert (row.lowest, row.highest) == (image.min(), image.max())
     copied = found.groupby("patient_id")["copied_channels"].mean()
     assert copied["TCGA_DU_8165"] == 1
     assert copied.drop("TCGA_DU_8165").max() < 0.5

@@ -276,3 +276,12 @@ def test_channels_are_picked_by_position_or_averaged() -> None:
     np.testing.assert_array_equal(transform.to_channels(volume, [0, 1, 2]), volume)
     np.testing.assert_array_equal(transform.to_channels(volume, [0]), volume[..., :1])
     np.testing.assert_allclose(transform.to_channels(volume, None)[..., 0], volume.mean(axis=3), atol=1e-4)
+
+
+def test_a_case_that_is_all_but_constant_has_no_head() -> None:
+    """A range of a few float32 steps cannot be cut into the histogram's bins."""
+    volume = np.full((2, 64, 64, 1), 1000, np.float32)
+    volume[0, 3, 4] = np.nextafter(np.float32(1000), np.float32(2000))
+    frame = transform.fit(volume, 32, crop=True)
+    assert frame.box == (0, 0, 64)
+    assert not transform.images(volume, frame).any()

@@ -114,6 +114,7 @@ def test_records_of_a_small_set(tmp_path: Path) -> None:
             label_kind="polygon",
             modalities="gray",
             label_set="tumour",
+            patient_known=False,
         )
     ]
 

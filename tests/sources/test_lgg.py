@@ -111,6 +111,25 @@ def test_a_folder_without_slices(tmp_path: Path) -> None:
     assert str(refused.value) == f"no <case>_<number>.tif was found below {tmp_path}"
 
 
+def test_two_files_of_one_number(tmp_path: Path) -> None:
+    for name in ("1", "01"):
+        scans.write_slice(tmp_path, "a", 1, np.zeros((8, 8, 3), np.uint8), None)
+        (tmp_path / "a" / "a_1.tif").rename(tmp_path / "a" / f"a_{name}_.tif")
+    for name in ("1", "01"):
+        (tmp_path / "a" / f"a_{name}_.tif").rename(tmp_path / "a" / f"a_{name}.tif")
+    with pytest.raises(UserError) as refused:
+        lgg.find(tmp_path)
+    told = "a/a_01.tif and a/a_1.tif are both the image of one slice; rename or remove one"
+    assert str(refused.value) == told
+
+
+def test_a_scan_tells_its_site(tmp_path: Path) -> None:
+    for case in ("TCGA_CS_4941_19960909", "SAMPLE_AR_1000_20060815", "mine_1"):
+        scans.write_slice(tmp_path, case, 1, np.zeros((8, 8, 3), np.uint8), None)
+    sites = {one.case_id: one.site for one in lgg.find(tmp_path).records}
+    assert sites == {"TCGA_CS_4941_19960909": "CS", "SAMPLE_AR_1000_20060815": "AR", "mine_1": ""}
+
+
 def test_the_real_set(lgg_folder: Path) -> None:
     found = lgg.find(lgg_folder).records
     assert len(found) == 20 + 21 + 36

@@ -76,6 +76,7 @@ def test_two_folders_and_one_folder_are_the_same_set(tmp_path: Path) -> None:
     told = Record(
         *("1", "1", "1", 1, "images/1.png", "masks/1.png", 9, 8, 1, ""),
         *("", "mask", "gray", "tumour"),
+        patient_known=False,
     )
     assert pairs.find(apart).records[0] == told
 

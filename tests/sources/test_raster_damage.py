@@ -140,9 +140,10 @@ def test_a_forged_size_is_refused_before_pixels_are_decoded(
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", decode)
     path = written(tmp_path / "x.png", pictures.forged(pictures.png(pixels(9, 8)), width, height))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         assert refusals(path) == {sentence}
+    assert not warned
     assert capfd.readouterr() == ("", "")
 
 

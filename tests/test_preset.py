@@ -1,0 +1,355 @@
+"""Presets: what is shipped is valid and survives a shell; `--run` plans, resumes and tells, without DVC."""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from stages import errors, preset
+from stages.errors import UserError
+from stages.preset import Preset
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = ROOT / "params.yaml"
+
+
+def ended(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, str, str]:
+    """Exit status, stdout and stderr of `brainseg preset <words>`."""
+    with pytest.raises(SystemExit) as end:
+        errors.run(lambda: preset.app(list(words), prog_name="brainseg preset"))
+    return end.value.code or 0, *capsys.readouterr()
+
+
+def value(params: object, key: str) -> object:
+    for part in key.split("."):
+        params = getattr(params, "validate_" if part == "validate" else part)
+    return params
+
+
+# What is shipped.
+
+
+@pytest.mark.parametrize("name", preset.names())
+def test_a_shipped_preset_is_valid_over_the_shipped_params(name: str) -> None:
+    found = preset.load(name)
+    for arm in found.arms.values() or [{}]:
+        assert not arm.keys() & found.overrides.keys()
+        chosen = preset.resolved([*preset.words(found.overrides), *preset.words(arm)], SHIPPED)
+        for key, wanted in (found.overrides | arm).items():
+            assert value(chosen, key) == wanted
+
+
+@pytest.mark.parametrize("name", preset.names())
+def test_what_is_printed_survives_the_shell(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, printed, complaint = ended(capsys, name)
+    assert (status, complaint, printed.count("\n")) == (0, "", 1)
+    shell = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {printed}"], capture_output=True, text=True, check=True
+    )
+    assert shell.stdout.split() == printed.split() == shlex.split(printed)
+    assert printed.split()[::2] == ["-S"] * len(preset.load(name).overrides)
+    assert printed.split()[1::2] == preset.words(preset.load(name).overrides)
+
+
+def test_the_leak_tax_compares_two_divisions_and_nothing_else() -> None:
+    found = preset.load("leak-tax")
+    assert found.arms == {"patient": {"split.strategy": "patient"}, "slice": {"split.strategy": "slice"}}
+    assert found.overrides["split.folds"] == 5
+
+
+def test_without_a_name_each_preset_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    status, printed, _ = ended(capsys)
+    assert status == 0
+    assert [line.split(":")[0] for line in printed.splitlines()] == preset.names()
+    assert "10.1038/s41598-021-01681-w" in printed
+
+
+# What a preset may hold.
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "word"),
+    [
+        ("train.lr", 1e-5, "train.lr=1e-05"),
+        ("train.epochs", 100, "train.epochs=100"),
+        ("export.int8", False, "export.int8=false"),
+        ("split.folds", None, "split.folds=null"),
+        ("train.encoder_weights", "imagenet", "train.encoder_weights=imagenet"),
+        ("preprocess.channels", ["flair", "t1"], "preprocess.channels=[flair,t1]"),
+        ("ingest.location", "kaggle:o/n/versions/2", None),
+        ("train.arch", "two words", None),
+        ("train.arch", "$(rm)", None),
+        ("train.arch", "a,b", None),
+        ("train.lr x", 1, None),
+        ("+train.lr", 1, None),
+        ("preprocess.channels", ["*"], None),
+    ],
+)
+def test_a_value_is_written_as_dvc_reads_it_or_refused(key: str, given: object, word: str | None) -> None:
+    if word is None:
+        with pytest.raises(ValidationError):
+            Preset.model_validate({"about": "x", "overrides": {key: given}})
+    else:
+        found = Preset.model_validate({"about": "x", "overrides": {key: given}})
+        assert preset.words(found.overrides) == [word]
+        assert value(preset.resolved([word], SHIPPED), key) == given
+
+
+@pytest.mark.parametrize("more", [{"override": {}}, {"arms": {"a b": {}}}, {"about": 3}, {"arms": [1]}])
+def test_a_slip_in_a_preset_is_found(more: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Preset.model_validate({"about": "x", "overrides": {}} | more)
+
+
+# What a user may get wrong: told before git or DVC is asked anything.
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["leek-tax"], "no preset is called leek-tax; did you mean leak-tax?"),
+        (["xyz"], f"no preset is called xyz; there are {', '.join(preset.names())}"),
+        (["../params"], f"no preset is called ../params; there are {', '.join(preset.names())}"),
+        (["--run"], "--run and -S go with a preset; `brainseg preset` lists what there is"),
+        (
+            ["leak-tax", "-S", "train.lr=1"],
+            "-S goes with --run; without it, give it to `dvc exp run` itself",
+        ),
+        (["leak-tax", "--run", "-S", "train.epohs=1"], "-S: unknown key train.epohs; did you mean epochs?"),
+        (
+            ["leak-tax", "--run", "-S", "train.epochs=many"],
+            "-S: train.epochs must be a whole number, not 'many'",
+        ),
+        (
+            ["leak-tax", "--run", "-S", "train.lr=1e-3,1e-4"],
+            "DVC cannot read -S split.folds=5 -S evaluate.postprocess=none -S train.lr=1e-3,1e-4; "
+            "give section.key=value",
+        ),
+        (
+            ["leak-tax", "--run", "-S", "split.strategy=source"],
+            "leak-tax --run sets split.strategy itself; leave it out",
+        ),
+        (["leak-tax", "--run", "-S", "split.fold=1"], "leak-tax --run sets split.fold itself; leave it out"),
+    ],
+)  # fmt: skip
+def test_slips_are_told_in_a_sentence(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert ended(capsys, *words) == (2, "", f"error: {told}\n")
+
+
+def test_the_program_knows_the_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.cli", "preset", "leak-taxi"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: no preset is called leak-taxi; did you mean leak-tax?\n"
+
+
+def test_a_preset_without_arms_is_not_for_comparing() -> None:
+    with pytest.raises(UserError, match=re.escape("run it with: dvc exp run $(brainseg preset lone)")):
+        preset.compare("lone", Preset(about="x", overrides={}), [])
+
+
+# `--run`, with a program in DVC's place.
+
+STAND_IN = '''
+"""Takes what `dvc exp run` takes, and leaves the experiment that it would: a ref with per_case.csv."""
+import json, pathlib, signal, subprocess, sys, time
+
+words = sys.argv[1:]
+assert words[:4] == ["exp", "run", "--temp", "--name"] and words[-1] == "evaluate", words
+name, given = words[4], dict(word.split("=", 1) for word in words[6:-1:2])
+with open("asked.jsonl", "a") as stream:
+    stream.write(json.dumps([name, given]) + "\\n")
+if pathlib.Path("interrupt").exists():
+    def tidy(*_):
+        time.sleep(1)
+        pathlib.Path("tidied").touch()
+        sys.exit(1)
+    signal.signal(signal.SIGINT, tidy)
+    pathlib.Path("waiting").touch()
+    time.sleep(60)
+if given["split.fold"] == "1" and pathlib.Path("fail").exists():
+    print("Running stage 'train':\\nerror: the disc melted; cool it\\nERROR: failed to reproduce 'train'")
+    sys.exit(255)
+
+folds, fold, slices = int(given["split.folds"]), int(given["split.fold"]), given["split.strategy"] == "slice"
+rows = ["case_id,patient_id,region,slices,dice,hd95_mm,truth_ml,predicted_ml"]
+for number, patient in enumerate(["007", "NA", "p 2", "p3"]):
+    tested = [s for s in range(6) if (number + s * slices) % folds == fold]
+    if tested:
+        dice = 0.5 + 0.1 * number + 0.02 * slices * (1 + number)
+        rows.append(f"{patient},{patient},tumour,{len(tested)},{dice},,{len(tested)},{len(tested)}")
+
+def git(*command, text=None):
+    done = subprocess.run(["git", *command], input=text, text=True, check=True, stdout=subprocess.PIPE)
+    return done.stdout.strip()
+
+folder = git("rev-parse", "--show-prefix")
+blob = git("hash-object", "-w", "--stdin", text="\\n".join(rows) + "\\n")
+tree = git("mktree", text=f"100644 blob {blob}\\tper_case.csv\\n")
+for part in ["evaluate", "reports", *reversed(folder.strip("/").split("/"))]:
+    tree = git("mktree", text=f"040000 tree {tree}\\t{part}\\n") if part else tree
+head = git("rev-parse", "HEAD")
+commit = git("commit-tree", tree, "-p", head, "-m", name)
+git("update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", commit)
+'''
+
+
+class Place:
+    """A repository with params.yaml and the stand-in, in a folder below its root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "nested" / "project"
+        (self.root / "dvc").mkdir(parents=True)
+        (self.root / "stages").mkdir()
+        (self.root / "stages/train.py").write_text("one\n")
+        (self.root / "dvc/__main__.py").write_text(STAND_IN)
+        # `python -m dvc` finds this one first; what else is imported from dvc is the real one's.
+        (self.root / "dvc/__init__.py").write_text(
+            "import pkgutil\n__path__ = pkgutil.extend_path(__path__, __name__)\n"
+        )
+        shutil.copyfile(SHIPPED, self.root / "params.yaml")
+        shutil.copyfile(ROOT / "dvc.yaml", self.root / "dvc.yaml")
+        self.git("init", "-q")
+        self.commit()
+
+    def git(self, *words: str) -> str:
+        who = ["-c", "user.name=tester", "-c", "user.email=tester@example.invalid"]
+        return subprocess.run(
+            ["git", *who, *words], cwd=self.root, check=True, capture_output=True, text=True
+        ).stdout
+
+    def commit(self) -> None:
+        self.git("add", "params.yaml", "dvc.yaml", "stages")
+        self.git("commit", "-q", "--allow-empty", "-m", "state")
+
+    def asked(self) -> list[str]:
+        """The experiments asked for since the last call."""
+        path = self.root / "asked.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return [re.sub(r"-[0-9a-f]{8}\"", '"', line) for line in lines]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    found = Place(tmp_path)
+    monkeypatch.chdir(found.root)
+    for name, text in {"NAME": "tester", "EMAIL": "tester@example.invalid"}.items():
+        monkeypatch.setenv(f"GIT_AUTHOR_{name}", text)
+        monkeypatch.setenv(f"GIT_COMMITTER_{name}", text)
+    return found
+
+
+RUN = ("leak-tax", "--run", "-S", "split.folds=3", "-S", "train.epochs=2")
+
+
+def test_every_fold_of_both_arms_is_run_once_and_told(place: Place, capsys) -> None:
+    status, printed, complaint = ended(capsys, *RUN)
+    assert (status, complaint) == (0, "")
+    assert place.asked() == [
+        f'["leak-tax-{arm}-{fold}", {{"split.folds": "3", "evaluate.postprocess": "none", '
+        f'"train.epochs": "2", "split.strategy": "{arm}", "split.fold": "{fold}"}}]'
+        for arm in ("patient", "slice")
+        for fold in range(3)
+    ]
+    assert printed.startswith("`brainseg preset leak-tax --run -S split.folds=3 -S train.epochs=2`\n")
+    head = place.git("rev-parse", "HEAD")[:7]
+    assert (
+        "Data: sample, 4 patients, 24 slices. Folds: 3. Seeds: ingest 0, split 0, train 0. "
+        f"Epochs: 2. Commit: {head}.\n"
+    ) in printed
+    lines = [line for line in printed.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert rows[2][:2] == ["patient", "0.650"]
+    assert rows[3][:2] == ["slice", "0.700"]
+    assert rows[4][:2] == ["slice minus patient", "+0.050"]
+    assert rows[5:] == [
+        ["patient", "slices", "patient", "slice", "slice minus patient"],
+        ["---"] * 5,
+        ["007", "6", "0.500", "0.520", "+0.020"],
+        ["NA", "6", "0.600", "0.640", "+0.040"],
+        ["p 2", "6", "0.700", "0.760", "+0.060"],
+        ["p3", "6", "0.800", "0.880", "+0.080"],
+    ]
+    low, high = (float(end) for end in rows[4][2].split(" to "))
+    assert 0.02 <= low < 0.05 < high <= 0.08
+
+    assert ended(capsys, *RUN) == (0, printed, "")
+    assert place.asked() == []
+
+
+def test_another_value_code_or_commit_makes_other_experiments(place: Place, capsys) -> None:
+    ended(capsys, *RUN)
+    assert len(place.asked()) == 6
+    ended(capsys, *RUN, "-S", "train.lr=1e-4")
+    assert len(place.asked()) == 6
+    (place.root / "params.yaml").write_text(SHIPPED.read_text().replace("dropout: 0.0", "dropout: 0.5"))
+    ended(capsys, *RUN)
+    assert len(place.asked()) == 6
+    place.git("checkout", "params.yaml")
+    (place.root / "stages/train.py").write_text("two\n")
+    assert "+changes." in ended(capsys, *RUN)[1]
+    assert len(place.asked()) == 6
+    place.commit()
+    assert "+changes." not in ended(capsys, *RUN)[1]
+    assert len(place.asked()) == 6
+    # A comment, or an override of what params.yaml says, is the same experiment.
+    (place.root / "params.yaml").write_text(SHIPPED.read_text() + "# a thought\n")
+    ended(capsys, *RUN, "-S", "train.lr=0.002")
+    assert place.asked() == []
+
+
+def test_a_failed_experiment_is_told_and_the_finished_ones_are_kept(place: Place, capsys) -> None:
+    (place.root / "fail").touch()
+    status, printed, complaint = ended(capsys, *RUN)
+    assert (status, printed) == (2, "")
+    assert "Running stage 'train'" in complaint
+    last = complaint.splitlines()[-1]
+    assert re.fullmatch(r"error: experiment leak-tax-patient-1-\w{8} failed: the disc melted; cool it", last)
+    assert len(place.asked()) == 2
+    (place.root / "fail").unlink()
+    assert ended(capsys, *RUN)[0] == 0
+    missing = ["patient-1", "patient-2", "slice-0", "slice-1", "slice-2"]
+    assert [line.split('"')[1] for line in place.asked()] == [f"leak-tax-{one}" for one in missing]
+
+
+def test_control_c_waits_until_dvc_has_put_the_work_tree_back(place: Place) -> None:
+    (place.root / "interrupt").touch()
+    program = subprocess.Popen(
+        [sys.executable, "-m", "stages.cli", "preset", *RUN],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, start_new_session=True,
+    )  # fmt: skip
+    try:
+        until = time.monotonic() + 60
+        while not (place.root / "waiting").exists():
+            assert time.monotonic() < until
+            assert program.poll() is None
+            time.sleep(0.05)
+        os.killpg(program.pid, signal.SIGINT)
+        assert program.wait(30) == 130
+    finally:
+        if program.poll() is None:
+            os.killpg(program.pid, signal.SIGKILL)
+    assert (place.root / "tidied").exists()
+
+
+def test_without_a_commit_there_is_no_experiment(tmp_path: Path, capsys, monkeypatch) -> None:
+    shutil.copyfile(SHIPPED, tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    status, _, complaint = ended(capsys, *RUN)
+    assert status == 2
+    assert complaint.startswith("error: git rev-parse failed (")
+    assert complaint.count("\n") == 1
