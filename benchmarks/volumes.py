@@ -9,23 +9,17 @@ show.
 """
 
 import argparse
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from ruamel.yaml import YAML
+from staging import set_up, stage
 
 from stages import layout
 from stages.slices import manifest
 
-ROOT = Path(__file__).resolve().parent.parent
 SHAPE = (240, 240, 155)
 
 
@@ -57,55 +51,11 @@ def project(folder: Path, cases: int) -> None:
         (scans / name).mkdir()
         for file in first.iterdir():
             shutil.copyfile(file, scans / name / file.name.replace(first.name, name))
-    yaml = YAML()
-    params = yaml.load(ROOT / "params.yaml")
-    params["ingest"] |= {"source": "brats", "location": "scans"}
-    yaml.dump(params, folder / "params.yaml")
+    set_up(folder, "brats")
     stage("ingest", folder)
     shutil.rmtree(scans)
     table = manifest.read(folder / layout.MANIFEST)
     manifest.write(table.assign(group=table["patient_id"]), folder / layout.VALIDATED)
-
-
-def stage(name: str, folder: Path) -> tuple[float, float]:
-    """Run a stage; seconds, and peak memory in MiB of it and its children together."""
-    began = time.perf_counter()
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-m", f"stages.{name}"], cwd=folder, env=env)
-    peak = 0.0
-    ended = threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not ended.wait(0.05):
-            peak = max(peak, sum(memory(pid) for pid in family(process.pid)))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    status = process.wait()
-    ended.set()
-    watcher.join()
-    if status:
-        sys.exit(f"{name} failed with status {status}")
-    return time.perf_counter() - began, peak
-
-
-def family(pid: int) -> list[int]:
-    """A process and all below it."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [pid, *(one for child in children for one in family(int(child)))]
-
-
-def memory(pid: int) -> float:
-    """Proportional set size in MiB."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def main() -> None:

@@ -200,9 +200,12 @@ def _run(experiment: Experiment) -> None:
         output = log.read()
     if status:
         print(output, file=sys.stderr)
-        lines = [line for line in output.splitlines() if line.strip()] or ["no word from DVC"]
-        ours = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-        raise UserError(f"experiment {experiment.name} failed: {(ours or lines)[-1].removeprefix('ERROR: ')}")
+        # A stage's own sentence says more than DVC's, that the stage failed.
+        told = [
+            line for kind in ("ERROR: ", "error: ") for line in output.splitlines() if line.startswith(kind)
+        ]
+        reason = told[-1].partition(": ")[2] if told else f"DVC ended with status {status}"
+        raise UserError(f"experiment {experiment.name} failed: {reason}")
 
 
 def _per_case(ref: str) -> pd.DataFrame:

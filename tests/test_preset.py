@@ -165,7 +165,7 @@ def test_a_preset_without_arms_is_not_for_comparing() -> None:
 
 STAND_IN = '''
 """Takes what `dvc exp run` takes, and leaves the experiment that it would: a ref with per_case.csv."""
-import json, pathlib, signal, subprocess, sys, time
+import json, os, pathlib, signal, subprocess, sys, time
 
 words = sys.argv[1:]
 assert words[:4] == ["exp", "run", "--temp", "--name"] and words[-1] == "evaluate", words
@@ -183,6 +183,9 @@ if pathlib.Path("interrupt").exists():
 if given["split.fold"] == "1" and pathlib.Path("fail").exists():
     print("Running stage 'train':\\nerror: the disc melted; cool it\\nERROR: failed to reproduce 'train'")
     sys.exit(255)
+if given["split.fold"] == "2" and pathlib.Path("kill").exists():
+    print("Running stage 'train':", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 folds, fold, slices = int(given["split.folds"]), int(given["split.fold"]), given["split.strategy"] == "slice"
 rows = ["case_id,patient_id,region,slices,dice,hd95_mm,truth_ml,predicted_ml"]
@@ -321,8 +324,13 @@ def test_a_failed_experiment_is_told_and_the_finished_ones_are_kept(place: Place
     assert re.fullmatch(r"error: experiment leak-tax-patient-1-\w{8} failed: the disc melted; cool it", last)
     assert len(place.asked()) == 2
     (place.root / "fail").unlink()
+    (place.root / "kill").touch()
+    last = ended(capsys, *RUN)[2].splitlines()[-1]
+    assert re.fullmatch(r"error: experiment leak-tax-patient-2-\w{8} failed: DVC ended with status -9", last)
+    assert len(place.asked()) == 2
+    (place.root / "kill").unlink()
     assert ended(capsys, *RUN)[0] == 0
-    missing = ["patient-1", "patient-2", "slice-0", "slice-1", "slice-2"]
+    missing = ["patient-2", "slice-0", "slice-1", "slice-2"]
     assert [line.split('"')[1] for line in place.asked()] == [f"leak-tax-{one}" for one in missing]
 
 

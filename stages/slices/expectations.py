@@ -55,7 +55,9 @@ def suite(card: Card) -> gx.ExpectationSuite:
         ),
         gxe.ExpectColumnValuesToBeBetween(column="width", min_value=16, max_value=8192, notes="Pixels."),
         gxe.ExpectColumnValuesToBeBetween(column="height", min_value=16, max_value=8192, notes="Pixels."),
-        gxe.ExpectColumnValuesToBeInSet(column="label_kind", value_set=["mask", "polygon", "box"]),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="label_kind", value_set=["mask", "polygon", "box"], notes="No other labels can be read."
+        ),
         gxe.ExpectColumnValuesToBeBetween(
             column="tumour_share",
             min_value=0,
@@ -97,7 +99,7 @@ def files_suite() -> gx.ExpectationSuite:
     return gx.ExpectationSuite(
         name="files",
         expectations=[
-            gxe.ExpectColumnValuesToBeUnique(column="file"),
+            gxe.ExpectColumnValuesToBeUnique(column="file", notes="Every scan is listed once."),
             gxe.ExpectColumnValuesToBeInSet(
                 column="used", value_set=[True], notes="Every scan belongs to a slice of the manifest."
             ),
@@ -140,7 +142,9 @@ def check(rows: pd.DataFrame, files: pd.DataFrame, docs: Path) -> tuple[int, lis
     _settle(docs)
     broken = [one for one in results if not one.success]
     failed = [_sentence(one) for one in broken if one.expectation_config.severity != "warning"]
-    (docs / "index.html").write_text(_index(docs, len(results), failed), encoding="utf-8", newline="\n")
+    unlike = [_sentence(one) for one in broken if one.expectation_config.severity == "warning"]
+    index = _index(docs, len(results), failed, unlike)
+    (docs / "index.html").write_text(index, encoding="utf-8", newline="\n")
     return len(results), failed
 
 
@@ -152,7 +156,11 @@ def _run(
     definition = gx.ValidationDefinition(name=wanted.name, data=batch, suite=context.suites.add(wanted))
     result = context.validation_definitions.add(definition).run(
         batch_parameters={"dataframe": table},
-        result_format={"result_format": "SUMMARY", "unexpected_index_column_names": names},
+        result_format={
+            "result_format": "COMPLETE",  # else no row is named
+            "unexpected_index_column_names": names,
+            "return_unexpected_index_query": False,
+        },
         run_id=RunIdentifier(run_name="validate", run_time=_EPOCH),
     )
     return list(result.results)
@@ -190,18 +198,24 @@ def _settle(docs: Path) -> None:
     shutil.rmtree(docs / "static", ignore_errors=True)  # fonts and animations of pages that are not built
 
 
-def _index(docs: Path, expected: int, failed: list[str]) -> str:
+def _index(docs: Path, expected: int, failed: list[str], unlike: list[str]) -> str:
     """The site's first page. The one that Great Expectations builds lists its pages by a script from the
     network.
     """
-    results = "".join(f"<li>{escape(sentence)}</li>" for sentence in failed)
     pages = "".join(
-        f'<li><a href="{escape(path.relative_to(docs).as_posix())}">{title}</a></li>'
+        f'<li><a href="{escape(path.relative_to(docs).as_posix())}">{title} ({name})</a></li>'
         for title, folder in (("Validation result", "validations"), ("Expectations", "expectations"))
-        for path in sorted((docs / folder).rglob("*.html"))
+        for name in ("slices", "files")
+        for path in sorted((docs / folder).rglob(f"*{name}.html"))
     )
+    other = f"<p>Unlike the published set:</p>{_bullets(unlike)}" if unlike else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Data Docs</title>{_STYLE}</head>'
-        f"<body><h1>Data Docs</h1><p>{'Failed' if failed else 'Succeeded'}: {expected - len(failed)} of "
-        f"{expected} expectations hold.</p><ul>{results}</ul><h2>Pages</h2><ul>{pages}</ul></body></html>\n"
+        f"<body><h1>Data Docs</h1><p>{'Failed' if failed else 'Succeeded'}: "
+        f"{expected - len(failed) - len(unlike)} of {expected} expectations hold.</p>"
+        f"{_bullets(failed)}{other}<h2>Pages</h2><ul>{pages}</ul></body></html>\n"
     )
+
+
+def _bullets(sentences: list[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"

@@ -183,13 +183,13 @@ def test_library_modules_neither_read_params_nor_print(path):
     assert "params.yaml" not in texts(path)
 
 
-def test_only_params_reads_yaml():
+def test_only_params_and_presets_read_yaml():
     readers = {
         path
         for path in SOURCES
         if any(word in (ROOT / path).read_text() for word in ("import yaml", "ruamel"))
     }
-    assert readers == {Path("stages/params.py")}
+    assert readers == {Path("stages/params.py"), Path("stages/preset.py")}
 
 
 def test_nothing_unpickles():

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("error")  # scikit-learn warns of strata
 @st.composite
 def tables(draw: st.DrawFn, least: int = 3) -> pd.DataFrame:
     """Slices of patients, some of whom are joined to groups by copies."""
-    patients = draw(st.integers(least, 40))
+    patients = draw(st.integers(least, 24))
     leader = list(range(patients))
     for one, other in draw(
         st.lists(st.tuples(st.integers(0, patients - 1), st.integers(0, patients - 1)), max_size=6)
@@ -68,8 +68,8 @@ def test_no_group_straddles_whatever_the_data(
     groups = splits.drop_duplicates("group")["split"].value_counts()
     count = int(groups.sum())
     assert groups["test"] == min(max(1, round(parts[2] * count)), count - 2)
-    for name, part in zip(("train", "val", "test"), parts, strict=True):
-        assert abs(groups[name] - part * count) <= 2.5
+    rest = count - groups["test"]
+    assert groups["val"] == min(max(1, round(parts[1] / (parts[0] + parts[1]) * rest)), rest - 1)
 
 
 @settings(max_examples=35, deadline=None)
