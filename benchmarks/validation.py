@@ -1,20 +1,21 @@
 """Time and memory of validation: the search for near duplicates, and the stage on a set of LGG's full size.
 
     python benchmarks/validation.py                   # the search; a minute
-    python benchmarks/validation.py --lgg lgg.zip     # and 3,929 slices of 110 patients; 1 GB of temporary files
+    python benchmarks/validation.py --lgg lgg.zip     # and 3,929 slices of 110 patients; 1 GB on the disk
 
 The set is made of the real slices of the archive: where they run out they come again as another patient,
-turned and shrunk a little and with noise added, so that they are neither copies nor near duplicates. Peak
-memory is of all processes together (proportional set size, read every 50 ms).
+turned, shrunk and with noise added, so that it is no copy. Peak memory is of all processes together
+(proportional set size, read every 50 ms).
 """
 
 import argparse
 import io
 import json
+import os
 import tempfile
 import time
 import zipfile
-from itertools import count, islice
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -24,9 +25,12 @@ from staging import ROOT, set_up, stage
 
 from stages import layout, params
 from stages.slices import fingerprint
+from stages.sources import natural
 
 HASHES, COPIES = 100_000, 5_000
 SLICES, PATIENTS = 3_929, 110
+TURN = 11.0  # degrees: four times that is all there is, for a head turned by 45 is one turned by -45
+SHRUNK = 0.8
 NOISE = 6.0  # standard deviation, of 255
 
 
@@ -45,40 +49,51 @@ def search() -> None:
     seconds = time.perf_counter() - began
     planted = {(n, HASHES - COPIES + n) for n in range(COPIES)}
     print(
-        f"{HASHES} hashes of {width} bits: {seconds:.1f} s, {len(planted & set(found))} of {COPIES} copies and "
-        f"{len(set(found) - planted)} other pairs found",
+        f"{HASHES} hashes of {width} bits: {seconds:.1f} s, found {len(planted & set(found))} of {COPIES} "
+        f"copies and {len(set(found) - planted)} other pairs",
         flush=True,
     )
 
 
 def write_set(archive: Path, scans: Path) -> None:
-    """`SLICES` slices of `PATIENTS` patients as single TIFFs without compression, as the set has them."""
+    """`SLICES` slices of `PATIENTS` patients, each a TIFF without compression, as the set has them."""
     with zipfile.ZipFile(archive) as packed:
-        masks = [name for name in packed.namelist() if name.endswith("_mask.tif")]
-        cases: dict[str, list[str]] = {}
-        for name in masks:
-            cases.setdefault(name.split("/")[-2], []).append(name.replace("_mask", ""))
-        left = SLICES
-        folders = (list(cases) * (PATIENTS // len(cases) + 1))[:PATIENTS]
-        for patient, case in enumerate(folders):
+        names = sorted((name for name in packed.namelist() if name.endswith("_mask.tif")), key=natural.key)
+        cases = [list(names) for _, names in groupby(names, key=os.path.dirname)]
+        wanted = np.array_split(np.arange(SLICES - len(names)), PATIENTS - len(cases))
+        for patient in range(PATIENTS):
+            case = cases[patient % len(cases)]
+            again = patient >= len(cases)
+            if again:
+                positions = np.linspace(0, len(case) - 1, len(wanted[patient - len(cases)]))
+                case = [case[round(position)] for position in positions]
+            site = Path(case[0]).name.split("_")[1]
+            folder = scans / "kaggle_3m" / f"TCGA_{site}_{1000 + patient}_19960909"
+            folder.mkdir(parents=True)
             random = np.random.default_rng(patient)
-            new = f"TCGA_{case.split('_')[1]}_{patient:04d}_19960909"
-            (scans / "kaggle_3m" / new).mkdir(parents=True)
-            turn = np.eye(2, 3)
-            if patient >= len(cases):
-                angle, scale = random.choice([-1, 1]) * random.uniform(8, 40), random.uniform(0.7, 0.9)
-                turn = cv2.getRotationMatrix2D((128, 128), angle, scale)
-            names = islice((name for _ in count() for name in cases[case]), share(left, PATIENTS - patient))
-            for number, name in enumerate(names, 1):
-                image, mask = (tifffile.imread(io.BytesIO(packed.read(one))) for one in pair(name))
-                target = scans / "kaggle_3m" / new / f"{new}_{number}.tif"
-                if patient >= len(cases) or number > len(cases[case]):
-                    image = cv2.warpAffine(image, turn, image.shape[1::-1])
-                    mask = cv2.warpAffine(mask, turn, mask.shape[1::-1], flags=cv2.INTER_NEAREST)
-                    image = np.clip(image + random.normal(0, NOISE, image.shape), 0, 255).astype(np.uint8)
-                tifffile.imwrite(target, image, photometric="rgb")
-                tifffile.imwrite(pair(target)[1], mask, photometric="minisblack")
-                left -= 1
+            for number, name in enumerate(case, 1):
+                mask, image = (read(packed, one) for one in (name, name.replace("_mask", "")))
+                if again:
+                    image, mask = altered(image, mask, TURN * (patient // len(cases)), random)
+                stem = folder / f"{folder.name}_{number}"
+                tifffile.imwrite(f"{stem}.tif", image, photometric="rgb")
+                tifffile.imwrite(f"{stem}_mask.tif", mask, photometric="minisblack")
+
+
+def read(packed: zipfile.ZipFile, name: str) -> np.ndarray:
+    return tifffile.imread(io.BytesIO(packed.read(name)))
+
+
+def altered(
+    image: np.ndarray, mask: np.ndarray, degrees: float, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turned, shrunk, and with noise in the image."""
+    size = (image.shape[1], image.shape[0])
+    matrix = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), degrees, SHRUNK)
+    noisy = cv2.warpAffine(image, matrix, size) + random.normal(0, NOISE, image.shape)
+    return np.clip(noisy, 0, 255).astype(np.uint8), cv2.warpAffine(
+        mask, matrix, size, flags=cv2.INTER_NEAREST
+    )
 
 
 def main() -> None:

@@ -45,7 +45,8 @@ def judge(rows: pd.DataFrame) -> Iterator[Finding]:
     """Findings on rows of manifest and measurements, in any order; of a case's slices the worst is told."""
     rows = rows.sort_values("sample_id", kind="stable")
     drawn = rows[rows["components"] > 0]
-    share = drawn["mask_pixels"] / (drawn["width"] * drawn["height"]).clip(lower=1)
+    area = drawn["width"] * drawn["height"]
+    share = drawn["mask_pixels"] / area.where(area > 0)  # unknown without an image
     full = (drawn["covers"] > COVERED) | (share > HALF)
     boxes = (drawn["rectangle"] | (drawn["label_kind"] == "box")) & ~full
     yield from _rectangles(drawn, boxes)

@@ -60,7 +60,7 @@ def pictures(draw: st.DrawFn) -> tuple[str, np.ndarray]:
     signs[0] = True  # the mean of what is nowhere negative
     frequency = np.add.outer(np.arange(SIDE), np.arange(SIDE))
     coefficients = np.zeros((64, 64), np.float32)
-    # Low ones are strong as in any picture; the weakest is still 1 / 31 of the strongest.
+    # Low ones are strong as in any picture; the weakest is still some hundredths of the strongest.
     coefficients[:SIDE, :SIDE] = np.where(signs, 1, -1).reshape(SIDE, SIDE) / (1 + frequency)
     picture = cv2.idct(coefficients)
     picture -= picture.min()

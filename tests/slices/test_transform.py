@@ -205,7 +205,7 @@ def test_a_blob_in_any_scan_comes_back_where_it_was(
         assert dice(back[0], blob) > 0.85
     if back[0].any():
         centres = [np.argwhere(mask).mean(axis=0) for mask in (back[0], blob)]
-        assert centres[0] == pytest.approx(centres[1], abs=0.4 * max(frame.scale, 1))
+        assert centres[0] == pytest.approx(centres[1], abs=0.6 * max(frame.scale, 1))
 
 
 def test_a_tall_head_gets_a_square_that_reaches_over_the_edge_and_beyond_it_is_background() -> None:
