@@ -50,13 +50,13 @@ CHECKS: dict[str, Check] = {
     "near_duplicate": Check(
         "Two patients with nearly the same picture",
         None,
-        "At most validate.near_duplicate_bits of 256 bits differ: 68 of 69 pictures published twice come "
-        "within 28, slices of different LGG patients do not.",
+        "At most validate.near_duplicate_bits of 576 bits differ: all of 69 pictures published twice come "
+        "within 52, slices of different LGG patients are 98 or more apart.",
     ),
     "run": Check(
         "Consecutive pictures that look alike",
         RUN_BITS,
-        "Bits of 256: three quarters of coco's consecutive pictures come closer, of others 0.1 %.",
+        "Bits of 576: three quarters of coco's consecutive pictures come closer, of others 0.1 %.",
     ),
     "rectangle_labels": Check(
         "Labels are boxes, not outlines",

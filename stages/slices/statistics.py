@@ -25,7 +25,7 @@ def measure(raw: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
     empty; finite: no NaN or infinite pixel; height, width, channels: as decoded; lowest, highest: values of a
     pixel; mask_matches: same size as the image; mask_pixels; head: share of pixels brighter than a tenth of
     the range, 0 where all are equal; copied_channels: two channels are identical; content: hash of the
-    decoded pixels; picture: 256-bit hash of the picture (`fingerprint`), empty where it says nothing.
+    decoded pixels; picture: 576-bit hash of the picture (`fingerprint`), empty where it says nothing.
     """
     reader = images.Reader(raw)
     return pd.DataFrame([_measure(reader, row) for row in rows])

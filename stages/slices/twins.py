@@ -10,7 +10,7 @@ from stages.slices import fingerprint
 
 MIN_HEAD = 0.01
 """A slice with less head than this shows nothing; the ends of many volumes are such slices."""
-RUN_BITS = 72
+RUN_BITS = 188
 """Bits in which pictures of consecutive numbers may differ and still be taken for one patient. In the coco
 set three quarters of them come closer, of pictures whose numbers are far apart 0.1 %.
 """
