@@ -18,7 +18,7 @@ from stages.learning import inference, lineage, modelfile, onnx_export
 from stages.reporting import card
 from stages.scoring import decision, prediction
 from stages.scoring.decision import Decision
-from stages.slices import dataset, store, transform
+from stages.slices import dataset, head, store, transform
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 CALIBRATION = 128  # training slices that set the int8 ranges
@@ -129,8 +129,8 @@ def spec(model: modelfile.Model, chosen: Decision, meta: store.Meta, model_hash:
         "scaling": {
             "crop": meta.crop,
             "size": model.size,
-            "blocks": transform.BLOCKS,
-            "tissue": transform.TISSUE,
+            "blocks": head.BLOCKS,
+            "tissue": head.TISSUE,
             "z_range": list(transform.Z_RANGE),
         },
         "decision": chosen.model_dump(mode="json"),

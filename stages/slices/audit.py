@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from stages.slices import transform
+from stages.slices import head
 
 SIDE = 64
 """Pixels a side of the reduced picture on which head and fit are measured; the blocks of `transform`."""
@@ -104,14 +104,14 @@ def _reduced(image: np.ndarray) -> np.ndarray:
 
 
 def _head(grey: np.ndarray) -> np.ndarray:
-    """`transform.head_mask` of one reduced slice, half way to Otsu's threshold as there."""
+    """`head.mask` of one reduced slice, half way to Otsu's threshold as there."""
     low, high = float(grey.min()), float(np.partition(grey, -20, axis=None)[-20])  # of 4,096: 99.5 %
     if not high > low:
         return np.zeros(grey.shape, bool)
     levels = np.clip((grey - low) * np.float32(255 / (high - low)), 0, 255).astype(np.uint8)
     otsu, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_OTSU)
-    floor = low + transform.TISSUE * (otsu + 1) / 255 * (high - low)
-    return transform.head_mask(grey[None, :, :, None], floor)[0]
+    floor = low + head.TISSUE * (otsu + 1) / 255 * (high - low)
+    return head.mask(grey[None, :, :, None], floor)[0]
 
 
 def _flat(planes: np.ndarray, head: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.slices import transform
+from stages.slices import head, transform
 from stages.slices.transform import CaseTransform
 from stages.sources import images, lgg
 from tests.fixtures import scans
@@ -74,30 +74,30 @@ def test_real_intensities_are_scaled_by_case_and_the_air_is_zero(
     for volume, _ in real.values():
         frame = transform.fit(volume, 256, crop=False)
         stored = transform.images(volume, frame)
-        head = transform.head_mask(volume, frame.floor)
-        assert 0.1 < head.mean() < 0.9
-        assert not stored[~head].any()
-        assert stored[head].min() >= 1
+        shown = head.mask(volume, frame.floor)
+        assert 0.1 < shown.mean() < 0.9
+        assert not stored[~shown].any()
+        assert stored[shown].min() >= 1
         # 0 is level 128 of 1..255, one standard deviation is 31.75 levels
         level = 1 + 254 * (np.clip((volume - np.array(frame.mean)) / np.array(frame.std), -4, 4) + 4) / 8
-        assert np.abs(stored[head] - level[head]).max() <= 0.51
-        tissue = head & (volume.mean(axis=3) > frame.floor)
+        assert np.abs(stored[shown] - level[shown]).max() <= 0.51
+        tissue = shown & (volume.mean(axis=3) > frame.floor)
         assert np.abs(stored[tissue].mean(axis=0) - 128).max() < 4
 
 
 def test_dark_cavities_belong_to_the_head_and_noisy_air_does_not() -> None:
     rng = np.random.default_rng(0)
     row, column = np.mgrid[:192, :192] - 96
-    head = np.hypot(row / 80, column / 65) < 1
+    inside = np.hypot(row / 80, column / 65) < 1
     cavity = np.hypot(row / 25, (column - 10) / 12) < 1
-    clean = np.where(head & ~cavity, 120.0, 0.0)
+    clean = np.where(inside & ~cavity, 120.0, 0.0)
     noisy = np.abs(clean + rng.normal(0, 12, (6, 192, 192)))  # air of 10 on average, single pixels above 40
     volume = np.repeat(noisy[..., None], 3, axis=3).astype(np.float32)
     frame = transform.fit(volume, 192, crop=True)
-    found = transform.head_mask(volume, frame.floor)
-    assert noisy[:, ~head].max() > frame.floor, "else this test shows nothing"
+    found = head.mask(volume, frame.floor)
+    assert noisy[:, ~inside].max() > frame.floor, "else this test shows nothing"
     assert found[:, cavity].all()
-    assert found[:, head].mean() > 0.999
+    assert found[:, inside].mean() > 0.999
     far = np.hypot(row / 92, column / 77) > 1  # more than two blocks away
     assert not found[:, far].any()
     top, left, side = frame.box
@@ -110,7 +110,7 @@ def test_a_lone_bright_spot_is_no_head() -> None:
     volume = scans.volume(3, 128)[0].copy()
     volume[:, 2:4, 2:4] = 255  # one block
     frame = transform.fit(volume, 64, crop=True)
-    assert not transform.head_mask(volume, frame.floor)[:, :8, :8].any()
+    assert not head.mask(volume, frame.floor)[:, :8, :8].any()
     assert frame.box[0] > 4
 
 
