@@ -62,7 +62,7 @@ def _check(name: str, some: pd.DataFrame, reports: Path) -> dict[str, Any]:
     """What the page tells of one check: in words, with the first findings and pictures of them."""
     pictures = [
         {"sample_id": sample_id, "source": inline(path)}
-        for number, sample_id in enumerate(some["sample_id"])
+        for number, sample_id in enumerate(some["sample_id"].head(EACH))
         if (path := reports / "validate" / "examples" / f"{name}-{number}.png").is_file()
     ]
     return {

@@ -12,7 +12,7 @@ from stages.sources import images
 from stages.sources.cards import CARDS
 
 COLUMNS = ["severity", "check", "sample_id", "file", "explanation"]
-COLOURS = "red;green;blue"
+COLOURS = images.colours(3)
 
 Finding = tuple[Any, ...]
 """A row of `COLUMNS`."""
@@ -23,10 +23,11 @@ def of(rows: pd.DataFrame, same: Same) -> pd.DataFrame:
 
     Severity "critical" makes a slice unusable, "warning" is for a person to look at, "info" is worth knowing.
     """
+    ends = empty_ends(rows)
     found = [
         *_unusable(rows),
-        *_suspicious(rows),
-        *_empty_ends(rows),
+        *_suspicious(rows, ends),
+        *_left_out(rows[ends]),
         *_grey_in_colour(rows),
         *_subset(rows),
         *checks.judge(rows),
@@ -93,15 +94,15 @@ def empty_ends(rows: pd.DataFrame) -> pd.Series:
     return ends
 
 
-def _empty_ends(rows: pd.DataFrame) -> Iterator[Finding]:
-    for case_id, case in rows[empty_ends(rows)].groupby("case_id", sort=False):
+def _left_out(empty: pd.DataFrame) -> Iterator[Finding]:
+    for case_id, case in empty.groupby("case_id", sort=False):
         first = case.iloc[0]
         text = f"{len(case)} slices above and below the brain of case {case_id} show nothing and are left out"
         yield "info", "no_brain", first["sample_id"], first["image"], text
 
 
-def _suspicious(rows: pd.DataFrame) -> Iterator[Finding]:
-    visible = (rows["image_problem"] == "") & rows["finite"] & ~empty_ends(rows)
+def _suspicious(rows: pd.DataFrame, ends: pd.Series) -> Iterator[Finding]:
+    visible = (rows["image_problem"] == "") & rows["finite"] & ~ends
     for row in rows[visible & (rows["head"] < MIN_HEAD)].itertuples():
         yield "info", "blank", row.sample_id, row.image, "the slice shows next to nothing"
     for case_id, case in rows.groupby("case_id", sort=False):
