@@ -1,5 +1,6 @@
 """Bring the files of a source into a folder of ours, from a folder or an archive, and trust neither."""
 
+import copy
 import errno
 import lzma
 import shutil
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from imagecodecs import DeflateError, deflate_crc32, deflate_decode
 
 from stages.errors import UserError
 from stages.sources.source import Source
@@ -32,6 +35,8 @@ MAX_BYTES = 512 * 2**30
 PORTION_BYTES = 16 << 20
 """What a worker unpacks at a time: enough to be worth the message, little enough for a smooth progress bar.
 """
+WHOLE_BYTES = 64 << 20
+"""Entries up to this size are inflated in one piece in memory, by libdeflate, in half the time of zlib."""
 
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
@@ -138,6 +143,9 @@ def _extract(location: Path, entries: Entries, into: Path) -> None:
     with _open(location) as archive:
         for name, entry in entries.items():
             try:
+                if entry.compress_type == zipfile.ZIP_DEFLATED and entry.file_size <= WHOLE_BYTES:
+                    (into / name).write_bytes(_inflated(archive, entry))
+                    continue
                 with archive.open(entry) as packed, (into / name).open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 1 << 20)
             except (*_DAMAGED, OSError) as error:
@@ -146,6 +154,22 @@ def _extract(location: Path, entries: Entries, into: Path) -> None:
                 raise UserError(
                     f"{location}: {entry.filename} cannot be unpacked ({error}); download the archive again"
                 ) from None
+
+
+def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | bytearray:
+    # As a stored entry without a checksum `zipfile` hands out the bytes as they lie in the archive.
+    packed = copy.copy(entry)
+    packed.compress_type, packed.file_size = zipfile.ZIP_STORED, entry.compress_size
+    del packed.CRC
+    with archive.open(packed) as stream:
+        deflated = stream.read()
+    try:
+        content = deflate_decode(deflated, raw=True, out=entry.file_size) if entry.file_size else b""
+    except DeflateError:
+        raise zipfile.BadZipFile("its compressed bytes are damaged") from None
+    if len(content) != entry.file_size or deflate_crc32(content) != entry.CRC:
+        raise zipfile.BadZipFile("its checksum is another")
+    return content
 
 
 def _open(location: Path) -> zipfile.ZipFile:

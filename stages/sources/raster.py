@@ -3,14 +3,15 @@
 A JPEG has no checksums: damage amid its pixels cannot be told from a picture.
 """
 
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
+from imagecodecs import DeflateError, deflate_decode, png_decode
 from PIL import Image, UnidentifiedImageError
 
 from stages.sources.header import MAX_PIXELS, Header, Unreadable, first_words
@@ -20,6 +21,8 @@ _CHANNELS = {"1": 1, "L": 1, "LA": 1, "P": 3, "RGB": 3, "RGBA": 3, "I;16": 1}
 """Channels of an image by Pillow's mode: transparency is dropped, a palette becomes its colours."""
 _DEEP_CHANNELS = {2: 3, 4: 1, 6: 3}
 """The same by PNG's colour type where a colour has 16 bits: Pillow would make 8 of them."""
+_CHANNELS_OF = {0: 1, 2: 3, 4: 2, 6: 4}
+"""The same by PNG's colour type, with transparency; a palette is not among them."""
 _NO_PICTURE = "it is not a readable PNG or JPEG"
 
 
@@ -93,13 +96,16 @@ def _deep_channels(path: Path, picture: Image.Image) -> int:
 def _decode_png(path: Path) -> np.ndarray:
     """(H, W) or (H, W, C), uint8 or uint16: a palette's colours; transparency is the last channel."""
     content = path.read_bytes()
-    _check(content)
-    return imagecodecs.png_decode(content)
+    deflated = _checked(content)
+    pixels = _left_filtered(content[16:29], deflated)
+    return png_decode(content) if pixels is None else pixels
 
 
-def _check(png: bytes) -> None:
-    """Compare the checksums of all parts up to the end, which libpng does not wait for."""
-    at, kind = 8, b""
+def _checked(png: bytes) -> bytes:
+    """The compressed pixels, after the checksums of all parts have been compared: libpng does not wait for
+    the end.
+    """
+    at, kind, pixels = 8, b"", []
     while kind != b"IEND":
         kind = png[at + 4 : at + 8]
         end = at + 8 + int.from_bytes(png[at : at + 4])
@@ -107,7 +113,41 @@ def _check(png: bytes) -> None:
             raise Unreadable("it is cut short")
         if zlib.crc32(png[at + 4 : end]) != int.from_bytes(png[end : end + 4]):
             raise Unreadable(f"it is damaged: the checksum of its part {kind!r:.20} is another")
+        if kind == b"IDAT":
+            pixels.append(png[at + 8 : end])
+        if kind == b"tRNS":
+            return b""  # libpng makes another channel of it
         at = end + 4
+    return b"".join(pixels)
+
+
+def _left_filtered(header: bytes, deflated: bytes) -> np.ndarray | None:
+    """A picture of 8 bits whose rows all hold the differences to the pixel on the left (filter 1 of the PNG
+    specification), in half of libpng's time; None for any other.
+
+    OpenCV writes such by default, and so is all of the figshare set.
+    """
+    width, height, depth, colours, *rest = struct.unpack(">IIBBBBB", header)
+    channels = _CHANNELS_OF.get(colours, 0)
+    if depth != 8 or any(rest) or not channels:
+        return None
+    size = height * (1 + width * channels)
+    try:
+        # Without the two bytes before and the four after it that zlib adds to deflate.
+        inflated = deflate_decode(deflated[2:-4], raw=True, out=size)
+    except DeflateError:
+        return None  # libpng says what is wrong
+    if len(inflated) != size:
+        return None
+    rows = np.frombuffer(inflated, np.uint8).reshape(height, -1)
+    if not (rows[:, 0] == 1).all():
+        return None
+    pixels = rows[:, 1:].reshape(height, width, channels).copy()
+    step = 1
+    while step < width:  # running sums modulo 256 by doubling, faster than one after the other
+        pixels[:, step:] += pixels[:, :-step]
+        step *= 2
+    return pixels[:, :, 0] if channels == 1 else pixels
 
 
 def _constant(pixels: np.ndarray) -> bool:

@@ -8,6 +8,8 @@ import cv2
 import imagecodecs
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from stages.sources import raster
@@ -50,6 +52,39 @@ def test_what_opencv_wrote_is_read(tmp_path: Path, dtype: type, channels: int) -
     for read in (raster.read, raster.read_mask):
         assert read(path).dtype == dtype
         np.testing.assert_array_equal(read(path), wanted[None])
+
+
+FILTERS = [imagecodecs.PNG.FILTER[name] for name in ("NONE", "SUB", "UP", "AVG", "PAETH", "ALL")]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 70)),
+    channels=st.integers(1, 4),
+    row_filter=st.sampled_from(FILTERS),
+)
+def test_every_row_filter_gives_what_was_stored(
+    tmp_path_factory: pytest.TempPathFactory, size: tuple[int, int], channels: int, row_filter: int
+) -> None:
+    stored = drawn(channels, size=size)
+    path = tmp_path_factory.mktemp("png") / "x.png"
+    path.write_bytes(imagecodecs.png_encode(stored, filter=row_filter))
+    assert (raster.read(path)[0] == np.atleast_3d(stored)[..., : channels - (channels in (2, 4))]).all()
+    content = path.read_bytes()
+    fast = raster._left_filtered(content[16:29], raster._checked(content))
+    if row_filter == imagecodecs.PNG.FILTER.SUB and size[1] > 1:
+        assert fast is not None
+
+
+@pytest.mark.parametrize("rows", [b"", b"\x01abc", b"\x01abc" * 3])
+def test_pixels_that_are_fewer_or_more_than_the_header_says(tmp_path: Path, rows: bytes) -> None:
+    whole = pictures.png(np.zeros((2, 3), np.uint8))
+    pixels = pictures.chunk(b"IDAT", zlib.compress(rows))
+    path = written(tmp_path / "x.png", whole[: pictures.START] + pixels + pictures.chunk(b"IEND", b""))
+    if len(rows) > 8:
+        assert raster.read(path).shape == (1, 2, 3, 1)  # libpng passes over what is left
+    else:
+        assert refusal(path).startswith("it is not a readable PNG or JPEG")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -191,7 +226,8 @@ def test_a_lack_of_memory_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch:
     def full(_: bytes) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(imagecodecs, "png_decode", full)
+    monkeypatch.setattr(raster, "png_decode", full)
+    monkeypatch.setattr(raster, "_left_filtered", lambda *_: None)
     with pytest.raises(MemoryError):
         raster.read(written(tmp_path / "x.png", pictures.png(drawn(1))))
 
