@@ -84,19 +84,23 @@ class Train(Section):
     encoder_weights: str | None
     dropout: Annotated[float, Field(ge=0, lt=1)]
     context: Annotated[int, Field(ge=0, le=5)]
-    loss: Literal["dice_bce", "dice", "bce", "focal", "tversky", "focal_tversky", "lovasz"]
+    loss: Literal["dice_bce", "dice", "bce", "focal", "tversky", "focal_tversky", "combo", "lovasz"]
     optimizer: Literal["adamw", "adam", "sgd"]
     lr: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     schedule: Literal["constant", "onecycle", "cosine", "plateau"]
     epochs: Count
     batch_size: Count
+    accumulate: Count
+    clip: Annotated[float, Field(ge=0)]
     patience: Count
     ema: Annotated[float, Field(ge=0, lt=1)]
     precision: Literal["auto", "fp32", "bf16"]
     sampling: Literal["all", "balanced"]
     devices: Literal["auto"] | Count
     nodes: Count
+    workers: Annotated[int, Field(ge=0)]
+    compile: bool
     seed: Seed
 
 

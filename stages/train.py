@@ -13,7 +13,7 @@ import pandas as pd
 import typer
 
 from stages import atomic, errors, layout, params
-from stages.learning import checkpoint, fitting, lineage, modelfile, network, tracking
+from stages.learning import checkpoint, estimate, fitting, lineage, modelfile, network, tracking
 from stages.learning.segmenter import Recipe, Segmenter
 from stages.slices import augmentation, dataset, manifest, store
 
@@ -36,37 +36,42 @@ def main() -> None:
     policy = augmentation.load(layout.POLICY)
     training = dataset.SliceDataset(slices, train_rows, wanted.context, policy, wanted.seed)
     validation = dataset.SliceDataset(slices, val_rows, wanted.context)
-    loaders = fitting.loaders(training, validation, wanted.sampling, wanted.batch_size, wanted.seed)
+    machine = fitting.Machine(wanted.precision, wanted.devices, wanted.nodes, wanted.workers, wanted.compile)
+    loaders = fitting.loaders(training, validation, wanted.sampling, wanted.batch_size, wanted.seed, machine)
 
     fitting.seed_everything(wanted.seed)
     seen = 2 * wanted.context + 1
     regions = slices.meta.regions
+    given = local_weights(wanted)
     net = network.build(
         wanted.arch,
         wanted.encoder,
-        wanted.encoder_weights,
+        str(given[0]) if given else wanted.encoder_weights,
         len(regions),
         mean * seen,
         std * seen,
         wanted.dropout,
     )
     recipe = Recipe(**{name: getattr(wanted, name) for name in Recipe.__dataclass_fields__})
-    segmenter = Segmenter(net, recipe, list(regions.values()), pd.factorize(slices.index["case_id"])[0])
+    cases = pd.factorize(slices.index["case_id"])[0]
+    segmenter = Segmenter(net, recipe, list(regions.values()), cases, list(slices.index["sample_id"]))
 
     inputs = [layout.SLICES, layout.SPLITS, layout.AUGMENT]
     data_hash = lineage.key({}, inputs, [])
-    given = (
-        []
-        if wanted.encoder_weights in (None, "imagenet")
-        else [Path(str(wanted.encoder_weights)).expanduser()]
-    )
     key = lineage.key(wanted.model_dump(), inputs + given, own_code())
     keeper = checkpoint.Keeper(layout.project_root() / layout.SCRATCH / key, wanted.patience)
     logger = tracking.start(layout.project_root(), wanted.model_dump(), data_hash)
     began = time.perf_counter()
-    machine = fitting.Machine(wanted.precision, wanted.devices, wanted.nodes)
+    if fitting.is_first():
+        batch = (wanted.batch_size // machine.processes, slices.meta.size, slices.meta.size, len(net.mean))
+        batches, validated = (len(loader) // machine.processes for loader in loaders)
+        precision = fitting.precision(wanted.precision)
+        print(estimate.measure(segmenter, precision, batch, batches, validated).sentence(), flush=True)
+        if keeper.resume():
+            print(f"going on after epoch {len(keeper.history)} of {wanted.epochs}", flush=True)
     clock = tracking.Clock(logger)
-    fitting.fit(segmenter, *loaders, keeper, machine, wanted.epochs, logger, [clock])
+    if not fitting.fit(segmenter, *loaders, keeper, machine, wanted.epochs, logger, [clock]):
+        return  # of several processes the first one writes
 
     metrics = {"best_epoch": keeper.best_epoch, "epochs": len(keeper.history), "val_dice": keeper.best_dice}
     model = modelfile.Model(
@@ -84,6 +89,7 @@ def main() -> None:
         batch_size=wanted.batch_size,
         params=wanted.model_dump(),
         data_hash=data_hash,
+        encoder_weights_hash=lineage.content_hash(given[0]) if given else "",
         weights_hash="",
     )
     modelfile.save(model, keeper.best_weights(), layout.MODEL, layout.WEIGHTS)
@@ -91,6 +97,13 @@ def main() -> None:
     atomic.metrics(metrics, layout.TRAIN_METRICS)
     tracking.finish(logger, metrics, time.perf_counter() - began)
     keeper.discard()
+
+
+def local_weights(wanted: params.Train) -> list[Path]:
+    """The file that `train.encoder_weights` names, relative to the project; none where it names none."""
+    if wanted.encoder_weights in (None, "imagenet"):
+        return []
+    return [layout.project_root() / Path(str(wanted.encoder_weights)).expanduser()]
 
 
 def own_code() -> list[Path]:

@@ -13,7 +13,7 @@ from stages.errors import UserError
 SHIPPED = (Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8")
 TRAIN = (
     "arch, encoder, encoder_weights, dropout, context, loss, optimizer, lr, weight_decay, schedule, epochs, "
-    "batch_size, patience, ema, precision, sampling, devices, nodes, seed"
+    "batch_size, accumulate, clip, patience, ema, precision, sampling, devices, nodes, workers, compile, seed"
 )
 
 

@@ -50,18 +50,20 @@ class Keeper(L.Callback):
         if measured["val_dice"] > self.best_dice:
             self.best_dice, self.best_epoch = measured["val_dice"], trainer.current_epoch
             if trainer.is_global_zero:
-                self._replace(lambda part: save_file(weights(module.best_network), part), "best.safetensors")
+                part = self._part("best.safetensors")
+                save_file(weights(module.best_network), part)
+                part.replace(self.folder / "best.safetensors")
         trainer.should_stop |= trainer.current_epoch - self.best_epoch >= self.patience
         self.finished = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         # Best before last: a kill between the two repeats the epoch and overwrites best with the same bytes.
-        self._replace(trainer.save_checkpoint, "last.ckpt")
+        part = self._part(self.last.name)
+        trainer.save_checkpoint(part)  # by all processes together; the first one writes
+        if trainer.is_global_zero:
+            part.replace(self.last)
 
-    def _replace(self, save: Any, name: str) -> None:
+    def _part(self, name: str) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f"{name}.part"
-        save(part)
-        if part.exists():  # on the first process only
-            part.replace(self.folder / name)
+        return self.folder / f"{name}.part"
 
     def resume(self) -> Path | None:
         """The checkpoint to go on from, or None. Restores the history, also of a run that was killed when

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
+from stages.errors import UserError
 from stages.learning.checkpoint import Keeper
 from stages.learning.segmenter import Segmenter
 from stages.slices.dataset import EpochSampler, InOrder, SliceDataset
@@ -26,6 +29,14 @@ class Machine:
     precision: str
     devices: str | int
     nodes: int
+    workers: int = 0
+    compile: bool = False
+
+    @property
+    def processes(self) -> int:
+        """Training processes over all machines; "auto" is every GPU, or one process where there is none."""
+        here = max(1, torch.cuda.device_count()) if self.devices == "auto" else int(self.devices)
+        return here * self.nodes
 
 
 def precision(wanted: str) -> str:
@@ -45,16 +56,37 @@ def precision(wanted: str) -> str:
 
 
 def loaders(
-    training: SliceDataset, validation: SliceDataset, sampling: str, batch_size: int, seed: int
+    training: SliceDataset,
+    validation: SliceDataset,
+    sampling: str,
+    batch_size: int,
+    seed: int,
+    machine: Machine,
 ) -> tuple[DataLoader, DataLoader]:
-    """Training batches in an order of (seed, epoch), and validation batches in index order."""
+    """Training batches in an order of (seed, epoch), and validation batches in index order.
+
+    batch_size: over all processes. Raises `UserError` where they cannot share it out evenly.
+    """
+    processes = machine.processes
+    if batch_size % processes or len(validation) < processes:
+        raise UserError(
+            f"train.batch_size {batch_size} and {len(validation)} validation slices cannot be shared by "
+            f"{processes} processes; make the batch a multiple of train.devices x train.nodes"
+        )
     pixels = training.store.index["label_pixels"].to_numpy()[training.rows]
     sampler = EpochSampler(pixels, sampling, seed)
-    common: dict[str, Any] = {"collate_fn": _as_fetched, "pin_memory": torch.cuda.is_available()}
+    common: dict[str, Any] = {
+        "batch_size": batch_size // processes,
+        "collate_fn": _as_fetched,
+        "pin_memory": torch.cuda.is_available(),
+        "num_workers": machine.workers,
+        "persistent_workers": machine.workers > 0,
+        "worker_init_fn": _alone,
+    }
     # A last batch of one slice would leave batch norm without a spread; dropped only where others remain.
     drop = len(sampler) >= batch_size
-    train = DataLoader(training, batch_size, sampler=sampler, drop_last=drop, **common)
-    return train, DataLoader(validation, batch_size, sampler=InOrder(len(validation)), **common)
+    train = DataLoader(training, sampler=sampler, drop_last=drop, **common)
+    return train, DataLoader(validation, sampler=InOrder(len(validation)), **common)
 
 
 def fit(
@@ -66,12 +98,17 @@ def fit(
     epochs: int,
     logger: Logger | None,
     callbacks: Sequence[L.Callback] = (),
-) -> None:
-    """Train for at most `epochs` epochs, resuming where `keeper` finds a checkpoint of this very run."""
+) -> bool:
+    """Train for at most `epochs` epochs, resuming where `keeper` finds a checkpoint of this very run.
+
+    Whether this is the process that writes the results: of several one does.
+    """
     _quieten()
     resume = keeper.resume()
     if keeper.finished:
-        return
+        return is_first()
+    if machine.compile:
+        segmenter.network.body.compile()  # in place: the weights keep their names
     bar = [TQDMProgressBar(leave=True)] if sys.stdout.isatty() else []
     trainer = L.Trainer(
         accelerator="auto",
@@ -86,14 +123,23 @@ def fit(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10**9,
+        accumulate_grad_batches=segmenter.recipe.accumulate,
+        gradient_clip_val=segmenter.recipe.clip or None,
+        sync_batchnorm=torch.cuda.is_available() and machine.processes > 1,
         # On a GPU a few backward kernels have no deterministic form: warn there, insist on the CPU.
         deterministic="warn" if torch.cuda.is_available() else True,
-        use_distributed_sampler=True,
+        use_distributed_sampler=False,  # the samplers share out by themselves
     )
     try:
         trainer.fit(segmenter, train, validation, ckpt_path=resume, weights_only=True)
     except SystemExit:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from None
+    return trainer.is_global_zero
+
+
+def is_first() -> bool:
+    """Whether this is the first of the training processes, which alone speaks and writes."""
+    return bool(rank_zero_only.rank == 0)
 
 
 def seed_everything(seed: int) -> None:
@@ -113,3 +159,7 @@ def _quieten() -> None:
 
 def _as_fetched(batch: object) -> object:
     return batch
+
+
+def _alone(_: int) -> None:
+    cv2.setNumThreads(0)  # its threads do not survive the fork into a worker

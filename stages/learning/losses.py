@@ -21,6 +21,20 @@ class DiceBCE(nn.Module):
         return self.dice(logits, truth) + self.bce(logits, truth)
 
 
+class Combo(nn.Module):
+    """Cross-entropy that weighs misses and false alarms alike (beta 0.5), half and half with soft Dice
+    (Taghanaki et al. 2019, arXiv 1805.02798, equation 3, alpha 0.5; written as 1 - Dice, so that 0 is best).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dice = smp.losses.DiceLoss("multilabel", smooth=1.0)
+        self.bce = nn.BCEWithLogitsLoss()
+
+    def forward(self, logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        return 0.5 * 0.5 * self.bce(logits, truth) + 0.5 * self.dice(logits, truth)
+
+
 class FocalTversky(nn.Module):
     """Tversky loss to the power of 3/4 (Abraham and Khan 2018, arXiv 1810.07842)."""
 
@@ -49,5 +63,6 @@ def build(name: str) -> Loss:
         "focal": lambda: smp.losses.FocalLoss("multilabel"),
         "tversky": lambda: smp.losses.TverskyLoss("multilabel", **tversky),
         "focal_tversky": lambda: FocalTversky(**tversky),
+        "combo": Combo,
         "lovasz": lambda: smp.losses.LovaszLoss("multilabel", per_image=False),
     }[name]()

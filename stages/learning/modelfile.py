@@ -35,6 +35,7 @@ class Model(BaseModel):
     batch_size: int
     params: dict[str, object]  # the train section
     data_hash: str  # of slices, splits and policy
+    encoder_weights_hash: str = ""  # SHA-256 of the local file that the encoder began with, if any
     weights_hash: str  # SHA-256 of the weights file
 
 

@@ -1,5 +1,7 @@
 """The LightningModule: one training step, one validation epoch scored by volume Dice."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,8 @@ class Recipe:
     schedule: str
     patience: int
     ema: float
+    accumulate: int
+    clip: float
     seed: int
 
 
@@ -32,10 +36,18 @@ class Segmenter(L.LightningModule):
     """Trains a `Network`.
 
     regions: lists of labels, one a channel of the output. cases: for each row of the store's index the number
-    of its case, from 0; validation Dice pools the slices of a case and averages over cases.
+    of its case, from 0; validation Dice pools the slices of a case and averages over cases. sample_ids: of
+    each row, to name slices with.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, regions: list[list[int]], cases: np.ndarray) -> None:
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        regions: list[list[int]],
+        cases: np.ndarray,
+        sample_ids: Sequence[str],
+    ) -> None:
         super().__init__()
         self.network = network
         self.recipe = recipe
@@ -49,6 +61,7 @@ class Segmenter(L.LightningModule):
         for number, labels in enumerate(regions):
             lookup[labels, number] = 1
         self.register_buffer("lookup", lookup, persistent=False)
+        self.sample_ids = sample_ids
         self.register_buffer("cases", torch.from_numpy(np.asarray(cases, dtype=np.int64)), persistent=False)
         self.counts = torch.zeros(0)
 
@@ -67,14 +80,17 @@ class Segmenter(L.LightningModule):
         # Dropout draws from torch's generator: seeding it by epoch and batch makes a resumed run draw as an
         # uninterrupted one. By epoch alone is not enough: a DataLoader draws too when it begins, and in a
         # resumed run it begins before the epoch does.
-        seed = (self.recipe.seed, self.current_epoch, batch_idx)
+        seed: tuple[int, ...] = (self.recipe.seed, self.current_epoch, batch_idx)
+        if self.global_rank:
+            seed += (self.global_rank,)
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         loss = self.loss(self.network(batch.images), self.truth(batch.labels))
         if not torch.isfinite(loss):
+            names = ", ".join(self.sample_ids[row] for row in batch.rows.tolist())
             raise UserError(
-                f"the loss became {loss.item()} in epoch {self.current_epoch}; "
+                f"the loss became {loss.item()} in epoch {self.current_epoch} at the slices {names}; "
                 "lower train.lr or set train.precision: fp32"
             )
         self.log(
@@ -82,11 +98,19 @@ class Segmenter(L.LightningModule):
         )
         return loss
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        if self.averaged is not None:
+    def on_train_batch_end(self, _: Any, __: Batch, batch_idx: int) -> None:
+        # With train.accumulate the weights change at every so many batches, and at an epoch's last.
+        last = batch_idx + 1 == self.trainer.num_training_batches
+        if self.averaged is not None and (
+            last or (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
+        ):
             self.averaged.update_parameters(self.network)
 
     def on_validation_epoch_start(self) -> None:
+        if self.trainer.world_size > 1:
+            # Batch norm's running statistics differ from process to process; the first one's are kept.
+            for buffer in self.best_network.buffers():
+                torch.distributed.broadcast(buffer, src=0)
         shape = (int(self.cases.max()) + 1, self.lookup.shape[1], 3)
         self.counts = torch.zeros(shape, dtype=torch.float64, device=self.device)
 
@@ -114,7 +138,7 @@ class Segmenter(L.LightningModule):
         recipe = self.recipe
         chosen = optimisation.optimizer(recipe.optimizer, self.network, recipe.lr, recipe.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
-        an_epoch = int(self.trainer.num_training_batches)
+        an_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
         schedule = optimisation.schedule(recipe.schedule, chosen, recipe.lr, steps, an_epoch, recipe.patience)
         return {"optimizer": chosen, "lr_scheduler": schedule} if schedule else chosen
 

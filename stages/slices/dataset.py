@@ -90,8 +90,16 @@ class SliceDataset(Dataset):
         return Batch(torch.from_numpy(images), torch.from_numpy(labels), torch.from_numpy(rows))
 
 
+def _share() -> tuple[int, int]:
+    """The number of this process among those that train together, and how many they are."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
 class EpochSampler(Sampler[Key]):
-    """A new order each epoch that depends on (seed, epoch) alone.
+    """A new order each epoch that depends on (seed, epoch) alone. Of several processes each takes its part of
+    every batch.
 
     sampling "all": every slice once. "balanced": every slice with tumour once, and as many without, drawn
     anew each epoch (all of them where they are fewer).
@@ -109,26 +117,35 @@ class EpochSampler(Sampler[Key]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.positive) + self.drawn
+        return (len(self.positive) + self.drawn) // _share()[1]
 
     def __iter__(self) -> Iterator[Key]:
         random = np.random.default_rng([self.seed, self.epoch])
         negative = random.choice(self.negative, self.drawn, replace=False)
-        for position in random.permutation(np.concatenate([self.positive, negative])):
+        order = random.permutation(np.concatenate([self.positive, negative]))
+        first, step = _share()
+        # Processes wait for each other at every batch, so all must have as many: the rest is left out.
+        for position in order[: len(self) * step][first::step]:
             yield Key(self.epoch, int(position))
 
 
 class InOrder(Sampler[Key]):
-    """All positions in order, for validation."""
+    """All positions in order, for validation. Of several processes each takes its part; none is padded, so
+    that sums over all of them are exact.
+    """
 
     def __init__(self, length: int) -> None:
         self.length = length
 
     def __len__(self) -> int:
-        return self.length
+        return len(self._mine())
 
     def __iter__(self) -> Iterator[Key]:
-        return (Key(0, position) for position in range(self.length))
+        return (Key(0, position) for position in self._mine())
+
+    def _mine(self) -> range:
+        first, step = _share()
+        return range(first, self.length, step)
 
 
 def mean_std(store: Store, rows: np.ndarray) -> tuple[list[float], list[float]]:

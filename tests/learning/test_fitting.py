@@ -7,9 +7,10 @@ import lightning.pytorch as L
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
+from stages.errors import UserError
 from stages.learning import fitting
+from stages.slices import dataset
 from tests.fixtures import trainings
 from tests.fixtures.trainings import Setup, same_weights
 
@@ -53,21 +54,77 @@ def test_an_incomplete_batch_is_dropped_only_where_others_remain(setup):
 
 def test_workers_change_nothing(setup, tmp_path):
     alone = setup.train(tmp_path / "alone")
-    datasets, (train, validation) = setup.datasets(), setup.loaders()
-    served = [
-        DataLoader(
-            data,
-            loader.batch_size,
-            sampler=loader.sampler,
-            drop_last=loader.drop_last,
-            collate_fn=loader.collate_fn,
-            num_workers=2,
-        )
-        for data, loader in zip(datasets, (train, validation), strict=True)
-    ]
-    helped = setup.train(tmp_path / "helped", loaders=served)
+    helped = setup.with_(workers=2).train(tmp_path / "helped")
     assert helped.history == alone.history
     assert same_weights(helped.best_weights(), alone.best_weights())
+
+
+@pytest.mark.parametrize(
+    ("devices", "nodes", "gpus", "expected"),
+    [(1, 1, 0, 1), (2, 3, 0, 6), ("auto", 1, 0, 1), ("auto", 2, 4, 8), (1, 1, 4, 1)],
+)
+def test_how_many_processes_train(devices, nodes, gpus, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert fitting.Machine("fp32", devices, nodes).processes == expected
+
+
+@pytest.mark.parametrize("processes", [3, 8])
+def test_a_batch_that_the_processes_cannot_share(setup, processes):
+    machine = fitting.Machine("fp32", processes, 1)
+    with pytest.raises(UserError) as error:
+        fitting.loaders(*setup.datasets(), "all", 8, 0, machine)
+    assert str(error.value) == (
+        f"train.batch_size 8 and 4 validation slices cannot be shared by {processes} processes; "
+        "make the batch a multiple of train.devices x train.nodes"
+    )
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_every_batch_and_all_of_validation(setup, processes, monkeypatch):
+    whole = rows(setup.with_(batch_size=6).loaders()[0], 1)
+    parts, validated = [], []
+    for rank in range(processes):
+        monkeypatch.setattr(dataset, "_share", lambda rank=rank: (rank, processes))
+        machine = fitting.Machine("fp32", processes, 1)
+        mine, others = fitting.loaders(*setup.datasets(), "all", 6, 0, machine)
+        parts.append(rows(mine, 1))
+        validated += flat(batch.rows.tolist() for batch in others)
+    assert len({len(part) for part in parts}) == 1
+    for number, batch in enumerate(whole):
+        assert sorted(batch) == sorted(row for part in parts for row in part[number])
+    assert sorted(validated) == [12, 13, 14, 15]
+
+
+class Steps(L.Callback):
+    """Counts the optimiser's steps and keeps the largest norm of the gradients it saw."""
+
+    def __init__(self):
+        self.count, self.norm = 0, 0.0
+
+    def on_before_optimizer_step(self, _, module, __):
+        self.count += 1
+        gradients = [p.grad.norm() for p in module.network.parameters() if p.grad is not None]
+        self.norm = max(self.norm, float(torch.stack(gradients).norm()))
+
+    def on_before_zero_grad(self, _, module, __):
+        gradients = [p.grad.norm() for p in module.network.parameters() if p.grad is not None]
+        if gradients:
+            self.after = float(torch.stack(gradients).norm())
+
+
+@pytest.mark.parametrize(("accumulate", "steps"), [(1, 6), (2, 4), (3, 2), (50, 2)])
+def test_accumulation_makes_fewer_steps(setup, accumulate, steps, tmp_path):
+    seen = Steps()
+    setup.with_(accumulate=accumulate).train(tmp_path, callbacks=[seen])
+    assert seen.count == steps  # of 2 epochs with 3 batches each
+
+
+def test_gradients_are_clipped(setup, tmp_path):
+    for clip in (0.0, 1e-3):
+        seen = Steps()
+        setup.with_(clip=clip, epochs=1).train(tmp_path / str(clip), callbacks=[seen])
+        assert seen.norm > 1e-3
+        assert (seen.after <= 1.001e-3) == (clip > 0)
 
 
 def test_precision_by_name(monkeypatch):

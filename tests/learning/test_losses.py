@@ -6,7 +6,7 @@ from torch import nn
 
 from stages.learning import losses
 
-NAMES = ("dice_bce", "dice", "bce", "focal", "tversky", "focal_tversky", "lovasz")
+NAMES = ("dice_bce", "dice", "bce", "focal", "tversky", "focal_tversky", "combo", "lovasz")
 
 
 def sample(empty=False):
@@ -26,7 +26,7 @@ def test_finite_with_a_gradient(name, empty):
     loss.backward()
     assert torch.isfinite(logits.grad).all()
     # smp leaves classes without tumour out of Dice and Tversky; the others must push false alarms down.
-    if not empty or name in ("dice_bce", "bce", "focal", "lovasz"):
+    if not empty or name in ("dice_bce", "bce", "focal", "combo", "lovasz"):
         assert logits.grad.abs().sum() > 0
 
 
@@ -43,6 +43,14 @@ def test_dice_bce_is_the_sum_of_its_parts():
     logits, truth = sample()
     parts = losses.build("dice")(logits, truth) + losses.build("bce")(logits, truth)
     torch.testing.assert_close(losses.build("dice_bce")(logits, truth), parts)
+
+
+def test_combo_by_its_equation():
+    logits, truth = sample()
+    p = logits.detach().sigmoid()
+    entropy = -(0.5 * truth * p.log() + 0.5 * (1 - truth) * (1 - p).log()).mean()
+    dice = 1 - losses.build("dice")(logits, truth)
+    torch.testing.assert_close(losses.build("combo")(logits, truth), 0.5 * entropy + 0.5 * (1 - dice))
 
 
 def test_soft_dice_and_tversky_by_hand():

@@ -37,6 +37,9 @@ MODES = {
     "focal": {"loss": "focal"},
     "another seed": {"seed": 1},
     "no decay": {"weight_decay": 0.0},
+    "combo": {"loss": "combo"},
+    "accumulated": {"accumulate": 2},
+    "clipped": {"clip": 0.1},
 }
 
 
@@ -162,7 +165,13 @@ def test_a_loss_that_is_no_number_ends_the_training(setup, tmp_path):
     segmenter.loss.forward = lambda logits, truth: logits.sum() * float("nan")
     with pytest.raises(UserError) as error:
         setup.train(tmp_path, segmenter=segmenter)
-    assert str(error.value) == ("the loss became nan in epoch 0; lower train.lr or set train.precision: fp32")
+    loader, _ = setup.loaders()
+    loader.sampler.set_epoch(0)
+    names = setup.store.index["sample_id"][next(iter(loader)).rows.numpy()]
+    assert str(error.value) == (
+        f"the loss became nan in epoch 0 at the slices {', '.join(names)}; "
+        "lower train.lr or set train.precision: fp32"
+    )
     assert not list(tmp_path.iterdir())
 
 
