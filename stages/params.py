@@ -64,7 +64,7 @@ class Split(Section):
     ratios: Ratios
     folds: Annotated[int, Field(ge=3)] | None
     fold: Annotated[int, Field(ge=0)]
-    strategy: Literal["patient", "source", "slice"]
+    strategy: Literal["patient", "site", "source", "slice"]
 
     @model_validator(mode="after")
     def _fold_exists(self) -> "Split":

@@ -1,5 +1,6 @@
 """Presets: what is shipped is valid and survives a shell; `--run` plans, resumes and tells, without DVC."""
 
+import json
 import os
 import re
 import shlex
@@ -13,9 +14,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from stages import errors, preset
+from stages import arms, errors, experiment, preset, recipe
 from stages.errors import UserError
-from stages.preset import Preset
+from stages.recipe import Preset
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "params.yaml"
@@ -37,17 +38,17 @@ def value(params: object, key: str) -> object:
 # What is shipped.
 
 
-@pytest.mark.parametrize("name", preset.names())
+@pytest.mark.parametrize("name", recipe.names())
 def test_a_shipped_preset_is_valid_over_the_shipped_params(name: str) -> None:
-    found = preset.load(name)
+    found = recipe.load(name)
     for arm in found.arms.values() or [{}]:
         assert not arm.keys() & found.overrides.keys()
-        chosen = preset.resolved([*preset.words(found.overrides), *preset.words(arm)], SHIPPED)
+        chosen = experiment.resolved([*recipe.words(found.overrides), *recipe.words(arm)], SHIPPED)
         for key, wanted in (found.overrides | arm).items():
             assert value(chosen, key) == wanted
 
 
-@pytest.mark.parametrize("name", preset.names())
+@pytest.mark.parametrize("name", recipe.names())
 def test_what_is_printed_survives_the_shell(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, printed, complaint = ended(capsys, name)
     assert (status, complaint, printed.count("\n")) == (0, "", 1)
@@ -55,21 +56,57 @@ def test_what_is_printed_survives_the_shell(name: str, capsys: pytest.CaptureFix
         ["sh", "-c", f"printf '%s\\n' {printed}"], capture_output=True, text=True, check=True
     )
     assert shell.stdout.split() == printed.split() == shlex.split(printed)
-    assert printed.split()[::2] == ["-S"] * len(preset.load(name).overrides)
-    assert printed.split()[1::2] == preset.words(preset.load(name).overrides)
+    assert printed.split()[::2] == ["-S"] * len(recipe.load(name).overrides)
+    assert printed.split()[1::2] == recipe.words(recipe.load(name).overrides)
 
 
 def test_the_leak_tax_compares_two_divisions_and_nothing_else() -> None:
-    found = preset.load("leak-tax")
+    found = recipe.load("leak-tax")
     assert found.arms == {"patient": {"split.strategy": "patient"}, "slice": {"split.strategy": "slice"}}
     assert found.overrides["split.folds"] == 5
 
 
-def test_without_a_name_each_preset_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_name_each_preset_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
     status, printed, _ = ended(capsys)
     assert status == 0
-    assert [line.split(":")[0] for line in printed.splitlines()] == preset.names()
+    assert [line for line in printed.splitlines() if not line.startswith(" ")] == recipe.names()
     assert "10.1038/s41598-021-01681-w" in printed
+    assert "    published: test IoU 0.806\n" in printed
+    for name in recipe.names():
+        assert f"{name}\n    {recipe.load(name).about}\n    protocol: " in printed
+
+
+PUBLISHED = [name for name in recipe.names() if recipe.load(name).published]
+
+
+def test_the_five_published_systems_and_what_they_left_for_later_are_there() -> None:
+    numbers = {name: recipe.load(name).published.value for name in PUBLISHED}
+    assert numbers == {
+        "brats-dice": 0.84,
+        "coco-resnet34": 0.806,
+        "figshare-deeplabv3plus": None,
+        "figshare-unet": None,
+        "lgg-256": None,
+        "lgg-bce": 0.59,
+        "lgg-bce-dice": 0.59,
+        "lgg-combo": None,
+        "lgg-focal-tversky": None,
+        "lgg-pretrained": None,
+        "lgg-unet": None,
+    }
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_system_can_be_divided_as_it_was(name: str) -> None:
+    found = recipe.load(name)
+    assert not found.published.as_published.keys() & found.overrides.keys()
+    experiment.resolved(
+        [*recipe.words(found.overrides), *recipe.words(found.published.as_published)], SHIPPED
+    )
+    kept = json.loads((ROOT / "reports/evaluate/metrics.json").read_text())
+    for part in found.published.ours.split("."):
+        kept = kept[part]
+    assert isinstance(kept, float)
 
 
 # What a preset may hold.
@@ -99,8 +136,8 @@ def test_a_value_is_written_as_dvc_reads_it_or_refused(key: str, given: object, 
             Preset.model_validate({"about": "x", "overrides": {key: given}})
     else:
         found = Preset.model_validate({"about": "x", "overrides": {key: given}})
-        assert preset.words(found.overrides) == [word]
-        assert value(preset.resolved([word], SHIPPED), key) == given
+        assert recipe.words(found.overrides) == [word]
+        assert value(experiment.resolved([word], SHIPPED), key) == given
 
 
 @pytest.mark.parametrize("more", [{"override": {}}, {"arms": {"a b": {}}}, {"about": 3}, {"arms": [1]}])
@@ -116,8 +153,8 @@ def test_a_slip_in_a_preset_is_found(more: dict[str, object]) -> None:
     ("words", "told"),
     [
         (["leek-tax"], "no preset is called leek-tax; did you mean leak-tax?"),
-        (["xyz"], f"no preset is called xyz; there are {', '.join(preset.names())}"),
-        (["../params"], f"no preset is called ../params; there are {', '.join(preset.names())}"),
+        (["xyz"], f"no preset is called xyz; there are {', '.join(recipe.names())}"),
+        (["../params"], f"no preset is called ../params; there are {', '.join(recipe.names())}"),
         (["--run"], "--run and -S go with a preset; `brainseg preset` lists what there is"),
         (
             ["leak-tax", "-S", "train.lr=1"],
@@ -136,6 +173,12 @@ def test_a_slip_in_a_preset_is_found(more: dict[str, object]) -> None:
         (
             ["leak-tax", "--run", "-S", "split.strategy=source"],
             "leak-tax --run sets split.strategy itself; leave it out",
+        ),
+        (["table", "--location", "lgg"], "--location lgg must be source=path, such as lgg=scans.zip"),
+        (["table", "--run"], "--run needs data; give --location source=path for each source there is"),
+        (
+            ["leak-tax", "--location", "lgg=x.zip"],
+            "--location goes with `brainseg preset table`; elsewhere use -S ingest.location=...",
         ),
         (["leak-tax", "--run", "-S", "split.fold=1"], "leak-tax --run sets split.fold itself; leave it out"),
     ],
@@ -158,7 +201,7 @@ def test_the_program_knows_the_command(tmp_path: Path) -> None:
 
 def test_a_preset_without_arms_is_not_for_comparing() -> None:
     with pytest.raises(UserError, match=re.escape("run it with: dvc exp run $(brainseg preset lone)")):
-        preset.compare("lone", Preset(about="x", overrides={}), [])
+        arms.compare("lone", Preset(about="x", overrides={}), [])
 
 
 # `--run`, with a program in DVC's place.
@@ -180,14 +223,15 @@ if pathlib.Path("interrupt").exists():
     signal.signal(signal.SIGINT, tidy)
     pathlib.Path("waiting").touch()
     time.sleep(60)
-if given["split.fold"] == "1" and pathlib.Path("fail").exists():
+fold = given.get("split.fold", "0")
+if fold == "1" and pathlib.Path("fail").exists():
     print("Running stage 'train':\\nerror: the disc melted; cool it\\nERROR: failed to reproduce 'train'")
     sys.exit(255)
-if given["split.fold"] == "2" and pathlib.Path("kill").exists():
+if fold == "2" and pathlib.Path("kill").exists():
     print("Running stage 'train':", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
-folds, fold, slices = int(given["split.folds"]), int(given["split.fold"]), given["split.strategy"] == "slice"
+folds, fold, slices = int(given.get("split.folds", 1)), int(fold), given["split.strategy"] == "slice"
 rows = ["case_id,patient_id,region,slices,dice,hd95_mm,truth_ml,predicted_ml"]
 for number, patient in enumerate(["007", "NA", "p 2", "p3"]):
     tested = [s for s in range(6) if (number + s * slices) % folds == fold]
@@ -201,7 +245,14 @@ def git(*command, text=None):
 
 folder = git("rev-parse", "--show-prefix")
 blob = git("hash-object", "-w", "--stdin", text="\\n".join(rows) + "\\n")
-tree = git("mktree", text=f"100644 blob {blob}\\tper_case.csv\\n")
+metrics = {
+    "test": {"dice": 0.5, "dice_ci_low": 0.25, "dice_ci_high": 0.75},
+    "leaky": given["split.strategy"] != "patient",
+    "patients_known": given.get("ingest.source") != "pairs",
+    "conventions": {"pooled_dice": 0.6126, "pooled_iou": 0.7, "positive_slice_dice": 0.8},
+}
+told = git("hash-object", "-w", "--stdin", text=json.dumps(metrics))
+tree = git("mktree", text=f"100644 blob {told}\\tmetrics.json\\n100644 blob {blob}\\tper_case.csv\\n")
 for part in ["evaluate", "reports", *reversed(folder.strip("/").split("/"))]:
     tree = git("mktree", text=f"040000 tree {tree}\\t{part}\\n") if part else tree
 head = git("rev-parse", "HEAD")
@@ -291,6 +342,42 @@ def test_every_fold_of_both_arms_is_run_once_and_told(place: Place, capsys) -> N
     assert 0.02 <= low < 0.05 < high <= 0.08
 
     assert ended(capsys, *RUN) == (0, printed, "")
+    assert place.asked() == []
+
+
+TABLE = ("table", "--location", "lgg=a.zip", "--location", "pairs=b.zip", "-S", "train.epochs=1")
+
+
+def test_the_table_reads_what_is_there_and_runs_what_it_has_data_for(place: Place, capsys) -> None:
+    status, printed, complaint = ended(capsys, *TABLE)
+    assert (status, complaint, place.asked()) == (0, "", [])
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| `")]
+    assert [row[0] for row in rows] == [f"| `{name}`" for name in PUBLISHED]
+    assert {cell for row in rows for cell in row[2:]} == {"not run", "not run |"}
+    assert "Data: lgg from a.zip, pairs from b.zip. All with -S train.epochs=1.\n" in printed
+
+    status, printed, _ = ended(capsys, *TABLE, "--run")
+    assert status == 0
+    rows = {
+        cells[0][3:-1]: cells[1:] for line in printed.splitlines() if len(cells := line.split(" | ")) == 4
+    }
+    asked = [json.loads(line) for line in place.asked()]
+    assert len(asked) == 2 * len([name for name in PUBLISHED if name.startswith(("lgg", "figshare"))])
+    for name, given in asked:
+        assert given["ingest.location"] == ("a.zip" if name.startswith("lgg") else "b.zip")
+        assert given["train.epochs"] == "1"
+        assert (given["split.strategy"] == "patient") == name.endswith("-by-patient")
+    assert rows["coco-resnet34"] == ["test IoU 0.806", "not run", "not run |"]
+    assert rows["lgg-bce"] == [
+        "validation Dice, about 0.59",
+        "conventions.pooled_dice 0.613 (leaky)",
+        "0.500 (0.250 to 0.750) |",
+    ]
+    assert rows["figshare-unet"][1:] == [
+        "conventions.positive_slice_dice 0.800 (leaky)",
+        "0.500 (0.250 to 0.750); patients not known, near-duplicates held together |",
+    ]
+    assert ended(capsys, *TABLE) == (0, printed, "")
     assert place.asked() == []
 
 

@@ -32,8 +32,9 @@ def assign(
     table: one row a slice with `sample_id, case_id, patient_id, group, source_split, site, label_pixels`.
     strategy: "patient" keeps each group whole, stratified by site and by tumour burden (labelled pixels a
     slice, in quantiles) as far as numbers allow; "slice" draws slices one by one and leaks; "source" keeps
-    the published division. ratios: of train, val and test, counted in groups. folds: with k folds, fold
-    number `fold` is the test set and validation is drawn from the rest. Returns `sample_id, case_id,
+    the published division; "site" tests the patients of site number `fold` by name. ratios: of train, val
+    and test, counted in groups. folds: with k folds, fold number `fold` is the test set and validation is
+    drawn from the rest. Returns `sample_id, case_id,
     patient_id, group, split` in the order of `table`. Raises `UserError` where the data are too few for the
     division.
     """
@@ -41,6 +42,9 @@ def assign(
         chosen = table["source_split"].map(lambda name: _PUBLISHED.get(name.lower(), ""))
         if (chosen == "").any():
             raise UserError("split.strategy source needs data that came divided; use patient with these")
+    elif strategy == "site":
+        of_unit = _hold_out(_units(table, "group"), ratios, seed, folds, fold)
+        chosen = table["group"].map(of_unit)
     else:
         unit = "sample_id" if strategy == "slice" else "group"
         of_unit = _divide(_units(table, unit), ratios, seed, folds, fold)
@@ -79,6 +83,31 @@ def _divide(
     split = dict.fromkeys(names[tested], "test")
     split |= dict.fromkeys(names[rest][validated], "val")
     return split | dict.fromkeys(names[rest][kept], "train")
+
+
+def _hold_out(
+    units: pd.DataFrame, ratios: tuple[float, float, float], seed: int, folds: int | None, fold: int
+) -> dict[str, str]:
+    """All units of one site to test, the others to train and validation."""
+    sites = sorted(set(units["site"]) - {""})
+    if not sites or (units["site"] == "").any():
+        raise UserError(
+            "split.strategy site needs scans that tell their site, as TCGA codes do; use patient with these"
+        )
+    if folds != len(sites):
+        named = ", ".join(sites)
+        raise UserError(f"split.strategy site needs split.folds: {len(sites)}, one for each site ({named})")
+    tested = (units["site"] == sites[fold]).to_numpy()
+    train, val, _ = ratios
+    rest = units[~tested]
+    if len(rest) < 2:
+        raise UserError(
+            f"beside the patients of site {sites[fold]} there are too few to train and validate; add patients"
+        )
+    kept, validated = _draw(rest, val / (train + val), seed, left=1)
+    split = dict.fromkeys(units.index[tested], "test")
+    split |= dict.fromkeys(rest.index[validated], "val")
+    return split | dict.fromkeys(rest.index[kept], "train")
 
 
 def _draw(units: pd.DataFrame, share: float, seed: int, left: int) -> tuple[np.ndarray, np.ndarray]:
@@ -131,7 +160,7 @@ def proof(splits: pd.DataFrame, table: pd.DataFrame, strategy: str) -> dict[str,
 
     `overlap` counts patients, and groups of patients joined by copies, that are in two splits at once;
     `leaking_test_slices` is the share of test slices whose group was trained or validated on. Raises
-    `UserError` where a "patient" split leaks, which would be a fault of this program.
+    `UserError` where a "patient" or "site" split leaks, which would be a fault of this program.
     """
     patients = {name: set(rows["patient_id"]) for name, rows in splits.groupby("split")}
     groups = {name: set(rows["group"]) for name, rows in splits.groupby("split")}
@@ -141,9 +170,9 @@ def proof(splits: pd.DataFrame, table: pd.DataFrame, strategy: str) -> dict[str,
         for a, b in pairs
     }
     leaky = any(count for pair in overlap.values() for count in pair.values())
-    if leaky and strategy == "patient":
+    if leaky and strategy in ("patient", "site"):
         raise UserError(
-            "the patient split leaks, which is a bug; please report it with reports/validate/findings.csv"
+            f"the {strategy} split leaks, which is a bug; please report it with reports/validate/findings.csv"
         )
     pixels = table.set_index("sample_id")["label_pixels"]
     per_split = {}

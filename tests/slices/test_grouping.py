@@ -200,6 +200,50 @@ def test_the_seed_decides() -> None:
     assert len(drawn) > 5
 
 
+@settings(max_examples=50, deadline=None)
+@given(table=tables(least=8), parts=ratios(), seed=SEED)
+def test_each_site_is_tested_whole_by_a_network_that_saw_none_of_it(
+    table: pd.DataFrame, parts: tuple[float, float, float], seed: int
+) -> None:
+    table["site"] = table.groupby("group")["site"].transform("min").replace("", "XX")
+    sites = sorted(set(table["site"]))
+    if table.groupby("site")["group"].nunique().max() > table["group"].nunique() - 2:
+        return  # one site has nearly all patients
+    for fold, site in enumerate(sites):
+        splits = grouping.assign(table, "site", parts, seed, len(sites), fold)
+        check(splits, table)
+        assert set(table.loc[splits["split"] == "test", "site"]) == {site}
+        assert site not in set(table.loc[splits["split"] != "test", "site"])
+        assert not grouping.proof(splits, table.assign(patient_known=True), "site")["leaky"]
+
+
+@pytest.mark.parametrize(
+    ("sites", "folds", "sentence"),
+    [
+        (
+            ["", "CS", "DU", "", "CS", "DU"],
+            2,
+            "split.strategy site needs scans that tell their site, as TCGA codes do; use patient with these",
+        ),
+        (
+            ["HT", "CS", "DU", "HT", "CS", "DU"],
+            5,
+            "split.strategy site needs split.folds: 3, one for each site (CS, DU, HT)",
+        ),
+        (
+            ["CS", "CS", "CS", "CS", "CS", "DU"],
+            2,
+            "beside the patients of site CS there are too few to train and validate; add patients",
+        ),
+    ],
+)
+def test_sites_that_cannot_be_held_out(sites: list[str], folds: int, sentence: str) -> None:
+    table = pd.DataFrame([row(f"p{n}", 0, n, site=site) for n, site in enumerate(sites)])
+    with pytest.raises(UserError) as error:
+        grouping.assign(table, "site", RATIOS, 0, folds)
+    assert str(error.value) == sentence
+
+
 def test_the_published_division_is_kept() -> None:
     table = simple(6).assign(source_split=["train", "Training", "valid", "VAL", "validation", "test"] * 2)
     splits = grouping.assign(table, "source", RATIOS, 0)

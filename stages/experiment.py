@@ -1,0 +1,140 @@
+"""One training with its test as a DVC experiment of the current commit, run in a copy of the project."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages import layout, params
+from stages.errors import UserError
+from stages.params import Params
+from stages.scoring import leakage
+
+
+@dataclass(frozen=True)
+class Base:
+    """What experiments start from: the commit, and what the code in the work tree changes in it."""
+
+    commit: str
+    changes: str
+
+    def __str__(self) -> str:
+        return self.commit[:7] + ("+changes" if self.changes else "")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """name: what DVC gets to know it by; it ends in a hash of all that decides the result but the commit.
+    overrides: -S words.
+    """
+
+    base: Base
+    name: str
+    overrides: tuple[str, ...]
+
+    @property
+    def ref(self) -> str:
+        return f"refs/exps/{self.base.commit[:2]}/{self.base.commit[2:]}/{self.name}"
+
+    def done(self) -> bool:
+        """Whether it is there already."""
+        return bool(git("for-each-ref", self.ref))
+
+    def run(self) -> None:
+        """Train and test; what DVC and the stages say is shown only where they fail."""
+        chosen = [part for word in self.overrides for part in ("-S", word)]
+        command = ["-m", "dvc", "exp", "run", "--temp", "--name", self.name, *chosen, "evaluate"]
+        # dvc.yaml says `python`: the one that runs this, also where its environment is not activated.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PATH": path},
+            )
+            try:
+                status = process.wait()
+            except KeyboardInterrupt:
+                process.wait()  # the terminal told DVC as well; it has a work tree to put back
+                raise
+            log.seek(0)
+            output = log.read()
+        if status:
+            print(output, file=sys.stderr)
+            # A stage's own sentence says more than DVC's, that the stage failed.
+            told = [
+                line
+                for kind in ("ERROR: ", "error: ")
+                for line in output.splitlines()
+                if line.startswith(kind)
+            ]
+            reason = told[-1].partition(": ")[2] if told else f"DVC ended with status {status}"
+            raise UserError(f"experiment {self.name} failed: {reason}")
+
+    def per_case(self) -> pd.DataFrame:
+        """Its per_case.csv: the columns that `leakage.pooled` reads."""
+        return pd.read_csv(
+            StringIO(self._text(layout.PER_CASE)),
+            usecols=list(leakage.COLUMNS),
+            dtype=leakage.COLUMNS,
+            keep_default_na=False,
+        )
+
+    def metrics(self) -> dict[str, Any]:
+        """What it was evaluated to."""
+        found: dict[str, Any] = json.loads(self._text(layout.EVALUATE_METRICS))
+        return found
+
+    def _text(self, path: Path) -> str:
+        return git("show", f"{self.ref}:./{path.as_posix()}")
+
+
+def base() -> Base:
+    """The current commit; raises `UserError` where there is none."""
+    commit = git("rev-parse", "HEAD").strip()
+    return Base(commit, git("diff", "--no-ext-diff", "--no-color", "HEAD", "--", "stages", "dvc.yaml"))
+
+
+def plan(base: Base, label: str, overrides: list[str]) -> Experiment:
+    """The experiment of these -S words, named after `label` and all that decides its result."""
+    key = hashlib.sha256((resolved(overrides).model_dump_json() + base.changes).encode()).hexdigest()[:8]
+    return Experiment(base, f"{label}-{key}", tuple(overrides))
+
+
+def resolved(overrides: list[str], path: Path = layout.PARAMS) -> Params:
+    """params.yaml as an experiment with these -S words has it; raises `UserError` where it is not valid."""
+    # Here and not above: printing a preset need not wait for DVC.
+    from dvc.exceptions import DvcException  # type: ignore[import-untyped]
+    from dvc.utils.hydra import apply_overrides  # type: ignore[import-untyped]
+
+    params.read(path)
+    with tempfile.TemporaryDirectory() as folder:
+        changed = Path(folder) / path.name
+        shutil.copyfile(path, changed)
+        try:
+            # "++" lets unknown keys pass, to our own check, which can tell what was meant.
+            apply_overrides(changed, [f"++{word}" for word in overrides])
+            return params.read(changed)
+        except DvcException:
+            raise UserError(f"DVC cannot read -S {' -S '.join(overrides)}; give section.key=value") from None
+        except UserError as error:
+            raise UserError(f"-S: {str(error).removeprefix(f'{changed}: ')}") from None
+
+
+def git(*command: str) -> str:
+    """What git answers; raises `UserError` where it refuses."""
+    done = subprocess.run(["git", *command], capture_output=True, text=True, encoding="utf-8")
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+        raise UserError(f"git {command[0]} failed ({reason}); experiments need a commit to start from")
+    return done.stdout
