@@ -1,28 +1,83 @@
 """Print the headline of the last run and where its report is.
 
-python -m stages.headline        # what `make run` ends with
+python -m stages.headline             # what `make run` ends with
+python -m stages.headline --seeds     # how far trainings that differ in train.seed alone are apart
 """
 
 import json
+import subprocess
+from typing import Annotated
 
+import pandas as pd
 import typer
 
-from stages import errors, layout
+from stages import errors, layout, results, revision
 from stages.errors import UserError
 from stages.reporting import headline
+from stages.results import Results
+from stages.scoring.cases import METRICS
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+SEED = "train.seed"
 
 
 @app.command()
-def main() -> None:
+def main(
+    seeds: Annotated[
+        bool, typer.Option("--seeds", help="Spread over HEAD and its experiments with another train.seed.")
+    ] = False,
+) -> None:
     """Print the test Dice and where the report is."""
+    if seeds:
+        print(over_seeds())
+        return
     try:
         evaluated = json.loads(layout.EVALUATE_METRICS.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{layout.EVALUATE_METRICS} does not exist; run `dvc repro` first") from None
     print(headline.sentence(evaluated))
     print(f"report: {layout.REPORT.resolve().as_uri()}")
+
+
+def over_seeds() -> str:
+    """Mean and standard deviation of every headline metric over seeds.
+
+    Of HEAD and of the experiments that began at it, those with HEAD's code, data and params but for
+    train.seed. Raises `UserError` where that is but one training.
+    """
+    head = results.load(revision.resolve("HEAD"))
+    commit = head.revision.commit
+    listed = ["git", "for-each-ref", "--format=%(refname)", f"refs/exps/{commit[:2]}/{commit[2:]}/"]
+    refs = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+    by_seed = {str(one.params[SEED]): one for one in [*map(_results, refs), head] if one and _same(head, one)}
+    if len(by_seed) < 2:
+        raise UserError(
+            f"no experiment differs from {head.revision} in {SEED} alone; "
+            "make some with `dvc exp run --temp -S train.seed=1`, 2 and so on"
+        )
+    table = pd.DataFrame({seed: one.test for seed, one in by_seed.items()}).reindex(METRICS).dropna()
+    told = [f"{len(by_seed)} trainings that differ in {SEED} alone: seeds {', '.join(sorted(by_seed))}"]
+    told += ["metric: mean, standard deviation, lowest, highest"]
+    for name, row in table.astype(float).iterrows():
+        told.append(f"{name}: {row.mean():.4f}, {row.std(ddof=1):.4f}, {row.min():.4f}, {row.max():.4f}")
+    return "\n".join(told)
+
+
+def _results(ref: str) -> Results | None:
+    try:
+        return results.load(revision.resolve(ref))
+    except UserError:
+        return None  # an experiment that did not come to its results
+
+
+def _same(one: Results, other: Results) -> bool:
+    """Whether both are of the same code, data and params, but for the seed."""
+    plain = [{key: value for key, value in each.params.items() if key != SEED} for each in (one, other)]
+    cut = [
+        {path: md5 for path, md5 in each.data.items() if path != str(layout.WEIGHTS)} for each in (one, other)
+    ]
+    known = SEED in other.params and not other.stale
+    return known and plain[0] == plain[1] and one.code == other.code and cut[0] == cut[1]
 
 
 if __name__ == "__main__":

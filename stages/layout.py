@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+LOCK = Path("dvc.lock")
 
 RAW = Path("data/raw")
 MANIFEST = Path("data/manifest.csv")
@@ -39,9 +40,14 @@ HISTORY = Path("reports/train/history.csv")
 EVALUATE_METRICS = Path("reports/evaluate/metrics.json")
 PER_CASE = Path("reports/evaluate/per_case.csv")
 CURVES = Path("reports/evaluate/curves")
+FRAMES = CURVES / "frames.csv"
 OVERLAYS = Path("reports/evaluate/overlays")
+SUSPECTS = Path("reports/evaluate/suspects.csv")
 EXPORT_METRICS = Path("reports/export/metrics.json")
 REPORT = Path("reports/index.html")
+
+ENSEMBLE = Path("models/ensemble")
+ENSEMBLE_REPORT = Path("reports/ensemble")
 
 SCRATCH = Path(".scratch/train")
 """Checkpoints of a training that has not finished; git-ignored, not an artefact."""

@@ -1,7 +1,9 @@
 """The HTML report: one self-contained page, opened from disk."""
 
 import base64
+import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +12,75 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from stages.reporting import headline
+from stages.reporting import headline, inline
+from stages.reporting.published import PUBLISHED
+from stages.scoring import agreement
 from stages.slices.catalogue import CHECKS, Check
 
 STAGES = ("validate", "split", "augment", "train", "evaluate", "export")
+SECTIONS = {
+    "data": ("Data", "data.html.j2"),
+    "split": ("Split", "split.html.j2"),
+    "training": ("Training", "training.html.j2"),
+    "result": ("Result", "result.html.j2"),
+    "failures": ("Where it fails", "failures.html.j2"),
+    "patients": ("Patients, worst first", "patients.html.j2"),
+    "exports": ("Exports and lineage", "exports.html.j2"),
+    "card": ("Model card", "card.html.j2"),
+}
 EACH = 5
 """Findings of one check that the page lists; all of them are in findings.csv."""
+LISTED = 20
+"""Suspicious labels that the page lists; more are in suspects.csv."""
+DIGITS = {
+    "dice": 3,
+    "iou": 3,
+    "precision": 3,
+    "recall": 3,
+    "specificity": 4,
+    "pixel_accuracy": 4,
+    "hd95_mm": 1,
+    "nsd": 3,
+    "volume_error_ml": 2,
+    "detection_f1": 3,
+    "calibration_error": 4,
+}
+"""Metrics of the result table, and digits after the point."""
+_WORDS = {
+    "dice": "volume Dice",
+    "iou": "IoU",
+    "hd95_mm": "95 % Hausdorff distance (mm, lower is better)",
+    "nsd": "normalised surface Dice",
+    "volume_error_ml": "volume error (ml, lower is better)",
+    "detection_f1": "F1 of lesions found",
+    "calibration_error": "expected calibration error (lower is better)",
+}
 _SEVERITIES = ("critical", "warning", "info")
 
 
-def render(reports: Path, card: str) -> str:
+@dataclass(frozen=True)
+class Lineage:
+    """hashes: what was hashed, in words, to its hash; params: of the training."""
+
+    hashes: dict[str, str]
+    params: dict[str, Any]
+
+
+def render(reports: Path, card: str, lineage: Lineage) -> str:
     """The page from the folder that holds every stage's reports, and the model card's Markdown."""
     metrics = {
         stage: json.loads((reports / stage / "metrics.json").read_text(encoding="utf-8")) for stage in STAGES
     }
     findings = pd.read_csv(reports / "validate" / "findings.csv", dtype=str, keep_default_na=False)
+    cases = pd.read_csv(
+        reports / "evaluate" / "per_case.csv",
+        dtype=dict.fromkeys(("case_id", "patient_id", "region", "site"), str),
+        keep_default_na=False,
+        na_values={"contrast": ""},
+    )
+    suspects = pd.read_csv(
+        reports / "evaluate" / "suspects.csv", dtype={"sample_id": str}, keep_default_na=False
+    )
     jinja = Environment(
         loader=PackageLoader("stages.reporting"),
         autoescape=True,
@@ -32,23 +88,59 @@ def render(reports: Path, card: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    script = _source(jinja, "report.js")
+    # Films and the figure of failures show the first region; a model of one has no list of them.
+    region = next(iter(metrics["evaluate"]["test"].get("regions", {})), "")
     return jinja.get_template("report.html.j2").render(
         headline=headline.sentence(metrics["evaluate"]),
+        sections={name: title for name, (title, _) in SECTIONS.items()},
+        templates={name: template for name, (_, template) in SECTIONS.items()},
         metrics=metrics,
+        digits=DIGITS,
+        ttas=[name[4:] for name in metrics["evaluate"]["conventions"] if name.startswith("tta_")],
+        agreement=agreement.of_volumes(cases),
+        published=PUBLISHED,
         checks=[_check(name, some, reports) for name, some in _by_severity(findings)],
-        cases=pd.read_csv(reports / "evaluate" / "per_case.csv").to_dict("records"),
+        cases=cases.to_dict("records"),
+        sites=_sites(cases),
+        suspects=suspects.head(LISTED).to_dict("records"),
+        more_suspects=max(0, len(suspects) - LISTED),
         history=pd.read_csv(reports / "train" / "history.csv").to_dict("records"),
-        overlays=[inline(path) for path in sorted((reports / "evaluate" / "overlays").glob("*.png"))],
-        picture=lambda name: inline(reports / name),
-        # The card quotes names from the data; raw HTML, links and pictures in them must stay text.
-        card=Markup(
-            MarkdownIt("commonmark", {"html": False})
-            .enable("table")
-            .disable(["link", "image", "autolink", "reference"])
-            .render(card)
-        ),
+        films=_films(reports / "evaluate", cases, region),
+        region=region,
+        png=lambda name: inline.png(reports / name),
+        photo=lambda name: inline.photo(reports / name),
+        lineage=lineage,
+        card=_markdown(card),
         words=_words,
+        style=_source(jinja, "report.css"),
+        script=script,
+        # The policy names the one script that may run: no name from the data can be another.
+        script_hash=_hash("\n" + script),
     )
+
+
+def _markdown(text: str) -> Markup:
+    """Markdown as HTML, its headings two levels down, below the section's own."""
+    # The text quotes names from the data; raw HTML, links and pictures in them must stay text.
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    reader.disable(["link", "image", "autolink", "reference"])
+    tokens = reader.parse(text)
+    for token in tokens:
+        if token.type.startswith("heading"):
+            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
+    return Markup(reader.renderer.render(tokens, reader.options, {}))
+
+
+def _source(jinja: Environment, name: str) -> Markup:
+    """A file beside the templates, as it is."""
+    assert jinja.loader is not None
+    return Markup(jinja.loader.get_source(jinja, name)[0])
+
+
+def _hash(script: str) -> str:
+    """As a Content Security Policy names the script that may run."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _by_severity(findings: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -61,7 +153,7 @@ def _by_severity(findings: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def _check(name: str, some: pd.DataFrame, reports: Path) -> dict[str, Any]:
     """What the page tells of one check: in words, with the first findings and pictures of them."""
     pictures = [
-        {"sample_id": sample_id, "source": inline(path)}
+        {"sample_id": sample_id, "source": inline.photo(path)}
         for number, sample_id in enumerate(some["sample_id"].head(EACH))
         if (path := reports / "validate" / "examples" / f"{name}-{number}.png").is_file()
     ]
@@ -74,12 +166,42 @@ def _check(name: str, some: pd.DataFrame, reports: Path) -> dict[str, Any]:
     }
 
 
-def inline(path: Path) -> str:
-    """A PNG as a data URL."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def _sites(cases: pd.DataFrame) -> list[dict[str, Any]]:
+    """Patients, mean Dice over them and worst case of each site, the worst site first."""
+    found = []
+    for site, rows in cases.groupby("site"):
+        by_patient = rows.groupby("patient_id")["dice"].mean()
+        about = {"patients": len(by_patient), "mean": by_patient.mean(), "worst": rows["dice"].min()}
+        found.append({"site": site, **about})
+    return sorted(found, key=lambda one: (one["mean"], one["site"]))
+
+
+def _films(evaluated: Path, cases: pd.DataFrame, region: str) -> list[dict[str, Any]]:
+    """The films with what each of their frames shows, in words; a film begins where it shows most tumour."""
+    table = pd.read_csv(evaluated / "curves" / "frames.csv", dtype={"case_id": str}, keep_default_na=False)
+    dice = cases[cases["region"] == region] if region else cases
+    by_case = dict(zip(dice["case_id"], dice["dice"], strict=True))
+    films = []
+    for place, frames in table.groupby("place"):
+        painted, plain = inline.film(evaluated / "overlays" / f"{place:02d}.png")
+        counts = frames[["found", "missed", "false_alarm"]]
+        films.append(
+            {
+                "place": place,
+                "case_id": frames["case_id"].iloc[0],
+                "dice": by_case[frames["case_id"].iloc[0]],
+                "painted": painted,
+                "plain": plain,
+                "start": int(counts.sum(axis=1).to_numpy().argmax()),
+                "frames": [
+                    f"slice {one.slice}: {one.found} pixels found, {one.missed} missed, "
+                    f"{one.false_alarm} false alarm"
+                    for one in frames.itertuples()
+                ],
+            }
+        )
+    return films
 
 
 def _words(name: str) -> str:
-    spelt = {"hd95_mm": "95 % Hausdorff distance (mm)", "nsd": "normalised surface Dice"}
-    plain = name.replace("_ml", " (ml)").replace("_", " ").replace("dice", "Dice").replace("iou", "IoU")
-    return spelt.get(name, plain)
+    return _WORDS.get(name, name.replace("_", " "))

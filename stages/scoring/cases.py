@@ -1,12 +1,12 @@
-"""Scores of every case, their mean over patients, and the same predictions by other people's conventions."""
+"""Scores of every case, and their mean over patients with intervals."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stages.scoring import overlap, surface
-from stages.scoring.decision import Decision, Scored
+from stages.scoring import lesions, levels, overlap, surface
+from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
 
 METRICS = (
@@ -19,14 +19,20 @@ METRICS = (
     "hd95_mm",
     "nsd",
     "volume_error_ml",
+    "detection_f1",
+    "calibration_error",
 )
 
 
-def score(case: Scored, number: int, region: str, decision: Decision, tolerance_mm: float) -> dict[str, Any]:
-    """One row of per_case.csv: a region (channel `number`) of a case, all its slices pooled."""
+def score(case: Scored, number: int, region: str, mask: np.ndarray, tolerance_mm: float) -> dict[str, Any]:
+    """One row of per_case.csv: a region (channel `number`) of a case, all its slices pooled.
+
+    mask: the prediction (S, H, W), bool. tolerance_mm: of the surface Dice. The error of the volume is
+    |predicted - true| in ml.
+    """
     truth = case.truth[:, number]
-    mask = decision.mask(case.levels[:, number], region, case.voxel_ml)
     counts = overlap.count(mask, truth)
+    hd95_mm, nsd = surface.hd95_and_nsd(mask, truth, case.spacing_mm, tolerance_mm)
     truth_ml, predicted_ml = counts.true * case.voxel_ml, counts.predicted * case.voxel_ml
     return {
         "case_id": case.case_id,
@@ -39,54 +45,49 @@ def score(case: Scored, number: int, region: str, decision: Decision, tolerance_
         "recall": overlap.recall(counts),
         "specificity": overlap.specificity(counts),
         "pixel_accuracy": overlap.pixel_accuracy(counts),
-        "hd95_mm": surface.hd95_mm(mask, truth, case.spacing_mm),
-        "nsd": surface.nsd(mask, truth, case.spacing_mm, tolerance_mm),
+        "hd95_mm": hd95_mm,
+        "nsd": nsd,
         "volume_error_ml": abs(predicted_ml - truth_ml),
+        "detection_f1": lesions.detection_f1(mask, truth),
+        "calibration_error": levels.calibration_error(levels.histogram(case.levels[:, number], truth)),
         "truth_ml": truth_ml,
         "predicted_ml": predicted_ml,
     }
 
 
+def contrast(images: np.ndarray, truth: np.ndarray) -> float:
+    """How much the tumour of a case stands out from its head, in standard deviations of the head.
+
+    images: (S, H, W, C) uint8 of the store, where 0 in all channels is background; truth: (S, H, W) bool. Of
+    the channel that shows it best: the largest |mean of tumour - mean of the rest| / sd of the rest. NaN
+    without tumour, or without a head around it.
+    """
+    rest = images[(images > 0).any(axis=-1) & ~truth].astype(np.float64)
+    if not truth.any() or len(rest) < 2:
+        return float("nan")
+    away = np.abs(images[truth].mean(axis=0) - rest.mean(axis=0))
+    return float((away / np.maximum(rest.std(axis=0), 1.0)).max())  # a level, where the head is all alike
+
+
 def means(table: pd.DataFrame, resamples: int) -> dict[str, Any]:
-    """Mean over patients of each metric, with the bootstrap interval of Dice.
+    """Mean over patients of each metric, with its 95 % bootstrap interval as `<metric>_ci_low`, `_ci_high`.
 
     table: rows of `score`; a patient's scans and regions are averaged first, so each patient counts once.
+    empty_truth, empty_prediction, empty_both: how many rows have no tumour, no prediction, neither; their
+    Dice is 0, 0 and 1, as BraTS scores it.
     """
     by_patient = table.groupby("patient_id")[list(METRICS)].mean()
-    low, high = patient_bootstrap(by_patient["dice"].to_numpy(), resamples)
     found = {name: float(by_patient[name].mean()) for name in METRICS}
-    return {"dice": found["dice"], "dice_ci_low": low, "dice_ci_high": high, **found}
-
-
-def conventions(cases: list[Scored], regions: list[str], decision: Decision) -> dict[str, float]:
-    """Dice and IoU of the same masks the ways others publish them, averaged over regions.
-
-    pooled: all voxels of all cases as one; slice_empty_one: mean over slices, a slice empty in truth and
-    prediction counts 1; positive_slice: mean over slices that have tumour.
-    """
-    rows = []
-    for number, region in enumerate(regions):
-        pooled, slices, positive = overlap.Counts(0, 0, 0, 0), [], []
-        for case in cases:
-            mask = decision.mask(case.levels[:, number], region, case.voxel_ml)
-            for predicted, truth in zip(mask, case.truth[:, number], strict=True):
-                counts = overlap.count(predicted, truth)
-                pooled += counts
-                slices.append(counts)
-                if counts.true:
-                    positive.append(counts)
-        rows.append(
-            {
-                "pooled_dice": overlap.dice(pooled),
-                "pooled_iou": overlap.iou(pooled),
-                "slice_empty_one_dice": _mean(overlap.dice, slices),
-                "slice_empty_one_iou": _mean(overlap.iou, slices),
-                "positive_slice_dice": _mean(overlap.dice, positive),
-                "positive_slice_iou": _mean(overlap.iou, positive),
-            }
-        )
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-
-def _mean(metric: Any, counts: list[overlap.Counts]) -> float:
-    return float(np.mean([metric(one) for one in counts])) if counts else float("nan")
+    ends: dict[str, float] = {}
+    for name in METRICS:
+        low, high = patient_bootstrap(by_patient[name].to_numpy(), resamples)
+        ends |= {f"{name}_ci_low": low, f"{name}_ci_high": high}
+    nothing, none_found = table["truth_ml"] == 0, table["predicted_ml"] == 0
+    return {
+        **{name: {**found, **ends}[name] for name in ("dice", "dice_ci_low", "dice_ci_high")},
+        **found,
+        **ends,
+        "empty_truth": int(nothing.sum()),
+        "empty_prediction": int(none_found.sum()),
+        "empty_both": int((nothing & none_found).sum()),
+    }

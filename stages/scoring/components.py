@@ -1,15 +1,41 @@
-"""Connected components of a mask, and the removal of small ones."""
+"""Connected components of a mask: the removal of small ones, and their sizes."""
 
 import numpy as np
 from scipy import ndimage
+
+
+def labelled(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number of the 26-connected component of each voxel of a boolean mask (S, H, W), 0 outside; how many."""
+    return ndimage.label(mask, structure=np.ones((3, 3, 3)))
+
+
+def box(mask: np.ndarray) -> tuple[slice, ...]:
+    """The smallest box around the voxels of a boolean mask; empty where there are none.
+
+    What works on components or surfaces takes a tenth of the time within it: most of a scan is background.
+    """
+    found = ndimage.find_objects(mask.view(np.uint8))
+    return found[0] if found else (slice(0, 0),) * mask.ndim
 
 
 def without_small(mask: np.ndarray, smallest_voxels: float) -> np.ndarray:
     """The boolean mask (S, H, W) without 26-connected components of fewer than `smallest_voxels` voxels."""
     if smallest_voxels <= 1 or not mask.any():
         return mask
-    labels, number = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-    sizes = np.bincount(labels.ravel(), minlength=number + 1)
-    keep = sizes >= smallest_voxels
+    inside = box(mask)
+    labels, number = labelled(mask[inside])
+    keep = np.bincount(labels.ravel(), minlength=number + 1) >= smallest_voxels
     keep[0] = False
-    return keep[labels]
+    kept = np.zeros_like(mask)
+    kept[inside] = keep[labels]
+    return kept
+
+
+def sizes(mask: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels of each component of a mask (S, H, W), and how many of these are in the truth; both (n,) int."""
+    inside = box(mask)
+    labels, number = labelled(mask[inside])
+    every, right = (
+        np.bincount(part.ravel(), minlength=number + 1) for part in (labels, labels[truth[inside]])
+    )
+    return every[1:], right[1:]

@@ -2,7 +2,7 @@
 decision.json.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.errors import UserError
-from stages.scoring import components, overlap
+from stages.scoring import components, levels, overlap
+from stages.scoring.levels import LEVELS
 
-LEVELS = 200
-"""Probabilities are kept as uint8 floor(p x 200): p >= t is then exact for every t that is a multiple of
-1/200.
-"""
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(2, 19))  # 0.10 ... 0.90
 SMALLEST_ML = (0.0, 0.1, 0.3, 1.0)
 MIN_GAIN = 0.002
@@ -42,32 +39,33 @@ class Decision(BaseModel):
 
 @dataclass(frozen=True)
 class Scored:
-    """One case: levels (S, R, H, W) uint8 in 0..`LEVELS`, truth (S, R, H, W) bool, spacing in mm."""
+    """One case: levels (S, R, H, W) uint8 in 0..`LEVELS`, truth (S, R, H, W) bool, spacing in mm, and its
+    rows (S,) in the store's index: of a case that a leaky split divides, not all.
+    """
 
     case_id: str
     patient_id: str
     levels: np.ndarray
     truth: np.ndarray
     spacing_mm: tuple[float, float, float]
+    rows: np.ndarray
 
     @property
     def voxel_ml(self) -> float:
         return float(np.prod(self.spacing_mm)) / 1000
 
 
-def quantise(probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities 0..1, float32 -> uint8 levels 0..`LEVELS`, rounded down."""
-    # In float64 the product of a float32 is exact; in float32 it would round up across a threshold.
-    return np.multiply(probabilities, LEVELS, dtype=np.float64).astype(np.uint8)
-
-
 def choose(
-    by_tta: dict[str, list[Scored]], regions: list[str], threshold: str | float, postprocess: str | float
+    by_tta: Mapping[str, Iterable[Scored]],
+    regions: list[str],
+    threshold: str | float,
+    postprocess: str | float,
 ) -> Decision:
     """Choose on validation cases, region by region, what gives the best mean volume Dice.
 
-    by_tta: the same cases predicted with each test-time augmentation that may be chosen, the cheapest first.
-    threshold, postprocess: "auto" to choose, a number to keep ("none" keeps every component).
+    by_tta: the same cases predicted with each test-time augmentation that may be chosen, the cheapest first;
+    they are gone through twice, one in memory at a time. threshold, postprocess: "auto" to choose, a number
+    to keep ("none" keeps every component).
     """
     best: Decision | None = None
     for tta, cases in by_tta.items():
@@ -79,38 +77,61 @@ def choose(
 
 
 def _choose_masks(
-    tta: str, cases: list[Scored], regions: list[str], threshold: str | float, postprocess: str | float
+    tta: str, cases: Iterable[Scored], regions: list[str], threshold: str | float, postprocess: str | float
 ) -> Decision:
-    thresholds, smallest, scores = {}, {}, []
-    for number, region in enumerate(regions):
-        tried = THRESHOLDS if threshold == "auto" else (round(float(threshold) * LEVELS) / LEVELS,)
-        by_threshold = {t: _mean_dice(cases, number, t, 0.0) for t in tried}
-        # Of equal scores the one nearest to a half: the least daring choice.
-        best = max(by_threshold, key=lambda t: (round(by_threshold[t], 6), -abs(t - 0.5)))
-        volumes = {"auto": SMALLEST_ML, "none": (0.0,)}.get(str(postprocess)) or (float(postprocess),)
-        by_volume = {
-            ml: by_threshold[best] if ml == 0 else _mean_dice(cases, number, best, ml) for ml in volumes
-        }
-        kept = max(
-            by_volume, key=lambda ml: (by_volume[ml] - (MIN_GAIN if ml and len(volumes) > 1 else 0), -ml)
-        )
-        thresholds[region], smallest[region] = best, kept
-        scores.append(by_volume[kept])
+    tried = THRESHOLDS if threshold == "auto" else (round(float(threshold) * LEVELS) / LEVELS,)
+    by_threshold = _dice_by_threshold(cases, len(regions), tried)
+    # Of equal scores the one nearest to a half: the least daring choice.
+    thresholds = [max(dice, key=lambda t: (round(dice[t], 6), -abs(t - 0.5))) for dice in by_threshold]
+    volumes = {"auto": SMALLEST_ML, "none": (0.0,)}.get(str(postprocess)) or (float(postprocess),)
+    if volumes == (0.0,):
+        by_volume = [{0.0: dice[t]} for dice, t in zip(by_threshold, thresholds, strict=True)]
+    else:
+        by_volume = _dice_by_smallest(cases, thresholds, volumes)
+    fee = MIN_GAIN if len(volumes) > 1 else 0.0
+    smallest = [max(dice, key=lambda ml: (dice[ml] - (fee if ml else 0), -ml)) for dice in by_volume]
+    scores = [dice[ml] for dice, ml in zip(by_volume, smallest, strict=True)]
     return Decision(
-        threshold=thresholds,
+        threshold=dict(zip(regions, thresholds, strict=True)),
         tta=tta,
-        smallest_component_ml=smallest,
+        smallest_component_ml=dict(zip(regions, smallest, strict=True)),
         val_dice=round(float(np.mean(scores)), 6),
     )
 
 
-def _mean_dice(cases: list[Scored], region: int, threshold: float, smallest_ml: float) -> float:
-    scores = []
+def _dice_by_threshold(
+    cases: Iterable[Scored], regions: int, thresholds: Iterable[float]
+) -> list[dict[float, float]]:
+    """Mean volume Dice of each region at each threshold, every component kept."""
+    counts = [
+        [levels.histogram(case.levels[:, number], case.truth[:, number]) for number in range(regions)]
+        for case in cases
+    ]
+    return [
+        {t: float(np.mean([_dice(*levels.above(case[number], t)) for case in counts])) for t in thresholds}
+        for number in range(regions)
+    ]
+
+
+def _dice_by_smallest(
+    cases: Iterable[Scored], thresholds: list[float], volumes: Iterable[float]
+) -> list[dict[float, float]]:
+    """Mean volume Dice of each region for each volume in ml below which components are removed."""
+    found: list[dict[float, list[float]]] = [{ml: [] for ml in volumes} for _ in thresholds]
     for case in cases:
-        mask = case.levels[:, region] >= round(threshold * LEVELS)
-        mask = components.without_small(mask, smallest_ml / case.voxel_ml)
-        scores.append(overlap.dice(overlap.count(mask, case.truth[:, region])))
-    return float(np.mean(scores))
+        for number, (threshold, by_volume) in enumerate(zip(thresholds, found, strict=True)):
+            truth = case.truth[:, number]
+            mask = case.levels[:, number] >= round(threshold * LEVELS)
+            every, right = components.sizes(mask, truth)  # labelled once for all volumes
+            for ml, dice in by_volume.items():
+                keep = every >= ml / case.voxel_ml
+                tp = int(right[keep].sum())
+                dice.append(_dice(tp, int(every[keep].sum()) - tp, int(np.count_nonzero(truth)) - tp))
+    return [{ml: float(np.mean(dice)) for ml, dice in by_volume.items()} for by_volume in found]
+
+
+def _dice(tp: int, fp: int, fn: int) -> float:
+    return overlap.dice(overlap.Counts(tp, fp, fn, 0))
 
 
 def read(path: Path) -> Decision:
@@ -121,19 +142,3 @@ def read(path: Path) -> Decision:
         raise UserError(f"{path} does not exist; `dvc repro evaluate` makes it") from None
     except ValidationError:
         raise UserError(f"{path} is damaged; run `dvc repro --force evaluate`") from None
-
-
-def precision_recall(cases: Iterable[Scored], region: int) -> list[tuple[float, float, float]]:
-    """(threshold, precision, recall) of all voxels pooled, at every twentieth threshold."""
-    positive, negative = np.zeros(LEVELS + 1, dtype=np.int64), np.zeros(LEVELS + 1, dtype=np.int64)
-    for case in cases:
-        levels, truth = case.levels[:, region], case.truth[:, region]
-        positive += np.bincount(levels[truth], minlength=LEVELS + 1)
-        negative += np.bincount(levels[~truth], minlength=LEVELS + 1)
-    tp, fp = positive[::-1].cumsum()[::-1], negative[::-1].cumsum()[::-1]
-    rows = []
-    for level in range(LEVELS // 20, LEVELS, LEVELS // 20):
-        predicted = int(tp[level] + fp[level])
-        precision = float(tp[level] / predicted) if predicted else 1.0
-        rows.append((level / LEVELS, precision, float(tp[level] / max(1, tp[0]))))
-    return rows

@@ -8,27 +8,6 @@ import pytest
 from stages.reporting import figures
 
 
-def history(dice=0.5):
-    return pd.DataFrame(
-        {"epoch": [0, 1], "train_loss": [1.0, 0.5], "val_loss": [1.1, 0.7], "val_dice": [0.2, dice]}
-    )
-
-
-def curve(recall=0.9):
-    return pd.DataFrame(
-        {
-            "region": ["a", "a", "b"],
-            "threshold": [0.3, 0.6, 0.3],
-            "precision": [0.5, 0.7, 0.6],
-            "recall": recall,
-        }
-    )
-
-
-def cases(smallest=0.5):
-    return pd.DataFrame({"dice": [0.5, 0.8, 0.9], "truth_ml": [smallest, 12.0, 100.0]})
-
-
 def burden(pixels=5):
     index = pd.DataFrame({"patient_id": ["p", "p", "q", "r"], "label_pixels": [0, pixels, 8, 20]})
     return pd.DataFrame({"split": ["train", "train", "val", "test"]}), index
@@ -41,18 +20,6 @@ def examples(level=90):
 
 
 DRAWN = {
-    "training": (
-        lambda path: figures.training(history(), path),
-        lambda path: figures.training(history(0.1), path),
-    ),
-    "precision_recall": (
-        lambda path: figures.precision_recall(curve(), path),
-        lambda path: figures.precision_recall(curve(0.2), path),
-    ),
-    "per_case": (
-        lambda path: figures.per_case(cases(), path),
-        lambda path: figures.per_case(cases(0.0), path),
-    ),
     "burden": (
         lambda path: figures.burden(*burden(), path),
         lambda path: figures.burden(*burden(900), path),
@@ -81,5 +48,5 @@ def test_same_numbers_same_bytes(name, tmp_path):
 
 def test_no_figure_stays_open(tmp_path):
     before = figures.plt.get_fignums()
-    figures.training(history(), tmp_path / "a.png")
+    figures.burden(*burden(), tmp_path / "a.png")
     assert figures.plt.get_fignums() == before

@@ -1,31 +1,36 @@
 """The HTML report: complete, self-contained, and safe against what the data call themselves."""
 
+import base64
+import hashlib
+import re
+from html import unescape
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import cv2
 import numpy as np
 import pytest
 
-from stages.reporting import card, page
+from stages.reporting import page
 from stages.slices.catalogue import CHECKS
 from tests.fixtures import reports
 
-EVIL = '<script>alert("x")</script>'
+EVIL = '"><script>alert("x")</script>'
+CARD = "# A model\n\n## Intended use\n\n| metric | value |\n| --- | --- |\n| Dice | 0.8 |\n"
 
 
 class Page(HTMLParser):
-    """Tags, what they refer to, and the text."""
+    """Tags with their attributes, and the text."""
 
     VOID = ("meta", "img", "br", "link", "hr", "input")
 
     def __init__(self, html):
         super().__init__()
-        self.tags, self.references, self.text, self.open = [], [], "", []
+        self.tags, self.text, self.open = [], "", []
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.references += [value for name, value in attrs if name in ("src", "href", "srcset", "action")]
+        self.tags.append((tag, dict(attrs)))
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -33,68 +38,108 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += data
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text += f" {data}"
+
+    @property
+    def words(self):
+        return " ".join(self.text.split())
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
 
 
-def render(root, regions=False, leaky=False, int8=True, card_text="", **of_folder):
-    folder = reports.folder(root, reports.evaluated(regions, leaky), reports.exported(int8), **of_folder)
-    text = card_text or card.render(
-        reports.model(regions),
-        reports.decision(regions),
-        reports.meta(),
-        reports.evaluated(regions, leaky),
-        reports.exported(int8),
-    )
-    return page.render(folder, text)
+def render(root, regions=False, leaky=False, int8=True, card_text=CARD, ttas=("none", "flip"), **of_folder):
+    evaluated = reports.evaluated(regions, leaky, ttas=ttas)
+    folder = reports.folder(root, evaluated, reports.exported(int8), **of_folder)
+    return page.render(folder, card_text, reports.lineage())
 
 
 @pytest.mark.parametrize(
     ("regions", "leaky", "int8"), [(False, False, True), (True, False, False), (False, True, None)]
 )
 def test_variants(tmp_path, regions, leaky, int8):
-    html = render(tmp_path, regions, leaky, int8)
-    parsed = Page(html)
+    parsed = Page(render(tmp_path, regions, leaky, int8))
     assert parsed.open == []
-    text = " ".join(parsed.text.split())
-    assert text.count("LEAKY test Dice 0.812") == leaky
-    assert ("on patients that were not trained on" in text) is not leaky
-    assert ("every number below measures leakage" in text) is leaky
-    assert ("core0.6540.7010.904" in parsed.text.replace("\n", "")) is regions
-    assert ("ONNX int8, not shipped" in text) is (int8 is False)
-    assert ("ONNX int8" in text) is (int8 is not None)
-    assert "95 % Hausdorff distance (mm)6.5" in text
-    assert "positive slice Dice–" in text
-    assert html.count('<img src="data:image/png;base64,') == 2
-    assert html.count('<img class="plot" src="data:image/png;base64,') == 5
+    words = parsed.words
+    assert words.count("LEAKY test Dice 0.812") == leaky
+    assert ("on patients that were not trained on" in words) is not leaky
+    assert ("every number below measures leakage" in words) is leaky
+    assert ("train and test 2 2" in words) is leaky
+    assert ("train and test 0 0" in words) is not leaky
+    row = "volume Dice 0.812 0.701 to 0.904"
+    assert (f"{row} 0.812 0.701 to 0.904 0.654 0.701 to 0.904" in words) is regions
+    assert row in words
+    assert ("ONNX int8, not shipped" in words) is (int8 is False)
+    assert ("ONNX int8" in words) is (int8 is not None)
+    assert "95 % Hausdorff distance (mm, lower is better) 6.5 5.9 to 7.2" in words
+    assert "Here 1 without tumour, 2 without prediction, 1 of these without both." in words
+    assert f"split {'5b' * 32} weights {'a1' * 32}" in words
+    assert "encoder_weights null" in words
 
 
-def test_nothing_is_fetched(tmp_path):
+def test_conventions_with_and_without_flips(tmp_path):
+    words = Page(render(tmp_path / "both")).words
+    assert "convention Dice IoU Dice without flips Dice with flips each patient's volume" in words
+    assert "all voxels of all patients pooled 0.880 0.790 0.880 0.880" in words
+    assert "mean over slices with tumour – – – –" in words
+    alone = Page(render(tmp_path / "one", ttas=("flip",))).words
+    assert "convention Dice IoU Dice with flips each patient's volume" in alone
+    assert (
+        "Buda, Saha and Mazurowski 2019, arXiv 1906.03720 LGG, 110 patients Dice 0.82 each patient's" in alone
+    )
+
+
+def test_nothing_is_fetched_and_one_script_may_run(tmp_path):
     html = render(tmp_path)
     parsed = Page(html)
-    assert all(
-        reference.startswith(("data:image/png;base64,", "#")) or reference == "validate/data_docs/index.html"
-        for reference in parsed.references
-    )
-    assert not {"script", "link", "iframe", "object"} & set(parsed.tags)
+    for _, attributes in parsed.tags:
+        for name in {"src", "href", "srcset", "action", "poster", "data"} & set(attributes):
+            assert re.match(r"data:|#|validate/data_docs/index\.html$", attributes[name])
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(one["content"] for one in parsed.all("meta") if "http-equiv" in one)
+    assert policy.startswith("default-src 'none'; img-src data:; ")
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert {tag for tag, _ in parsed.tags}.isdisjoint({"iframe", "object", "embed", "base", "form"})
+    assert [one["href"] for one in parsed.all("link")] == ["data:,"]
     assert "url(" not in html
     assert "@import" not in html
-    assert "http" not in html
+    assert "://" not in html
+
+
+def test_every_picture_has_a_text_and_every_part_a_name(tmp_path):
+    parsed = Page(render(tmp_path))
+    assert all(one["alt"].strip() for one in parsed.all("img"))
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {one["aria-labelledby"] for one in parsed.all("section")} <= set(ids)
+    assert {one["href"][1:] for one in parsed.all("a") if one["href"].startswith("#")} <= set(ids)
+    assert all(one["aria-label"] for one in parsed.all("input"))
+    assert all(one["aria-label"] for _, one in parsed.tags if one.get("role") == "region")
+    assert all(one["scope"] in ("col", "row") for one in parsed.all("th") if one)
+    levels = [int(tag[1]) for tag, _ in parsed.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_names_from_the_data_stay_text(tmp_path):
     finding = {"severity": EVIL, "check": EVIL, "sample_id": EVIL, "explanation": EVIL}
-    text = card.render(
-        reports.model(channels=[EVIL, "![x](http://evil.example/x.png)", "<img src=http://evil.example>"]),
-        reports.decision(),
-        reports.meta(),
-        reports.evaluated(),
-        reports.exported(),
+    suspect = {"sample_id": EVIL, "case_id": EVIL, "split": EVIL, "region": EVIL, "label_says": EVIL}
+    text = f"{CARD}\n{EVIL} ![x](http://evil.example/x.png) <img src=http://evil.example>"
+    html = render(
+        tmp_path,
+        card_text=text,
+        case_id=EVIL,
+        findings=[finding],
+        suspects=[{**suspect, "probability": 0.99, "ml": 1.5, "pixels": 9}],
     )
-    html = render(tmp_path, card_text=text, case_id=EVIL, findings=[finding])
     parsed = Page(html)
-    assert "script" not in parsed.tags
-    assert parsed.text.count(EVIL) >= 5
-    assert not [reference for reference in parsed.references if "evil" in reference]
+    assert len(parsed.all("script")) == 1
+    assert parsed.text.count(EVIL) >= 10
+    assert not [one for one in parsed.all("img") if "evil" in one["src"]]
+    assert any(one.get("aria-label") == f"Slice of {EVIL}" for one in parsed.all("input"))
 
 
 def found(check, severity, count):
@@ -107,14 +152,13 @@ def found(check, severity, count):
 def test_findings_are_told_by_check_in_words_the_worst_first_and_cut(tmp_path):
     findings = [*found("blank", "info", page.EACH + 3), *found("mask_size", "critical", 1)]
     html = render(tmp_path, findings=findings)
-    text = " ".join(Page(html).text.split())
+    words = Page(html).words
     assert "3 more in reports/validate/findings.csv" in html
     assert f"blank{page.EACH - 1}<" in html
     assert f"blank{page.EACH}<" not in html
-    first = f"{CHECKS['mask_size'].title} critical, 1 {CHECKS['mask_size'].reason} "
-    assert first in text
-    assert f"{CHECKS['blank'].title} info, 8 Threshold 0.01. {CHECKS['blank'].reason}" in text
-    assert text.index(CHECKS["mask_size"].title) < text.index(CHECKS["blank"].title)
+    assert f"{CHECKS['mask_size'].title} critical, 1 {CHECKS['mask_size'].reason} " in words
+    assert f"{CHECKS['blank'].title} info, 8 Threshold 0.01. {CHECKS['blank'].reason}" in words
+    assert words.index(CHECKS["mask_size"].title) < words.index(CHECKS["blank"].title)
 
 
 def test_pictures_of_findings_are_shown_with_their_slices(tmp_path):
@@ -125,8 +169,60 @@ def test_pictures_of_findings_are_shown_with_their_slices(tmp_path):
     assert html.count("and with its label outlined") == 1
 
 
-def test_no_finding(tmp_path):
-    assert "No finding." in render(tmp_path)
+def test_no_finding_and_no_suspicion(tmp_path):
+    words = Page(render(tmp_path)).words
+    assert "No finding." in words
+    assert "None: nowhere does a sure model contradict the label." in words
+
+
+def test_suspicious_labels_are_listed_and_cut(tmp_path):
+    about = {"case_id": "c", "split": "val", "region": "tumour", "label_says": "none", "pixels": 9}
+    suspects = [
+        {**about, "sample_id": f"s{n}", "ml": 50.0 - n, "probability": 0.97} for n in range(page.LISTED + 2)
+    ]
+    words = Page(render(tmp_path, suspects=suspects)).words
+    assert "s0 val tumour none 0.970 50.00 s1 val" in words
+    assert f"s{page.LISTED - 1} val" in words
+    assert f"s{page.LISTED} val" not in words
+    assert "; 2 more in reports/evaluate/suspects.csv" in words
+
+
+def test_sites_worst_first(tmp_path):
+    # Cases 0, 0.3, 0.6, 0.9 are of the sites A, B, A, B.
+    words = Page(render(tmp_path, cases=4)).words
+    assert "site patients mean Dice worst A 2 0.300 0.000 B 2 0.600 0.300" in words
+
+
+def test_a_film_tells_each_slice_and_begins_where_most_tumour_is(tmp_path):
+    html = render(tmp_path, regions=True)
+    films = [one for one in Page(html).all("figure") if one.get("class") == "film"]
+    assert len(films) == 3
+    assert films[0]["style"] == "--frames:5;--at:3"
+    assert unescape(films[0]["data-frames"]).count("slice 1") == 5
+    assert "<output>slice 13: 36 pixels found, 0 missed, 0 false alarm</output>" in html
+    assert "1. case00, Dice 0.000" in html
+    assert "2. case01, Dice 0.300" in html
+
+
+def test_headings_of_the_card_are_below_its_section(tmp_path):
+    html = render(tmp_path)
+    assert "<h3>A model</h3>" in html
+    assert "<h4>Intended use</h4>" in html
+
+
+def test_under_five_megabytes_even_of_noise(tmp_path):
+    folder = tmp_path / "validate" / "examples"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    checks = list(CHECKS)
+    for check in checks:
+        for number in range(3):
+            noise = random.normal(100, 25, (240, 480, 3)).clip(0, 255).astype(np.uint8)
+            cv2.imwrite(str(folder / f"{check}-{number}.png"), cv2.GaussianBlur(noise, (3, 3), 0))
+    findings = [one for check in checks for one in found(check, "warning", 30)]
+    html = render(tmp_path, findings=findings, cases=125, side=160, seed=0)
+    assert html.count("data:image/webp") == 3 * len(checks) + 2 * 12 + 1
+    assert 1_000_000 < len(html.encode()) < 5_000_000
 
 
 def test_the_same_reports_give_the_same_page(tmp_path):

@@ -1,4 +1,4 @@
-"""Scores of cases, patient means, and other people's conventions, against numbers worked out by hand."""
+"""Scores of cases and patient means, against numbers worked out by hand."""
 
 import numpy as np
 import pandas as pd
@@ -8,83 +8,66 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.learning.segmenter import volume_dice
-from stages.scoring import cases, overlap, prediction
-from stages.scoring.decision import Decision, Scored
+from stages.scoring import cases, overlap
+from stages.scoring.decision import Scored
+from stages.scoring.intervals import patient_bootstrap
 
-DECISION = Decision(
-    threshold={"tumour": 0.5, "core": 0.5},
-    tta="none",
-    smallest_component_ml={"tumour": 0.0, "core": 0.0},
-    val_dice=1.0,
-)
-
-
-def scored(predicted, truth, case_id="a", patient_id="p", spacing=(10.0, 10.0, 10.0)):
-    """Slices of 4 pixels in a row; (S, 4) zeros and ones."""
-    levels = (np.array(predicted, dtype=np.uint8) * 200)[:, None, None, :]
-    return Scored(case_id, patient_id, levels, np.array(truth, dtype=bool)[:, None, None, :], spacing)
-
-
-FIRST = scored([[1, 1, 0, 0], [0, 0, 0, 0]], [[1, 0, 0, 0], [0, 0, 0, 0]])
-SECOND = scored([[0, 0, 0, 0], [0, 0, 1, 1]], [[0, 1, 1, 0], [0, 0, 1, 1]], "b", "q")
-
-
-def test_conventions_by_hand():
-    found = cases.conventions([FIRST, SECOND], ["tumour"], DECISION)
-    # Slices: Dice 2/3, 1 (both empty), 0, 1; IoU 1/2, 1, 0, 1. Pooled: TP 1+2, FP 1, FN 2.
-    assert found == pytest.approx(
-        {
-            "pooled_dice": 6 / 9,
-            "pooled_iou": 3 / 6,
-            "slice_empty_one_dice": (2 / 3 + 1 + 0 + 1) / 4,
-            "slice_empty_one_iou": (1 / 2 + 1 + 0 + 1) / 4,
-            "positive_slice_dice": (2 / 3 + 0 + 1) / 3,
-            "positive_slice_iou": (1 / 2 + 0 + 1) / 3,
-        }
-    )
-
-
-def test_conventions_average_over_regions():
-    both = Scored(
-        "a",
-        "p",
-        np.concatenate([FIRST.levels, SECOND.levels], 1),
-        np.concatenate([FIRST.truth, SECOND.truth], 1),
-        FIRST.spacing_mm,
-    )
-    found = cases.conventions([both], ["tumour", "core"], DECISION)
-    assert found["pooled_dice"] == pytest.approx((2 / 3 + 4 / 6) / 2)
-
-
-def test_a_test_set_without_tumour_has_no_positive_slices():
-    found = cases.conventions([scored([[0, 0, 0, 0]], [[0, 0, 0, 0]])], ["tumour"], DECISION)
-    assert found["slice_empty_one_dice"] == 1
-    assert np.isnan(found["positive_slice_dice"])
+TRUTH = np.array([[0, 1, 1, 0], [0, 0, 1, 1]], dtype=bool)[:, None]
+MASK = np.array([[0, 0, 0, 0], [0, 0, 1, 1]], dtype=bool)[:, None]
+CASE = Scored("b", "q", (MASK * np.uint8(200))[:, None], TRUTH[:, None], (10.0, 10.0, 10.0), np.arange(2))
 
 
 def test_a_row_pools_the_slices_of_a_case_and_measures_ml():
-    row = cases.score(SECOND, 0, "tumour", DECISION, 2.0)
-    assert row["case_id"] == "b"
-    assert row["patient_id"] == "q"
-    assert row["slices"] == 2
+    row = cases.score(CASE, 0, "tumour", MASK, 2.0)
+    assert (row["case_id"], row["patient_id"], row["region"], row["slices"]) == ("b", "q", "tumour", 2)
     assert row["dice"] == pytest.approx(4 / 6)
     assert row["iou"] == pytest.approx(1 / 2)
     assert (row["precision"], row["recall"], row["specificity"]) == (1, 0.5, 1)
     assert row["pixel_accuracy"] == 6 / 8
     # Voxels of 1 ml.
     assert (row["truth_ml"], row["predicted_ml"], row["volume_error_ml"]) == (4, 2, 2)
-    assert prediction.dice(SECOND, 0, "tumour", DECISION) == row["dice"]
+    assert row["detection_f1"] == 1  # the two slices touch: one lesion, found
+    # Two of eight voxels are missed with a probability of almost 0.
+    assert row["calibration_error"] == pytest.approx(2 / 8, abs=0.005)
+    assert set(cases.METRICS) <= set(row)
+
+
+def rows(**columns):
+    values = {name: [0.0, 1.0, 0.5, 0.5] for name in cases.METRICS}
+    volumes = {"truth_ml": 1.0, "predicted_ml": 1.0}
+    return pd.DataFrame({"patient_id": ["p", "q", "q", "r"], **values, **volumes, **columns})
 
 
 def test_a_patient_with_several_cases_counts_once():
-    values = {name: [0.0, 1.0, 0.5, 0.5] for name in cases.METRICS}
-    table = pd.DataFrame({"patient_id": ["p", "q", "q", "q"], **values})
-    table.loc[3, "dice"] = 0.9
-    found = cases.means(table, 200)
-    assert found["dice"] == pytest.approx((0 + (1 + 0.5 + 0.9) / 3) / 2)
-    assert found["iou"] == pytest.approx((0 + 2 / 3) / 2)
-    assert found["dice_ci_low"] <= found["dice"] <= found["dice_ci_high"]
-    assert list(found)[:3] == ["dice", "dice_ci_low", "dice_ci_high"]
+    found = cases.means(rows(dice=[0.0, 1.0, 0.5, 0.9]), 200)
+    assert found["dice"] == pytest.approx((0 + 0.75 + 0.9) / 3)
+    assert found["iou"] == pytest.approx((0 + 0.75 + 0.5) / 3)
+
+
+def test_every_metric_has_its_own_interval_over_patients():
+    found = cases.means(rows(hd95_mm=[5.0, 90.0, 10.0, 30.0]), 500)
+    assert list(found)[:4] == ["dice", "dice_ci_low", "dice_ci_high", "iou"]
+    for name in cases.METRICS:
+        assert found[f"{name}_ci_low"] < found[name] < found[f"{name}_ci_high"]
+    ends = patient_bootstrap(np.array([5.0, 50.0, 30.0]), 500)
+    assert (found["hd95_mm_ci_low"], found["hd95_mm_ci_high"]) == ends
+
+
+def test_empty_masks_are_counted():
+    found = cases.means(rows(truth_ml=[0.0, 0.0, 1.0, 2.0], predicted_ml=[0.0, 3.0, 0.0, 2.0]), 200)
+    assert (found["empty_truth"], found["empty_prediction"], found["empty_both"]) == (2, 2, 1)
+
+
+def test_contrast_is_of_the_channel_that_shows_the_tumour_best():
+    random = np.random.default_rng(0)
+    images = random.normal(100, 10, (2, 40, 40, 3)).clip(1, 255).astype(np.uint8)
+    truth = np.zeros((2, 40, 40), bool)
+    truth[:, 5:15, 5:15] = True
+    images[truth, 1] -= 30  # dark in the second, as tall as three standard deviations
+    images[..., 30:, :] = 0  # beyond the head
+    assert cases.contrast(images, truth) == pytest.approx(3, abs=0.3)
+    assert np.isnan(cases.contrast(images, np.zeros_like(truth)))
+    assert np.isnan(cases.contrast(np.zeros_like(images), truth))
 
 
 @settings(max_examples=100, deadline=None)

@@ -6,16 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.errors import UserError
-from stages.scoring import decision, overlap
-from stages.scoring.decision import LEVELS, Decision, Scored
+from stages.scoring import decision, levels, overlap
+from stages.scoring.decision import Decision, Scored
+from stages.scoring.levels import LEVELS
 
 MM = (1.0, 1.0, 1.0)
 
 
 def case(probabilities, truth, case_id="a", spacing=MM):
     """One region; arrays (S, H, W)."""
-    levels = decision.quantise(np.asarray(probabilities, dtype=np.float32))[:, None]
-    return Scored(case_id, case_id, levels, np.asarray(truth, dtype=bool)[:, None], spacing)
+    quantised = levels.quantise(np.asarray(probabilities, dtype=np.float32))[:, None]
+    truth = np.asarray(truth, dtype=bool)[:, None]
+    return Scored(case_id, case_id, quantised, truth, spacing, np.arange(len(truth)))
 
 
 def choose(by_tta, threshold="auto", postprocess="none"):
@@ -46,19 +48,19 @@ def test_levels_compare_as_the_probabilities_themselves(step):
     expected = probabilities.astype(np.float64) >= threshold
     assert expected.any()
     assert not expected.all()
-    mask = keep_all(threshold).mask(decision.quantise(probabilities)[:, None, None], "tumour", 0.001)
+    mask = keep_all(threshold).mask(levels.quantise(probabilities)[:, None, None], "tumour", 0.001)
     np.testing.assert_array_equal(mask[:, 0, 0], expected)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.floats(0, 1, width=32), st.sampled_from(decision.THRESHOLDS))
 def test_any_probability_compares_right_with_the_thresholds_tried(probability, threshold):
-    level = decision.quantise(np.array([[[probability]]], dtype=np.float32))
+    level = levels.quantise(np.array([[[probability]]], dtype=np.float32))
     assert bool(keep_all(threshold).mask(level, "tumour", 1)[0, 0, 0]) == (probability >= threshold)
 
 
 def test_levels_reach_both_ends():
-    np.testing.assert_array_equal(decision.quantise(np.array([0, 1], dtype=np.float32)), [0, LEVELS])
+    np.testing.assert_array_equal(levels.quantise(np.array([0, 1], dtype=np.float32)), [0, LEVELS])
 
 
 def planted(best, seed=0, size=40):
@@ -81,7 +83,12 @@ def test_finds_a_planted_threshold(best):
 def test_each_region_has_its_own_threshold():
     low, high = planted(0.2), planted(0.8)
     both = Scored(
-        "a", "a", np.concatenate([low.levels, high.levels], 1), np.concatenate([low.truth, high.truth], 1), MM
+        "a",
+        "a",
+        np.concatenate([low.levels, high.levels], 1),
+        np.concatenate([low.truth, high.truth], 1),
+        MM,
+        low.rows,
     )
     found = decision.choose({"none": [both]}, ["whole", "core"], "auto", "none")
     assert found.threshold == {"whole": 0.2, "core": 0.8}
@@ -152,18 +159,6 @@ def test_val_dice_is_the_mean_over_cases_of_the_masks_chosen():
         for one in cases
     ]
     assert found.val_dice == pytest.approx(np.mean(by_hand), abs=1e-6)
-
-
-def test_the_curve_is_scikit_learns_at_its_thresholds():
-    random = np.random.default_rng(0)
-    cases = [case(random.random((2, 9, 9)), random.random((2, 9, 9)) > 0.7) for _ in range(2)]
-    levels = np.concatenate([one.levels[:, 0].ravel() for one in cases])
-    truth = np.concatenate([one.truth[:, 0].ravel() for one in cases])
-    rows = decision.precision_recall(cases, 0)
-    assert [row[0] for row in rows] == pytest.approx([0.05 * n for n in range(1, 20)])
-    for threshold, precision, recall in rows:
-        counts = overlap.count(levels >= round(threshold * LEVELS), truth)
-        assert (precision, recall) == (overlap.precision(counts), overlap.recall(counts))
 
 
 def test_decision_json(tmp_path):

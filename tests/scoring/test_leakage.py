@@ -11,17 +11,11 @@ from hypothesis import strategies as st
 
 from stages.errors import UserError
 from stages.scoring import cases, leakage
-from stages.scoring.decision import Decision, Scored
+from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
 from stages.slices import manifest
 
 REGIONS = ["whole", "core"]
-DECISION = Decision(
-    threshold=dict.fromkeys(REGIONS, 0.5),
-    tta="none",
-    smallest_component_ml=dict.fromkeys(REGIONS, 0.0),
-    val_dice=1.0,
-)
 # Scans of (case, patient); patient q has two.
 SCANS = [("a", "007"), ("b", "q"), ("c", "q"), ("d", "NA")]
 
@@ -51,8 +45,11 @@ def per_case(scans, fold: int, folder: Path, spacing=(4.0, 0.7, 1.3)) -> pd.Data
     for case_id, patient_id, truth, predicted, folds in scans:
         own = folds == fold
         if own.any():
-            case = Scored(case_id, patient_id, predicted[own].astype(np.uint8) * 200, truth[own], spacing)
-            rows += [cases.score(case, n, region, DECISION, 2.0) for n, region in enumerate(REGIONS)]
+            levels = predicted[own].astype(np.uint8) * 200
+            case = Scored(case_id, patient_id, levels, truth[own], spacing, np.flatnonzero(own))
+            rows += [
+                cases.score(case, n, region, predicted[own][:, n], 2.0) for n, region in enumerate(REGIONS)
+            ]
     table = pd.DataFrame(rows, columns=[*leakage.COLUMNS] if not rows else None)
     manifest.write(table, folder / "per_case.csv")
     return pd.read_csv(folder / "per_case.csv", dtype=leakage.COLUMNS, keep_default_na=False)
