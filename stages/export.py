@@ -4,7 +4,7 @@ python -m stages.export          # what `dvc repro export` runs; about 20 s for 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,19 @@ import pandas as pd
 import typer
 
 from stages import atomic, errors, layout, params
-from stages.learning import inference, lineage, modelfile, onnx_export
+from stages.learning import inference, lineage, modelfile, network, onnx_export
+from stages.predicting import graph, segmenting, spec
+from stages.predicting.spec import Spec
 from stages.reporting import card
-from stages.scoring import decision, prediction
+from stages.scoring import decision, levels, prediction
 from stages.scoring.decision import Decision
-from stages.slices import dataset, head, store, transform
+from stages.slices import dataset, head, resampling, store, transform
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 CALIBRATION = 128  # training slices that set the int8 ranges
+UNSURE = 10  # per cent of the validation cases that a scan must be surer than
+ENOUGH = 5  # validation cases with a mask, to take a percentile of
+CODE = (network, inference, store, dataset, transform, head, resampling)  # builds the network, prepares scans
 
 Case = tuple[str, np.ndarray, np.ndarray]
 
@@ -31,46 +36,70 @@ def main() -> None:
     """Export the model as ONNX and write its card."""
     wanted = params.load(params.Export)
     slices = store.open_store(layout.SLICES)
-    model, network = modelfile.load(layout.MODEL, layout.WEIGHTS)
+    model, net = modelfile.load(layout.MODEL, layout.WEIGHTS)
     chosen = decision.read(layout.DECISION)
-    test = dataset.rows_of(slices, layout.SPLITS, "test")
+    described = spec_of(model, chosen, slices)
     neighbours = dataset.Neighbours(slices.index, model.context)
 
-    def with_onnx(path: Path) -> Iterator[Case]:
-        graph = onnx_export.session(path)
-        for case_id, case in slices.index.iloc[test].groupby("case_id", sort=False):
-            rows = case.index.to_numpy()
-            images = neighbours.images(slices, rows)
-            yield str(case_id), rows, onnx_export.probabilities(graph, images, model.batch_size, chosen.tta)
+    def with_onnx(path: Path, split: str = "test") -> Iterator[Case]:
+        session = graph.session(path)
+        rows = dataset.rows_of(slices, layout.SPLITS, split)
+        for case_id, case in slices.index.iloc[rows].groupby("case_id", sort=False):
+            members = case.index.to_numpy()
+            images = neighbours.images(slices, members)
+            found = graph.probabilities(session, images, model.batch_size, chosen.tta)
+            yield str(case_id), members, found.transpose(0, 3, 1, 2)
 
+    test = dataset.rows_of(slices, layout.SPLITS, "test")
     with atomic.directory(layout.EXPORT) as folder:
-        onnx_path, int8_path = folder / layout.ONNX.name, folder / layout.ONNX_INT8.name
-        onnx_export.write(network, model.size, wanted.opset, onnx_path)
-        with_torch = inference.by_case(network, slices, test, model.context, chosen.tta, model.batch_size)
-        reference, exported, gap = parity(slices, chosen, with_torch, with_onnx(onnx_path))
+        exact, small = folder / layout.ONNX.name, folder / layout.ONNX_INT8.name
+        onnx_export.write(net, model.size, wanted.opset, exact)
+        with_torch = inference.by_case(net, slices, test, model.context, chosen.tta, model.batch_size)
+        reference, exported, gap = parity(slices, chosen, with_torch, with_onnx(exact))
         metrics: dict[str, Any] = {
             "torch": {"dice": reference},
             "onnx": {
                 "dice": exported,
                 "dice_change": exported - reference,
                 "max_probability_change": gap,
-                "bytes": onnx_path.stat().st_size,
+                "bytes": exact.stat().st_size,
             },
         }
         if wanted.int8:
-            onnx_export.write_int8(onnx_path, calibration(slices, neighbours), int8_path)
-            _, dice, _ = parity(slices, chosen, [], with_onnx(int8_path))
-            shipped = reference - dice <= wanted.max_dice_drop
-            metrics["int8"] = {"dice": dice, "dice_change": dice - reference, "shipped": shipped}
-            metrics["int8"]["bytes"] = int8_path.stat().st_size
-            if not shipped:
-                int8_path.unlink()
-        evaluated = json.loads(layout.EVALUATE_METRICS.read_text(encoding="utf-8"))
-        described = spec(model, chosen, slices.meta, lineage.content_hash(onnx_path))
-        atomic.json_file(described, folder / layout.SPEC.name)
-        text = card.render(model, chosen, slices.meta, evaluated, metrics)
+            onnx_export.write_int8(exact, calibration(slices, neighbours), small)
+            metrics["int8"] = weighed(slices, chosen, reference, wanted.max_dice_drop, with_onnx, small)
+        described = with_doubt(described, slices, with_onnx(exact, "val"))
+        for path in sorted(folder.glob("*.onnx")):
+            onnx_export.describe(path, spec.KEY, described.text())
+        files = {path.name: lineage.content_hash(path) for path in sorted(folder.glob("*.onnx"))}
+        atomic.json_file(described.model_dump(mode="json") | {"files": files}, folder / layout.SPEC.name)
+        text = card.render(model, chosen, slices.meta, told(slices, metrics))
         atomic.text(text, folder / layout.CARD.name)
     atomic.metrics(metrics, layout.EXPORT_METRICS)
+
+
+def weighed(
+    slices: store.Store,
+    chosen: Decision,
+    reference: float,
+    max_dice_drop: float,
+    with_onnx: Callable[[Path], Iterator[Case]],
+    path: Path,
+) -> dict[str, Any]:
+    """Metrics of the int8 model at `path`, which is removed where it loses more test Dice than it may."""
+    _, dice, _ = parity(slices, chosen, [], with_onnx(path))
+    found: dict[str, Any] = {
+        "dice": dice,
+        "dice_change": dice - reference,
+        "shipped": reference - dice <= max_dice_drop,
+        "bytes": path.stat().st_size,
+    }
+    if not found["shipped"]:
+        found["reason"] = (
+            f"loses {reference - dice:.4f} test Dice, export.max_dice_drop allows {max_dice_drop:g}"
+        )
+        path.unlink()
+    return found
 
 
 def parity(
@@ -107,34 +136,66 @@ def calibration(slices: store.Store, neighbours: dataset.Neighbours) -> Iterator
         yield neighbours.images(slices, rows[start : start + 16])
 
 
-def spec(model: modelfile.Model, chosen: Decision, meta: store.Meta, model_hash: str) -> dict[str, Any]:
-    """What a client needs beside the graph: how to prepare a case, and how to read the answer."""
-    return {
-        "schema_version": 1,
-        "model_hash": model_hash,
-        "data_hash": model.data_hash,
-        "input": {
-            "name": onnx_export.INPUT,
-            "shape": ["batch", model.size, model.size, len(model.mean)],
-            "dtype": "uint8",
-            "channels": model.channels,
-            "context": model.context,
+def spec_of(model: modelfile.Model, chosen: Decision, slices: store.Store) -> Spec:
+    """What a client needs beside the graph."""
+    modalities = slices.index["modalities"].unique()
+    return Spec(
+        model_hash=model.weights_hash,
+        data_hash=model.data_hash,
+        input=spec.Input(
+            name=onnx_export.INPUT,
+            shape=("batch", model.size, model.size, len(model.mean)),
+            channels=model.channels,
+            modalities=modalities[0].split(";") if len(modalities) == 1 and modalities[0] else [],
+            context=model.context,
+        ),
+        output=spec.Output(
+            name=onnx_export.OUTPUT,
+            shape=("batch", model.size, model.size, len(model.regions)),
+            regions=model.regions,
+            classes=slices.meta.classes,
+        ),
+        scaling=spec.Scaling.model_validate({"size": model.size, "crop": slices.meta.crop}),
+        decision=spec.Rule.model_validate(chosen.model_dump() | {"low_confidence_below": None}),
+    )
+
+
+def with_doubt(described: Spec, slices: store.Store, validation: Iterable[Case]) -> Spec:
+    """The same with the confidence that `UNSURE` per cent of the validation cases do not reach."""
+    found = []
+    for case_id, _, probabilities in validation:
+        shades = levels.quantise(probabilities).transpose(0, 2, 3, 1)
+        voxel_ml = float(np.prod(slices.meta.cases[case_id].spacing_mm)) / 1000
+        labels = segmenting.label_map(shades, described, voxel_ml)
+        found.append(segmenting.confidence(shades, labels, described))
+    sure = [value for value in found if value is not None]
+    if len(sure) < ENOUGH:
+        return described
+    least = round(float(np.percentile(sure, UNSURE)), 4)
+    rule = described.decision.model_copy(update={"low_confidence_below": least})
+    return described.model_copy(update={"decision": rule})
+
+
+def told(slices: store.Store, exported: dict[str, Any]) -> card.Run:
+    """What earlier stages say of the run, for the card."""
+    evaluated, split = (
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in (layout.EVALUATE_METRICS, layout.SPLIT_METRICS)
+    )
+    return card.Run(
+        evaluated=evaluated,
+        exported=exported,
+        split=split,
+        findings=card.findings(pd.read_csv(layout.FINDINGS, dtype=str, keep_default_na=False)),
+        sites=card.by_site(pd.read_csv(layout.PER_CASE, dtype={"patient_id": str}), slices.index),
+        source=str(slices.index["source"].iloc[0]),
+        hashes={
+            "split": lineage.content_hash(layout.SPLITS),
+            "code that builds the network and prepares scans": lineage.key(
+                {}, [], [Path(str(module.__file__)) for module in CODE]
+            ),
         },
-        "output": {
-            "name": onnx_export.OUTPUT,
-            "shape": ["batch", model.size, model.size, len(model.regions)],
-            "dtype": "float32",
-            "regions": model.regions,
-        },
-        "scaling": {
-            "crop": meta.crop,
-            "size": model.size,
-            "blocks": head.BLOCKS,
-            "tissue": head.TISSUE,
-            "z_range": list(transform.Z_RANGE),
-        },
-        "decision": chosen.model_dump(mode="json"),
-    }
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -80,6 +79,13 @@ def _forget_origin(model: onnx.ModelProto) -> None:
     del model.graph.value_info[:]
 
 
+def describe(path: Path, key: str, text: str) -> None:
+    """Put a text among the metadata of an ONNX file, where any client can read it."""
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {key: text})
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
 class _Calibration(CalibrationDataReader):
     def __init__(self, batches: Iterator[np.ndarray]) -> None:
         self.batches = batches
@@ -108,29 +114,3 @@ def write_int8(model: Path, calibration: Iterator[np.ndarray], path: Path) -> No
         calibrate_method=CalibrationMethod.MinMax,
     )
     prepared.unlink()
-
-
-def session(path: Path) -> onnxruntime.InferenceSession:
-    """Open a graph on the CPU."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def probabilities(
-    graph: onnxruntime.InferenceSession, slices: np.ndarray, batch_size: int, tta: str
-) -> np.ndarray:
-    """Slices (N, H, W, C) uint8 -> probabilities (N, R, H, W) float32, as `inference.by_case` gives them."""
-
-    def one(batch: np.ndarray) -> np.ndarray:
-        found: np.ndarray = graph.run([OUTPUT], {INPUT: batch})[0]
-        return found
-
-    parts = []
-    for start in range(0, len(slices), batch_size):
-        batch = np.ascontiguousarray(slices[start : start + batch_size])
-        found = one(batch)
-        if tta == "flip":
-            found = (found + one(np.ascontiguousarray(batch[:, :, ::-1]))[:, :, ::-1]) / 2
-        parts.append(found)
-    return np.concatenate(parts).transpose(0, 3, 1, 2)

@@ -43,6 +43,8 @@ class CaseTransform:
 
 def to_channels(volume: np.ndarray, channels: list[int] | None) -> np.ndarray:
     """Select channels of (S, H, W, C) by position; None makes one grey channel, their mean."""
+    if channels is None and volume.shape[3] == 1:
+        return volume
     if channels is None:
         return head.brightness(volume)[..., None]
     return volume if channels == list(range(volume.shape[3])) else volume[..., channels]

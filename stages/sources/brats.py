@@ -39,6 +39,11 @@ def wanted(path: PurePosixPath) -> bool:
     return bool(_placed(path)[1])
 
 
+def role_of(path: PurePosixPath) -> str:
+    """What a file of a case is by its name: a modality, "seg", or "" where its name does not tell."""
+    return _placed(path)[1]
+
+
 def patient_of(case_id: str) -> str:
     """The name of a case without the number of the scan, which some years have at its end."""
     scan = _SCAN.fullmatch(case_id)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from stages.learning import inference, network, onnx_export
+from stages.predicting import graph
 from tests.fixtures import trainings
 
 
@@ -35,7 +36,7 @@ def exported(net, tmp_path_factory):
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_answers_as_torch_does(batch, net, store, exported):
     images = store.images(np.arange(batch))
-    (found,) = onnx_export.session(exported).run([onnx_export.OUTPUT], {onnx_export.INPUT: images})
+    (found,) = graph.session(exported).run([onnx_export.OUTPUT], {onnx_export.INPUT: images})
     with torch.inference_mode():
         expected = net(torch.from_numpy(images)).sigmoid().permute(0, 2, 3, 1).numpy()
     assert found.dtype == np.float32
@@ -64,12 +65,12 @@ def test_no_trace_of_this_machine(exported):
 
 @pytest.mark.parametrize("tta", ["none", "flip"])
 def test_cases_as_inference_gives_them(tta, net, store, exported):
-    graph, everything = onnx_export.session(exported), np.arange(15)
+    session, everything = graph.session(exported), np.arange(15)
     plain = {}
     for case_id, rows, expected in inference.by_case(net, store, everything, 0, tta, 4):
-        found = onnx_export.probabilities(graph, store.images(rows), 2, tta)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
-        plain[case_id] = onnx_export.probabilities(graph, store.images(rows), 2, "none")
+        found = graph.probabilities(session, store.images(rows), 2, tta)
+        np.testing.assert_allclose(found, expected.transpose(0, 2, 3, 1), atol=1e-5)
+        plain[case_id] = graph.probabilities(session, store.images(rows), 2, "none")
         if tta == "flip":
             assert np.abs(found - plain[case_id]).max() > 1e-3
 
@@ -84,8 +85,23 @@ def test_int8_is_smaller_close_and_runs(net, store, exported, tmp_path):
     assert {"QuantizeLinear", "DequantizeLinear", "Conv"} <= kinds
     assert path.stat().st_size < 0.6 * exported.stat().st_size
     images = store.images(np.arange(15))
-    full, small = (
-        onnx_export.probabilities(onnx_export.session(model), images, 4, "none") for model in (exported, path)
-    )
-    assert full.shape == small.shape == (15, 2, 32, 32)
+    full, small = (graph.probabilities(graph.session(model), images, 4, "none") for model in (exported, path))
+    assert full.shape == small.shape == (15, 32, 32, 2)
     assert 0 < np.abs(full - small).mean() < 0.02
+
+
+def test_a_description_changes_nothing_but_the_metadata(exported, tmp_path, store):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(exported.read_bytes())
+    for text in ("first", "sizes, names, thresholds"):
+        onnx_export.describe(path, "brainseg", text)
+    told = graph.session(path).get_modelmeta().custom_metadata_map
+    assert told == {"brainseg": "sizes, names, thresholds"}
+    images = store.images(np.arange(3))
+    before, after = (
+        graph.probabilities(graph.session(model), images, 4, "none") for model in (exported, path)
+    )
+    np.testing.assert_array_equal(before, after)
+    described = path.read_bytes()
+    onnx_export.describe(path, "brainseg", "sizes, names, thresholds")
+    assert path.read_bytes() == described

@@ -1,0 +1,142 @@
+"""Every kind of scan arrives as slices with the model's channels, or says in a sentence why it does not."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from stages.predicting import finding, reading
+from stages.sources.header import Unreadable
+from tests.fixtures import dicom, graphs, scans, volumes
+
+SEQUENCES = graphs.describe().input
+FLAIR = graphs.describe(channels=("flair",)).input
+BRATS = graphs.describe(channels=("flair", "t1", "t1ce", "t2")).input
+PICTURE = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+
+
+def read(path, wanted):
+    (scan,) = finding.find([path])
+    return reading.read(scan, wanted)
+
+
+def refused(path, wanted) -> str:
+    with pytest.raises(Unreadable) as error:
+        read(path, wanted)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_three_sequences_in_their_order(tmp_path, suffix):
+    path = tmp_path / f"x{suffix}"
+    tifffile.imwrite(path, PICTURE) if suffix == ".tif" else Image.fromarray(PICTURE).save(path)
+    np.testing.assert_array_equal(read(path, SEQUENCES).voxels, PICTURE[None])
+    assert read(path, SEQUENCES).spacing_mm is None
+
+
+def test_a_grey_picture_of_16_bits(tmp_path):
+    deep = PICTURE[..., 0].astype(np.uint16) * 200
+    Image.fromarray(deep).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read(tmp_path / "x.png", FLAIR).voxels[0, ..., 0], deep)
+
+
+def test_a_grey_jpeg(tmp_path):
+    Image.fromarray(np.full((16, 16), 90, np.uint8)).save(tmp_path / "x.jpg")
+    assert (read(tmp_path / "x.jpg", FLAIR).voxels == 90).all()
+    assert refused(tmp_path / "x.jpg", SEQUENCES) == "it has 1 channel, the model takes 3 (pre, flair, post)"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_photos(tmp_path, mode):
+    photo = Image.fromarray(PICTURE).convert(mode)
+    photo.save(tmp_path / "x.png")
+    grey = "it is a colour picture, the model takes one grey sequence (flair); save it as grey"
+    assert refused(tmp_path / "x.png", FLAIR) == grey
+    if mode == "RGBA":
+        assert refused(tmp_path / "x.png", SEQUENCES) == (
+            "a picture with transparency is no scan, so its channels cannot be pre, flair, post; "
+            "save these as the channels of a TIFF or PNG"
+        )
+    photo.convert("RGB").save(tmp_path / "y.jpg")
+    assert refused(tmp_path / "y.jpg", FLAIR) == grey
+    assert refused(tmp_path / "y.jpg", SEQUENCES) == (
+        "a colour JPEG blends its colours, so its channels cannot be pre, flair, post; "
+        "save these as the channels of a TIFF or PNG"
+    )
+
+
+def test_pages_are_not_dropped(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((3, 9, 7), np.uint8), photometric="minisblack")
+    assert refused(tmp_path / "x.tif", FLAIR) == (
+        "it holds 3 pages; save each slice as a file, or the volume as NIfTI"
+    )
+
+
+def test_an_lgg_case(tmp_path):
+    images, masks = scans.volume(11)
+    for number, (image, mask) in enumerate(zip(images, masks, strict=True), 1):
+        scans.write_slice(tmp_path, "case", number, image, mask)
+    np.testing.assert_array_equal(read(tmp_path, SEQUENCES).voxels, images)
+    scans.write_slice(tmp_path, "case", 12, images[0, :-1], None)
+    assert refused(tmp_path, SEQUENCES) == "case_12.tif differs in size from the slices before it"
+
+
+def test_a_brats_case_by_the_names_of_its_files(tmp_path):
+    (case,) = volumes.write_brats(tmp_path, cases=1, slices=3, size=16)
+    expected = volumes.case(3, 16, seed=(0, 1))
+    found = read(case, BRATS)
+    for number, role in enumerate(("flair", "t1", "t1ce", "t2")):
+        np.testing.assert_array_equal(found.voxels[..., number], expected[role])
+    assert found.spacing_mm == (1.0, 1.0, 1.0)
+    np.testing.assert_array_equal(read(case, FLAIR).voxels[..., 0], expected["flair"])
+
+
+def test_a_model_with_its_modalities_in_another_order(tmp_path):
+    (case,) = volumes.write_brats(tmp_path, cases=1, slices=3, size=16, roles=("flair", "t1"))
+    swapped = graphs.describe(channels=("t1", "flair"), modalities=("flair", "t1")).input
+    expected = volumes.case(3, 16, seed=(0, 1))
+    found = read(case, swapped).voxels
+    np.testing.assert_array_equal(found[..., 0], expected["t1"])
+    np.testing.assert_array_equal(found[..., 1], expected["flair"])
+
+
+def test_what_a_model_does_not_take_is_not_decoded(tmp_path):
+    (case,) = volumes.write_brats(tmp_path, cases=1, slices=3, size=16)
+    (case / f"{case.name}_t2.nii").write_bytes(b"damaged")
+    assert read(case, FLAIR).voxels.shape == (3, 16, 16, 1)
+
+
+def test_missing_modalities(tmp_path):
+    (case,) = volumes.write_brats(tmp_path, cases=1, slices=3, size=16, roles=("flair", "t2"))
+    has = "the scan has flair, t2, the model takes flair, t1, t1ce, t2"
+    assert refused(case, BRATS) == f"modality t1, t1ce is missing: {has}"
+    single = case / f"{case.name}_t2.nii"
+    assert refused(single, FLAIR) == ("modality flair is missing: the scan has t2, the model takes flair")
+
+
+def test_modalities_of_two_sizes(tmp_path):
+    (case,) = volumes.write_brats(tmp_path, cases=1, slices=3, size=16)
+    volumes.save(case / f"{case.name}_t2.nii", np.zeros((3, 16, 15), np.int16))
+    assert refused(case, BRATS) == "its modalities differ in size"
+
+
+def test_a_series_of_volumes(tmp_path):
+    nib.Nifti1Image(np.zeros((4, 4, 4, 5), np.int16), np.eye(4)).to_filename(tmp_path / "x.nii.gz")
+    assert refused(tmp_path / "x.nii.gz", FLAIR) == "it is a series of 5 volumes, one is needed"
+
+
+def test_a_dicom_series(tmp_path):
+    voxels = volumes.numbered("u2")
+    dicom.write_series(tmp_path / "s", voxels, dicom.CORONAL, spacing_mm=(3.0, 2.0, 1.0))
+    found = read(tmp_path / "s", FLAIR)
+    np.testing.assert_array_equal(found.voxels[..., 0], voxels)
+    assert found.spacing_mm == pytest.approx((3.0, 2.0, 1.0))
+    assert refused(tmp_path / "s", SEQUENCES) == "it has 1 channel, the model takes 3 (pre, flair, post)"
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.nii.gz", "x.dcm", "x.jpg"])
+@pytest.mark.parametrize("content", [b"", b"no scan", b"\x89PNG\r\n\x1a\n", b"II*\0", b"\x1f\x8b\x08"])
+def test_files_that_are_none(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert "\n" not in refused(tmp_path / name, FLAIR)

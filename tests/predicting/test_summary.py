@@ -1,0 +1,108 @@
+"""Areas, volumes and doubts of each scan, in two files that appear whole."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.predicting import summary
+from stages.predicting.finding import Scan
+from stages.predicting.segmenting import Segmented
+from tests.fixtures import graphs
+
+SCAN = Scan(Path("x.nii"), "nifti", (Path("x.nii"),), "x")
+NESTED = graphs.describe(regions=graphs.BRATS, low_confidence_below=0.8)
+
+
+def found(labels=((0, 1), (2, 3)), confidence=0.9, peak=0.95, blank=False, slices=2) -> Segmented:
+    one = np.array(labels, np.uint8)
+    return Segmented(np.stack([one] + [np.zeros_like(one)] * (slices - 1)), confidence, peak, blank)
+
+
+def test_areas_and_volumes():
+    row = summary.row(SCAN, found(), (5.0, 2.0, 3.0), NESTED, ["x_mask.nii"])
+    assert row == {
+        "scan": "x.nii",
+        "kind": "nifti",
+        "slices": 2,
+        "tumour_slices": 1,
+        "area_mm2": 18.0,
+        "volume_ml": 0.09,
+        "whole_tumour_ml": 0.09,
+        "tumour_core_ml": 0.06,
+        "enhancing_tumour_ml": 0.03,
+        "necrosis_ml": 0.03,
+        "oedema_ml": 0.03,
+        "enhancing_ml": 0.03,
+        "spacing_known": True,
+        "confidence": 0.9,
+        "low_confidence": False,
+        "why": "",
+        "files": ["x_mask.nii"],
+    }
+    assert list(row) == summary.columns(NESTED)
+
+
+def test_an_unknown_spacing_is_marked():
+    row = summary.row(SCAN, found(), None, NESTED, [])
+    assert (row["spacing_known"], row["area_mm2"], row["volume_ml"]) == (False, 3.0, 0.003)
+
+
+@pytest.mark.parametrize(
+    ("segmented", "why"),
+    [
+        (found(), ""),
+        (found(confidence=0.8), ""),
+        (found(confidence=0.79), "nine of ten validation patients had a higher confidence than 0.79"),
+        (found(np.zeros((2, 2)), None, 0.26), "nothing was found, but one pixel has the probability 0.26"),
+        (found(np.zeros((2, 2)), None, 0.1), "nothing was found in any slice"),
+        (found(np.zeros((2, 2)), None, 0.1, slices=1), ""),
+        (found(np.zeros((2, 2)), None, 0.0, blank=True), "no head was found in it"),
+    ],
+)
+def test_why_to_look_at_a_scan_first(segmented, why):
+    row = summary.row(SCAN, segmented, None, NESTED, [])
+    assert (row["why"], row["low_confidence"]) == (why, bool(why))
+
+
+def test_no_confidence_to_compare_with():
+    assert summary.row(SCAN, found(confidence=0.51), None, graphs.describe(), [])["why"] == ""
+
+
+def test_both_files(tmp_path):
+    failed: list[dict[str, str]] = []
+    rows = [summary.row(SCAN, found(confidence=c), None, NESTED, ["a", "b"]) for c in (0.9, 0.7)]
+    with summary.written(tmp_path, NESTED, failed) as told:
+        for row in rows:
+            told.add(row)
+        failed.append({"scan": "y.png", "error": "it is cut short"})
+        assert not list(tmp_path.glob("summary*"))
+    whole = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert whole["scans"] == rows
+    assert whole["failed"] == failed
+    assert whole["model_hash"] == NESTED.model_hash
+    assert whole["classes"] == {"1": "necrosis", "2": "oedema", "3": "enhancing"}
+    with (tmp_path / "summary.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["confidence"] for row in table] == ["0.9", "0.7"]
+    assert [row["low_confidence"] for row in table] == ["False", "True"]
+    assert table[0]["files"] == "a;b"
+
+
+def test_no_scan_at_all(tmp_path):
+    with summary.written(tmp_path, NESTED, []):
+        pass
+    assert json.loads((tmp_path / "summary.json").read_text())["scans"] == []
+
+
+def test_an_interrupted_run_leaves_no_summary(tmp_path):
+    def interrupted() -> None:
+        with summary.written(tmp_path, NESTED, []) as told:
+            told.add(summary.row(SCAN, found(), None, NESTED, []))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,183 @@
+"""Masks lie on the grid of their scan, in its format; of a scan all files are written or none."""
+
+import gzip
+import struct
+
+import highdicom as hd
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+import tifffile
+from PIL import Image
+
+from stages.errors import UserError
+from stages.predicting import finding, reading, writing
+from tests.fixtures import dicom, graphs, scans, volumes
+from tests.fixtures.volumes import FIELDS, forge
+
+ONE = graphs.describe(channels=("flair",))
+NESTED = graphs.describe(channels=("flair",), regions=graphs.BRATS)
+
+
+def written(path, labels, spec, out):
+    """Write labels for the only scan of a path; the names of the files."""
+    (scan,) = finding.find([path])
+    out.mkdir(exist_ok=True)
+    return writing.write(labels, scan, reading.read(scan, spec.input), spec, out)
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name"), [(".png", "x_mask.png"), (".jpg", "x_mask.png"), (".tif", "x_mask.tif")]
+)
+@pytest.mark.parametrize("spec", [ONE, NESTED])
+def test_pictures(tmp_path, out, suffix, name, spec):
+    path = tmp_path / f"x{suffix}"
+    Image.fromarray(np.full((12, 10), 90, np.uint8)).save(path)
+    labels = np.random.default_rng(0).integers(0, 2 if spec is ONE else 4, (1, 12, 10), np.uint8)
+    assert written(path, labels, spec, out) == [name]
+    found = tifffile.imread(out / name) if suffix == ".tif" else np.asarray(Image.open(out / name))
+    np.testing.assert_array_equal(found, labels[0] * (255 if spec is ONE else 1))
+
+
+def test_an_lgg_case_gets_a_mask_for_each_slice(tmp_path, out):
+    scans.write_lgg(tmp_path, patients=1, slices=11, size=16)
+    spec = graphs.describe()
+    labels = np.zeros((11, 16, 16), np.uint8)
+    labels[9, 2, 3] = 1
+    case = scans.case_name(0)
+    assert written(tmp_path, labels, spec, out) == [f"{case}_mask"]
+    assert len(list((out / f"{case}_mask").iterdir())) == 11
+    mask = tifffile.imread(out / f"{case}_mask" / f"{case}_10_mask.tif")
+    assert mask[2, 3] == 255
+    assert mask.sum() == 255
+
+
+@pytest.mark.parametrize("codes", ["LPS", "RAS", "PIR", "SLA", "AIL"])
+def test_a_volume_keeps_its_grid(tmp_path, out, codes):
+    """The mask of a thresholded volume is the threshold of the file's own voxels, in any orientation."""
+    voxels = np.random.default_rng(0).integers(0, 9, (3, 4, 5)).astype(np.int16)
+    path = volumes.save(tmp_path / "x.nii.gz", voxels, codes, spacing_mm=(3.0, 2.0, 1.0))
+    assert written(path, (voxels > 4).astype(np.uint8), ONE, out) == ["x_mask.nii.gz"]
+    source, mask = nib.load(path), nib.load(out / "x_mask.nii.gz")
+    np.testing.assert_array_equal(np.asanyarray(mask.dataobj), np.asanyarray(source.dataobj) > 4)
+    np.testing.assert_array_equal(mask.affine, source.affine)
+    assert mask.get_data_dtype() == np.uint8
+
+
+def test_a_header_is_kept_but_for_what_concerns_the_numbers(tmp_path, out):
+    path = tmp_path / "x.nii"
+    image = nib.Nifti1Image(np.zeros((5, 4, 3, 1), np.int16), np.diag([-1.0, -2.0, 3.0, 1.0]))
+    image.set_sform(image.affine, code=4)
+    image.set_qform(image.affine, code=1)
+    image.header["descrip"] = b"Jane Doe"
+    image.header["db_name"] = image.header["aux_file"] = b"Jane Doe"
+    image.header["cal_max"] = 900
+    image.header.set_xyzt_units("mm", "sec")
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"Jane Doe"))
+    image.to_filename(path)
+    forge(path, scl_slope=0.5, scl_inter=7.0)
+    assert written(path, np.ones((3, 4, 5), np.uint8), ONE, out) == ["x_mask.nii"]
+    mask = nib.load(out / "x_mask.nii")
+    assert mask.shape == (5, 4, 3, 1)
+    assert (int(mask.header["sform_code"]), int(mask.header["qform_code"])) == (4, 1)
+    np.testing.assert_array_equal(mask.header.get_qform(), image.header.get_qform())
+    assert mask.header.get_xyzt_units() == ("mm", "sec")
+    content = (out / "x_mask.nii").read_bytes()
+    slope, intercept = struct.unpack_from("<2f", content, FIELDS["scl_slope"][0])
+    assert slope != slope or (slope, intercept) in ((1, 0), (0, 0))  # each means unscaled (nifti1.h)
+    assert mask.header["cal_max"] == 0
+    assert (mask.get_fdata() == 1).all()
+    assert b"Jane" not in content
+
+
+def test_a_gzipped_file_without_the_name_for_it(tmp_path, out):
+    volumes.save(tmp_path / "a.nii", volumes.numbered())
+    (tmp_path / "x.nii").write_bytes(gzip.compress((tmp_path / "a.nii").read_bytes()))
+    assert written(tmp_path / "x.nii", np.ones((2, 3, 4), np.uint8), ONE, out) == ["x_mask.nii"]
+    assert (nib.load(out / "x_mask.nii").get_fdata() == 1).all()
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti2Image, nib.Nifti1Image])
+def test_big_endian_and_nifti_2(tmp_path, out, kind):
+    header = kind.header_class(endianness=">")
+    header.set_data_dtype(">i2")
+    kind(np.arange(24, dtype=">i2").reshape(4, 3, 2), np.diag([-1.0, -1, 1, 1]), header).to_filename(
+        tmp_path / "x.nii"
+    )
+    labels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4) % 4
+    written(tmp_path / "x.nii", labels, NESTED, out)
+    found = nib.load(out / "x_mask.nii")
+    np.testing.assert_array_equal(np.asanyarray(found.dataobj).transpose(2, 1, 0), labels)
+    assert isinstance(found, kind)
+
+
+def test_a_brats_case_gets_labels_on_the_grid_of_its_first_volume(tmp_path, out):
+    (case,) = volumes.write_brats(tmp_path, cases=1, year=2021, slices=3, size=16)
+    labels = np.random.default_rng(0).integers(0, 4, (3, 16, 16), np.uint8)
+    assert written(case, labels, NESTED, out) == [f"{case.name}_mask.nii.gz"]
+    found = nib.load(out / f"{case.name}_mask.nii.gz")
+    np.testing.assert_array_equal(np.asanyarray(found.dataobj).transpose(2, 1, 0), labels)
+    assert sorted(np.unique(found.get_fdata())) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("plane", [dicom.AXIAL, dicom.SAGITTAL])
+def test_a_series_gets_nifti_and_dicom(tmp_path, out, plane):
+    voxels = np.random.default_rng(0).integers(0, 9, (6, 5, 7)).astype(np.uint16)
+    files = dicom.write_series(tmp_path / "s", voxels, plane, spacing_mm=(3.0, 2.0, 1.0))
+    labels = (voxels > 4).astype(np.uint8)
+    assert written(tmp_path / "s", labels, ONE, out) == ["s_mask.nii.gz", "s_mask.dcm"]
+    (again,) = finding.find([out / "s_mask.nii.gz"])
+    back = reading.read(again, ONE.input)
+    np.testing.assert_array_equal(back.voxels[..., 0], labels)
+    assert back.spacing_mm == pytest.approx((3.0, 2.0, 1.0))
+    segmented = hd.seg.segread(out / "s_mask.dcm")
+    for path in files:  # of each file the mask is the threshold of its own pixels
+        slice_ = pydicom.dcmread(path)
+        (frame,) = segmented.get_pixels_by_source_instance([slice_.SOPInstanceUID], combine_segments=True)
+        np.testing.assert_array_equal(frame, slice_.pixel_array > 4)
+
+
+def test_files_appear_together_or_not_at_all(tmp_path):
+    def half() -> None:
+        with writing.together(tmp_path) as folder:
+            (folder / "a.png").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half()
+    assert list(tmp_path.iterdir()) == []
+    for content in ("one", "two"):
+        with writing.together(tmp_path) as folder:
+            (folder / "a.png").write_text(content)
+            (folder / "masks").mkdir()
+            (folder / "masks" / content).touch()
+            assert list(tmp_path.glob("[!.]*")) == (
+                [] if content == "one" else [tmp_path / "a.png", tmp_path / "masks"]
+            )
+    assert (tmp_path / "a.png").read_text() == "two"
+    assert [path.name for path in (tmp_path / "masks").iterdir()] == ["two"]
+
+
+def test_a_folder_that_holds_files(tmp_path):
+    writing.prepare(tmp_path / "new" / "deep", overwrite=False)
+    writing.prepare(tmp_path / "new" / "deep", overwrite=False)
+    with pytest.raises(UserError) as error:
+        writing.prepare(tmp_path / "new", overwrite=False)
+    assert str(error.value) == (
+        f"{tmp_path}/new is not empty; name a new folder with --out, or add --overwrite"
+    )
+    writing.prepare(tmp_path / "new", overwrite=True)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    for folder, reason in ((tmp_path / "file", "File exists"), (tmp_path / "file" / "x", "Not a directory")):
+        with pytest.raises(UserError) as error:
+            writing.prepare(folder, overwrite=True)
+        assert str(error.value) == f"{folder} cannot be written ({reason}); name another folder with --out"
