@@ -81,6 +81,23 @@ class Experiment:
             reason = told[-1].partition(": ")[2] if told else f"DVC ended with status {status}"
             raise UserError(f"experiment {self.name} failed: {reason}")
 
+    def params(self) -> Params:
+        """The params that it ran with."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / layout.PARAMS.name
+            path.write_text(self._text(layout.PARAMS), encoding="utf-8")
+            return params.read(path)
+
+    def fetch(self, out: Path, into: Path) -> bool:
+        """Copy an out of its from DVC's cache or remote; False where it has none."""
+        from dvc.api import DVCFileSystem  # type: ignore[import-untyped]
+
+        files = DVCFileSystem(rev=self.ref)
+        if not files.exists(out.as_posix()):
+            return False
+        files.get_file(out.as_posix(), str(into))
+        return True
+
     def per_case(self) -> pd.DataFrame:
         """Its per_case.csv: the columns that `leakage.pooled` reads."""
         return pd.read_csv(
@@ -97,6 +114,12 @@ class Experiment:
 
     def _text(self, path: Path) -> str:
         return git("show", f"{self.ref}:./{path.as_posix()}")
+
+
+def all_of(base: Base) -> list[Experiment]:
+    """Every experiment that started from the commit, by name."""
+    refs = git("for-each-ref", "--format=%(refname)", f"refs/exps/{base.commit[:2]}/{base.commit[2:]}")
+    return [Experiment(base, ref.split("/")[-1], ()) for ref in sorted(refs.split())]
 
 
 def base() -> Base:

@@ -1,0 +1,66 @@
+"""Experiments of the current commit that together test every fold."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+
+from stages import experiment
+from stages.errors import UserError
+from stages.experiment import Experiment
+from stages.params import Params
+
+RUN = "dvc exp run --queue -S split.folds=5 -S 'split.fold=range(5)' && dvc queue start"
+
+
+@dataclass(frozen=True)
+class Member:
+    """An experiment that tested one fold."""
+
+    experiment: Experiment
+    params: Params
+
+
+def complete() -> list[list[Member]]:
+    """The experiments of the current commit that differ in nothing but fold and seed, with all folds of each
+    seed.
+    """
+    base = experiment.base()
+    groups: dict[str, list[Member]] = defaultdict(list)
+    for one in experiment.all_of(base):
+        found = one.params()
+        if found.split.folds is None:
+            continue
+        alike = found.model_dump(mode="json", by_alias=True)
+        del alike["split"]["fold"], alike["train"]["seed"]
+        groups[json.dumps(alike, sort_keys=True)].append(Member(one, found))
+    return [whole for members in groups.values() if (whole := _whole(members))]
+
+
+def _whole(members: list[Member]) -> list[Member]:
+    """Those of the seeds of which every fold is there, each once."""
+    once = {(member.params.train.seed, member.params.split.fold): member for member in members}
+    folds = members[0].params.split.folds or 0
+    seeds = sorted({seed for seed, _ in once})
+    return [
+        once[seed, fold]
+        for seed in seeds
+        if all((seed, other) in once for other in range(folds))
+        for fold in range(folds)
+    ]
+
+
+def chosen(found: list[list[Member]], name: str | None) -> list[Member]:
+    """The cross-validation that has the experiment `name`, or the only one."""
+    if name is not None:
+        found = [one for one in found if name in {member.experiment.name for member in one}]
+        if not found:
+            raise UserError(
+                f"{name} is no experiment of this commit whose other folds are there too; "
+                "`dvc exp show` lists them"
+            )
+    if not found:
+        raise UserError(f"no experiments of this commit cover all folds; run {RUN}")
+    if len(found) > 1:
+        one_each = ", ".join(members[0].experiment.name for members in found)
+        raise UserError(f"there are {len(found)} cross-validations; name an experiment of one ({one_each})")
+    return found[0]

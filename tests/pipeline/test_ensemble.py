@@ -1,0 +1,58 @@
+"""A cross-validation of tiny patients through DVC's queue, joined to one model that segments a scan."""
+
+import csv
+import json
+import sys
+
+import onnx
+import pytest
+
+from tests.pipeline.project import TINY, Project
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_folds_of_a_queue_become_one_model(tmp_path):
+    (tmp_path / "project").mkdir()
+    project = Project(tmp_path / "project", TINY | {"train.epochs": "1", "evaluate.tta": "none"})
+    told = project.run(sys.executable, "-m", "stages.cli", "ensemble", status=2)
+    assert "error: no experiments of this commit cover all folds; run dvc exp run --queue" in told
+    project.dvc("exp", "run", "--queue", "-S", "split.folds=3", "-S", "split.fold=range(3)")
+    project.dvc("exp", "run", "--run-all", "-j", "1")
+
+    told = project.run(sys.executable, "-m", "stages.cli", "ensemble")
+    metrics = json.loads((project.root / "reports/ensemble/metrics.json").read_text())
+    assert f"cross-validated Dice {metrics['dice']:.3f} (95 % interval " in told
+    assert (metrics["patients"], metrics["folds"], metrics["seeds"], metrics["leaky"]) == (8, 3, 1, False)
+    assert metrics["dice_ci_low"] <= metrics["dice"] <= metrics["dice_ci_high"]
+
+    rows = list(csv.DictReader((project.root / "reports/ensemble/per_patient.csv").open()))
+    refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
+    tested = {}
+    for ref in (ref for ref in refs if ref.count("/") == 4):
+        lines = project.git("show", f"{ref}:reports/evaluate/per_case.csv").splitlines()
+        tested |= {row["patient_id"]: float(row["dice"]) for row in csv.DictReader(lines)}
+    assert {row["patient_id"]: float(row["dice"]) for row in rows} == pytest.approx(tested, abs=1e-6)
+
+    model = project.root / "models/ensemble/model.onnx"
+    assert sum(node.op_type == "Mean" for node in onnx.load(model).graph.node) == 1
+    scans = project.root / "scans"
+    project.run(
+        sys.executable, "-c",
+        "from pathlib import Path; from stages.sources.registry import SOURCES; "
+        "SOURCES['sample'].generate(Path('scans'), 1, 9)",
+    )  # fmt: skip
+    case = next(path.parent for path in scans.rglob("*_1.tif"))
+    project.run(
+        sys.executable,
+        "-m",
+        "stages.cli",
+        "predict",
+        str(case),
+        "--model",
+        "models/ensemble",
+        "--out",
+        "masks",
+    )
+    assert len(list((project.root / "masks").rglob("*.tif"))) == len(list(case.glob("*_mask.tif")))
+    assert project.git("status", "--porcelain", "--", "models/ensemble") == ""
