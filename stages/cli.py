@@ -17,8 +17,11 @@ COMMANDS = {
     "evaluate": "Score the model on the test patients.",
     "export": "Export the model as ONNX and write its card.",
     "report": "Put everything that was measured on one page.",
+    "predict": "Segment new scans with an exported model.",
     "headline": "Print the test Dice and where the report is.",
+    "ensemble": "Join the folds of a cross-validation.",
     "preset": "Print or run a recipe by name.",
+    "compare": "Compare the test results of two git revisions.",
 }
 
 

@@ -30,6 +30,7 @@ class Project:
             "dvc.yaml",
             "params.yaml",
             ".dvc/config",
+            ".dvc/plots",
             ".dvc/.gitignore",
             ".gitignore",
             ".dvcignore",

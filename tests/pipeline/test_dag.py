@@ -69,8 +69,27 @@ def test_the_report_needs_no_network(finished):
     page = (finished.root / "reports/index.html").read_text(encoding="utf-8")
     assert "test Dice" in page
     assert 'src="http' not in page
-    assert "<script" not in page
-    assert page.count("data:image/png;base64,") >= 6
+    assert 'href="http' not in page
+    assert page.count("<script>") == 1
+    assert page.count("data:image/png;base64,") == 6
+    assert page.count("data:image/webp;base64,") >= 3
+    assert len(page) < 5_000_000
+
+
+def test_dvc_plots_training_curves_cases_and_pictures(finished):
+    plots = json.loads(finished.dvc("plots", "show", "--json"))["data"]
+    curves = (
+        *("Loss", "Precision and recall", "Calibration"),
+        *("reports/train/history.csv", "reports/evaluate/per_case.csv"),
+    )
+    for name in curves:
+        (plot,) = plots[name]
+        assert plot["type"] == "vega"
+        assert plot["content"]["data"]["values"], name
+        assert "<DVC" not in json.dumps(plot["content"])
+    pictures = [name for name, (plot,) in plots.items() if plot["type"] == "image"]
+    assert pictures == [f"reports/evaluate/overlays/{n:02d}.png" for n in range(1, len(pictures) + 1)]
+    assert pictures
 
 
 def test_mlflow_holds_what_may_not_be_in_the_artefacts(finished):
