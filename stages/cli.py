@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": "Segment new scans with an exported model.",
     "headline": "Print the test Dice and where the report is.",
     "ensemble": "Join the folds of a cross-validation.",
+    "tune": "Search params by validation Dice.",
     "preset": "Print or run a recipe by name.",
     "compare": "Compare the test results of two git revisions.",
 }

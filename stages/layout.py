@@ -47,6 +47,7 @@ EXPORT_METRICS = Path("reports/export/metrics.json")
 REPORT = Path("reports/index.html")
 
 ENSEMBLE = Path("models/ensemble")
+TUNE = Path(".scratch/tune/optuna.db")
 ENSEMBLE_REPORT = Path("reports/ensemble")
 
 SCRATCH = Path(".scratch/train")

@@ -1,9 +1,11 @@
-"""Real scans, where the machine has them."""
+"""Real scans, where the machine has them, and a repository without DVC."""
 
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.fixtures.dvc_stand_in import Place
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 PATIENTS = ("TCGA_CS_4943_20000902", "TCGA_HT_8113_19930809", "TCGA_DU_8165_19970205")
@@ -25,3 +27,14 @@ def lgg_folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     with zipfile.ZipFile(shared_data / "lgg.zip") as archive:
         archive.extractall(root, [name for name in archive.namelist() if name.split("/")[1] in PATIENTS])
     return root
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A repository with a stand-in for DVC, as the working folder."""
+    found = Place(tmp_path)
+    monkeypatch.chdir(found.root)
+    for name, text in {"NAME": "tester", "EMAIL": "tester@example.invalid"}.items():
+        monkeypatch.setenv(f"GIT_AUTHOR_{name}", text)
+        monkeypatch.setenv(f"GIT_COMMITTER_{name}", text)
+    return found

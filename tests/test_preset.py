@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from stages import arms, errors, experiment, preset, recipe
 from stages.errors import UserError
 from stages.recipe import Preset
+from tests.fixtures.dvc_stand_in import Place
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "params.yaml"
@@ -205,106 +206,6 @@ def test_a_preset_without_arms_is_not_for_comparing() -> None:
 
 
 # `--run`, with a program in DVC's place.
-
-STAND_IN = '''
-"""Takes what `dvc exp run` takes, and leaves the experiment that it would: a ref with per_case.csv."""
-import json, os, pathlib, signal, subprocess, sys, time
-
-words = sys.argv[1:]
-assert words[:4] == ["exp", "run", "--temp", "--name"] and words[-1] == "evaluate", words
-name, given = words[4], dict(word.split("=", 1) for word in words[6:-1:2])
-with open("asked.jsonl", "a") as stream:
-    stream.write(json.dumps([name, given]) + "\\n")
-if pathlib.Path("interrupt").exists():
-    def tidy(*_):
-        time.sleep(1)
-        pathlib.Path("tidied").touch()
-        sys.exit(1)
-    signal.signal(signal.SIGINT, tidy)
-    pathlib.Path("waiting").touch()
-    time.sleep(60)
-fold = given.get("split.fold", "0")
-if fold == "1" and pathlib.Path("fail").exists():
-    print("Running stage 'train':\\nerror: the disc melted; cool it\\nERROR: failed to reproduce 'train'")
-    sys.exit(255)
-if fold == "2" and pathlib.Path("kill").exists():
-    print("Running stage 'train':", flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-folds, fold, slices = int(given.get("split.folds", 1)), int(fold), given["split.strategy"] == "slice"
-rows = ["case_id,patient_id,region,slices,dice,hd95_mm,truth_ml,predicted_ml"]
-for number, patient in enumerate(["007", "NA", "p 2", "p3"]):
-    tested = [s for s in range(6) if (number + s * slices) % folds == fold]
-    if tested:
-        dice = 0.5 + 0.1 * number + 0.02 * slices * (1 + number)
-        rows.append(f"{patient},{patient},tumour,{len(tested)},{dice},,{len(tested)},{len(tested)}")
-
-def git(*command, text=None):
-    done = subprocess.run(["git", *command], input=text, text=True, check=True, stdout=subprocess.PIPE)
-    return done.stdout.strip()
-
-folder = git("rev-parse", "--show-prefix")
-blob = git("hash-object", "-w", "--stdin", text="\\n".join(rows) + "\\n")
-metrics = {
-    "test": {"dice": 0.5, "dice_ci_low": 0.25, "dice_ci_high": 0.75},
-    "leaky": given["split.strategy"] != "patient",
-    "patients_known": given.get("ingest.source") != "pairs",
-    "conventions": {"pooled_dice": 0.6126, "pooled_iou": 0.7, "positive_slice_dice": 0.8},
-}
-told = git("hash-object", "-w", "--stdin", text=json.dumps(metrics))
-tree = git("mktree", text=f"100644 blob {told}\\tmetrics.json\\n100644 blob {blob}\\tper_case.csv\\n")
-for part in ["evaluate", "reports", *reversed(folder.strip("/").split("/"))]:
-    tree = git("mktree", text=f"040000 tree {tree}\\t{part}\\n") if part else tree
-head = git("rev-parse", "HEAD")
-commit = git("commit-tree", tree, "-p", head, "-m", name)
-git("update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", commit)
-'''
-
-
-class Place:
-    """A repository with params.yaml and the stand-in, in a folder below its root."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root / "nested" / "project"
-        (self.root / "dvc").mkdir(parents=True)
-        (self.root / "stages").mkdir()
-        (self.root / "stages/train.py").write_text("one\n")
-        (self.root / "dvc/__main__.py").write_text(STAND_IN)
-        # `python -m dvc` finds this one first; what else is imported from dvc is the real one's.
-        (self.root / "dvc/__init__.py").write_text(
-            "import pkgutil\n__path__ = pkgutil.extend_path(__path__, __name__)\n"
-        )
-        shutil.copyfile(SHIPPED, self.root / "params.yaml")
-        shutil.copyfile(ROOT / "dvc.yaml", self.root / "dvc.yaml")
-        self.git("init", "-q")
-        self.commit()
-
-    def git(self, *words: str) -> str:
-        who = ["-c", "user.name=tester", "-c", "user.email=tester@example.invalid"]
-        return subprocess.run(
-            ["git", *who, *words], cwd=self.root, check=True, capture_output=True, text=True
-        ).stdout
-
-    def commit(self) -> None:
-        self.git("add", "params.yaml", "dvc.yaml", "stages")
-        self.git("commit", "-q", "--allow-empty", "-m", "state")
-
-    def asked(self) -> list[str]:
-        """The experiments asked for since the last call."""
-        path = self.root / "asked.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        path.unlink(missing_ok=True)
-        return [re.sub(r"-[0-9a-f]{8}\"", '"', line) for line in lines]
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    found = Place(tmp_path)
-    monkeypatch.chdir(found.root)
-    for name, text in {"NAME": "tester", "EMAIL": "tester@example.invalid"}.items():
-        monkeypatch.setenv(f"GIT_AUTHOR_{name}", text)
-        monkeypatch.setenv(f"GIT_COMMITTER_{name}", text)
-    return found
 
 
 RUN = ("leak-tax", "--run", "-S", "split.folds=3", "-S", "train.epochs=2")
