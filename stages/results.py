@@ -1,0 +1,211 @@
+"""What was measured at one revision, and what it was made of: metrics, cases, params, data."""
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from stages import layout
+from stages.errors import UserError
+from stages.revision import Revision
+from stages.scoring.comparison import ROW
+
+METRICS = {path.parts[1]: path for name, path in vars(layout).items() if name.endswith("_METRICS")}
+"""Metrics file of each stage, by the stage's name."""
+DATA = (layout.RAW, layout.SLICES, layout.SPLITS, layout.WEIGHTS)
+CODE = ("stages/", "dvc.yaml", "pyproject.toml", "constraints.txt")
+NEEDED = (*ROW, "slices", "dice", "truth_ml")
+"""Columns without which per_case.csv cannot be compared."""
+WAY_OUT = "run `dvc repro --force evaluate` there and commit what that writes"
+
+
+class Artefact(BaseModel):
+    """A dep or out in dvc.lock; what lies in a folder or on a remote may have no hash."""
+
+    path: str
+    md5: str | None = None
+
+
+class Stage(BaseModel):
+    """A stage in dvc.lock: with which files and params it last ran, and what came out."""
+
+    deps: list[Artefact] = []
+    outs: list[Artefact] = []
+    params: dict[str, dict[str, Any]] = {}
+
+
+class Lock(BaseModel):
+    """dvc.lock, as far as it is read."""
+
+    stages: dict[str, Stage] = {}
+
+    def made(self) -> dict[str, str | None]:
+        """Hash of every out."""
+        return {out.path: out.md5 for stage in self.stages.values() for out in stage.outs}
+
+    def behind(self, path: str) -> list[Stage]:
+        """The stages that made `path`, directly or not."""
+        found: list[Stage] = []
+        wanted = {path}
+        while more := [
+            stage
+            for stage in self.stages.values()
+            if stage not in found and any(out.path in wanted for out in stage.outs)
+        ]:
+            found += more
+            wanted |= {dep.path for stage in more for dep in stage.deps}
+        return found
+
+
+@dataclass(frozen=True)
+class Results:
+    """metrics: by stage, what its metrics.json holds. cases: per_case.csv. params: `section.key` to value.
+    data: hash of each of `DATA` that dvc.lock tells. code: git's name of each file of `CODE`. stale: what
+    does not fit the run that dvc.lock tells of: files and params that changed since, or were edited.
+    """
+
+    revision: Revision
+    metrics: dict[str, dict[str, Any]] = field(repr=False)
+    cases: pd.DataFrame = field(repr=False)
+    params: dict[str, Any]
+    data: dict[str, str]
+    code: dict[str, str] = field(repr=False)
+    stale: tuple[str, ...]
+
+    @property
+    def evaluated(self) -> dict[str, Any]:
+        return self.metrics["evaluate"]
+
+    @property
+    def test(self) -> dict[str, Any]:
+        """The headline metrics."""
+        return self.evaluated["test"]
+
+
+def load(revision: Revision) -> Results:
+    """Read the results that a revision holds; raises `UserError` where they are missing or damaged."""
+    metrics = {
+        stage: _metrics(revision, path)
+        for stage, path in METRICS.items()
+        if path.as_posix() in revision.files
+    }
+    for path in (layout.EVALUATE_METRICS, layout.PER_CASE):
+        if path.as_posix() not in revision.files:
+            raise UserError(
+                f"{revision} has no {path}; check it out, run `dvc repro` and commit what that writes"
+            )
+    if not isinstance(test := metrics["evaluate"].get("test"), dict) or not _is_number(test.get("dice")):
+        raise UserError(f"{layout.EVALUATE_METRICS} of {revision} has no number test.dice; {WAY_OUT}")
+    params = flat(_yaml(revision, layout.PARAMS))
+    lock = _lock(revision)
+    made = lock.made()
+    return Results(
+        revision,
+        metrics,
+        _cases(revision),
+        params,
+        {path.as_posix(): hashed for path in DATA if (hashed := made.get(path.as_posix()))},
+        {path: blob.oid for path, blob in revision.files.items() if path.startswith(CODE)},
+        tuple(_stale(revision, lock, params)),
+    )
+
+
+def _metrics(revision: Revision, path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(revision.text(path) or "", parse_constant=lambda _: None)
+        if not isinstance(found, dict):
+            raise ValueError
+    except (ValueError, RecursionError):
+        raise UserError(f"{path} of {revision} is not a JSON object; {WAY_OUT}") from None
+    return found
+
+
+def _cases(revision: Revision) -> pd.DataFrame:
+    where = f"{layout.PER_CASE} of {revision}"
+    text = StringIO(revision.text(layout.PER_CASE) or "")
+    try:
+        with warnings.catch_warnings(action="error"):  # lines longer than the header
+            table = pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning):
+        raise UserError(f"{where} is not a table; {WAY_OUT}") from None
+    if missing := [name for name in NEEDED if name not in table]:
+        raise UserError(f"{where} lacks the column {missing[0]}; {WAY_OUT}")
+    if table.empty:
+        raise UserError(f"{where} lists no case; {WAY_OUT}")
+    for name in table.columns:
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        known = np.isfinite(numbers)
+        if name in ROW:
+            wrong = table[name] == ""
+        elif name in NEEDED:
+            wrong = ~(known & numbers.between(0, 1)) if name == "dice" else ~known
+        else:
+            wrong = numbers.isna() & ~table[name].isin(["", "nan"])
+        if wrong.any() and name in NEEDED:
+            row = int(wrong.to_numpy().argmax())
+            # Line 1 is the header.
+            raise UserError(f"{where}, line {row + 2}: {name} is {table[name].iloc[row]!r}; {WAY_OUT}")
+        if name not in ROW and not wrong.any():  # else text, of a version that writes more
+            table[name] = numbers.where(known)
+    if (twice := table.duplicated(ROW)).any():
+        again = table[twice].to_dict("records")[0]
+        raise UserError(f"{where} lists {again['region']} of case {again['case_id']} twice; {WAY_OUT}")
+    return table
+
+
+def _yaml(revision: Revision, path: Path) -> dict[str, Any]:
+    try:
+        found = YAML(typ="safe", pure=True).load(revision.text(path) or "{}")
+        if not isinstance(found, dict):
+            raise ValueError
+        flat(found)  # an anchor may hold itself
+    except (YAMLError, ValueError, KeyError, RecursionError):
+        raise UserError(f"{path} of {revision} is not a YAML mapping; correct it there and commit") from None
+    return found
+
+
+def _lock(revision: Revision) -> Lock:
+    try:
+        return Lock.model_validate(_yaml(revision, layout.LOCK))
+    except ValidationError:
+        raise UserError(
+            f"{layout.LOCK} of {revision} is not what DVC writes; run `dvc repro` there and commit it"
+        ) from None
+
+
+def _stale(revision: Revision, lock: Lock, params: dict[str, Any]) -> list[str]:
+    """What no longer is as it was when the test cases were scored, of everything that led to their scores."""
+    behind = lock.behind(layout.PER_CASE.as_posix())
+    told = {(entry.path, entry.md5) for stage in behind for entry in (*stage.deps, *stage.outs)}
+    now = {
+        path: hashlib.md5(content, usedforsecurity=False).hexdigest()
+        for path, content in revision.contents({path for path, _ in told}).items()
+    }
+    made = lock.made()
+    changed = {path for path, md5 in told if md5 and md5 != now.get(path, made.get(path, md5))}
+    for stage in behind:
+        for key, value in flat(stage.params.get(layout.PARAMS.as_posix(), {})).items():
+            if key not in params or params[key] != value:
+                changed.add(key)
+    return sorted(changed)
+
+
+def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as one of dotted keys."""
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        found |= flat(inner, f"{prefix}{key}.") if isinstance(inner, dict) else {f"{prefix}{key}": inner}
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

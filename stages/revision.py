@@ -1,0 +1,124 @@
+"""The project as git holds it at a branch, tag, commit or experiment; the work tree is left alone."""
+
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stages.errors import UserError
+
+LARGEST = 64 * 2**20
+"""Bytes. What is read here is a few kilobytes of text; a blob beyond this is something else."""
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A file in git: its object's name and its size in bytes."""
+
+    oid: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A commit under the name the user gave it, and the files it has in and below this folder, by path."""
+
+    name: str
+    commit: str
+    files: dict[str, Blob] = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.commit[:7]})"
+
+    def text(self, path: Path) -> str | None:
+        """Content of a file, None where the revision has no such file; raises `UserError` where it is no
+        text.
+        """
+        blob = self.files.get(path.as_posix())
+        if blob is None:
+            return None
+        if blob.size > LARGEST:
+            raise UserError(f"{path} of {self} has {blob.size / 2**20:.0f} MiB; that is no result")
+        try:
+            return _git("cat-file", "blob", blob.oid).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise UserError(f"{path} of {self} is not text; restore it and commit") from None
+
+    def contents(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Content of those of the named files that the revision has, too large ones left out."""
+        known = [path for path in paths if path in self.files and self.files[path].size <= LARGEST]
+        found: dict[str, bytes] = {}
+        asked = "".join(f"{self.files[path].oid}\n" for path in known)
+        stream = _git("cat-file", "--batch", given=asked.encode())
+        place = 0
+        for path in known:  # each comes as "<oid> blob <size>\n<content>\n"
+            start = stream.index(b"\n", place) + 1
+            end = start + self.files[path].size
+            found[path] = stream[start:end]
+            place = end + 1
+        return found
+
+
+def resolve(name: str) -> Revision:
+    """The commit that a revision or the name of an experiment means; raises `UserError` where none does."""
+    commit = _commit(name) or _experiment(name)
+    if commit is None:
+        raise UserError(_unknown(name))
+    files = {}
+    # Relative to this folder, which need not be the root of the repository.
+    for line in _git("ls-tree", "-r", "-l", "-z", commit).decode("utf-8", "replace").split("\0"):
+        told, tab, path = line.partition("\t")
+        if tab and (kind := told.split())[1] == "blob":
+            files[path] = Blob(kind[2], int(kind[3]))
+    return Revision(name, commit, files)
+
+
+def uncommitted(paths: Iterable[Path]) -> list[str]:
+    """Those of the named files, and of the files below the named folders, that are not as HEAD has them."""
+    names = [path.as_posix() for path in paths]
+    told = _git("diff", "--name-only", "-z", "--relative", "--no-ext-diff", "HEAD", "--", *names)
+    return [name for name in told.decode("utf-8", "replace").split("\0") if name]
+
+
+def _commit(name: str) -> str | None:
+    found = _run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    return found.stdout.decode().strip() if found.returncode == 0 else None
+
+
+def _experiment(name: str) -> str | None:
+    """DVC keeps experiment `name` of a commit abcd... under refs/exps/ab/cd.../name."""
+    told = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/").decode().splitlines()
+    refs = {ref: oid for oid, ref in (line.split(" ", 1) for line in told)}
+    found = [ref for ref in refs if ref.count("/") == 4 and ref.endswith(f"/{name}")]
+    if len(found) > 1:
+        raise UserError(
+            f"{name} names {len(found)} experiments of different commits; give one in full: {found[0]}"
+        )
+    return refs[found[0]] if found else None
+
+
+def _unknown(name: str) -> str:
+    if _git("rev-parse", "--is-shallow-repository").strip() != b"true":
+        return f"there is no revision or experiment {name}; `git branch -a` and `dvc exp show` list them"
+    if re.search(r"[~^@:]", name) or name == "HEAD":
+        way_out = "run `git fetch --unshallow`"
+    else:
+        branch = name.removeprefix("refs/remotes/").removeprefix("origin/")
+        way_out = f"run `git fetch --depth=1 origin {branch}` and compare with FETCH_HEAD"
+    return f"this clone is shallow and {name} is not in it; {way_out}"
+
+
+def _git(*command: str, given: bytes = b"") -> bytes:
+    done = _run(*command, given=given)
+    if done.returncode:
+        reason = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"])[0]
+        raise UserError(f"git {command[0]} failed ({reason}); run this in a clone of the project")
+    return done.stdout
+
+
+def _run(*command: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(["git", *command], input=given, capture_output=True)
+    except FileNotFoundError:
+        raise UserError("git is not installed; revisions are read with it") from None
