@@ -6,7 +6,7 @@ BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
 export PATH := $(BIN):$(PATH)
 
-.PHONY: run test lint clean
+.PHONY: run test lint experiments clean
 
 run: $(READY)
 	dvc repro
@@ -19,6 +19,12 @@ lint: $(READY)
 	ruff check .
 	ruff format --check .
 	mypy
+
+# Of all that DVC knows of an experiment: what was changed in it, and the Dice it came to.
+COLUMNS_SHOWN := Experiment$$|State$$|(val|test)\.dice(_ci_\w+)?$$|(ingest|preprocess|split|augment|train|evaluate|export)\.
+NO_COUNTS := (?!\w*(patients|slices|pixels_per_slice)$$)
+experiments: $(READY)
+	dvc exp show --only-changed --no-pager --drop '^(?!$(COLUMNS_SHOWN)$(NO_COUNTS)\w+$$)' $(ARGS)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
