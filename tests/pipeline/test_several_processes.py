@@ -1,4 +1,4 @@
-"""Training in two processes over gloo: the batches of one process, shared, to the same result within noise."""
+"""Training in two processes over gloo: they share the batches of one, and come to the same within noise."""
 
 import csv
 import sys
