@@ -6,6 +6,7 @@ python -m stages.preprocess      # what `dvc repro preprocess` runs; about 2 s
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import accumulate
 
 import typer
 from rich.progress import track
@@ -25,7 +26,9 @@ def main() -> None:
     table = manifest.read(layout.VALIDATED)
     recipe = case.recipe(table, wanted.channels, wanted.size, wanted.crop)
     cases = case.rows(table)
-    prepare = partial(case.prepare, layout.RAW, recipe)
+    firsts = accumulate((len(rows) for rows in cases), initial=0)
+    # The largest first, so that no process is left with a large one at the end.
+    places = sorted(zip(firsts, cases, strict=False), key=lambda place: -len(place[1]))
     # Flat images, cases of one slice, travel by the dozen; volumes one by one.
     together = max(1, TOGETHER * len(cases) // len(table))
     with (
@@ -34,12 +37,21 @@ def main() -> None:
         ProcessPoolExecutor(wanted.jobs, initializer=threadpool_limits, initargs=(1,)) as pool,
     ):
         writer = store.Writer(folder, len(table), recipe.size, len(recipe.channels))
-        prepared = []
-        parts = pool.map(prepare, cases, chunksize=together)
+        parts = pool.map(partial(put, writer, recipe), places, chunksize=together)
+        prepared = {}
         for done in track(parts, "preprocess", len(cases), disable=not sys.stdout.isatty()):
-            writer.add(done.images, done.masks)
-            prepared.append(done.summary)
-        writer.close(case.meta(recipe, prepared), case.index(table, prepared))
+            writer.arrived(len(done.label_pixels))
+            prepared[done.case_id] = done
+        summaries = [prepared[rows[0]["case_id"]] for rows in cases]
+        writer.close(case.meta(recipe, summaries), case.index(table, summaries))
+
+
+def put(writer: store.Writer, recipe: case.Recipe, place: tuple[int, list[case.Row]]) -> case.Summary:
+    """Prepare a case and write it to its place in the store, which begins at a row; what a worker does."""
+    first, rows = place
+    prepared = case.prepare(layout.RAW, recipe, rows)
+    writer.put(first, prepared.images, prepared.masks)
+    return prepared.summary
 
 
 if __name__ == "__main__":

@@ -148,7 +148,9 @@ def index(table: pd.DataFrame, cases: list[Summary]) -> pd.DataFrame:
     each.
     """
     order = {case.case_id: number for number, case in enumerate(cases)}
-    rows = table.sort_values("case_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
+    # numpy: pandas takes 20 ms to set up a sort by a key.
+    places = np.argsort([order[case_id] for case_id in table["case_id"]], kind="stable")
+    rows = table.iloc[places].reset_index(drop=True)
     rows["label_pixels"] = [count for case in cases for count in case.label_pixels]
     return rows
 

@@ -3,6 +3,7 @@
 Few files for DVC to hash, no decoding while training, and memory that does not grow with the data set.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,10 @@ def joined(first: Store, second: Store) -> Store:
 
 
 class Writer:
-    """Fills the shards of a new store in index order. Use inside `atomic.directory`."""
+    """Fills the shards of a new store. Use inside `atomic.directory`.
+
+    It may be sent to other processes, which `put` slices into their places in any order.
+    """
 
     def __init__(self, folder: Path, slices: int, size: int, channels: int) -> None:
         self.folder = folder
@@ -100,29 +104,50 @@ class Writer:
         self.shape = {"images": (size, size, channels), "masks": (size, size)}
         self.per_shard = max(1, SHARD_BYTES // (size * size * channels))
         self.filled = 0
+        self.begin: dict[str, int] = {}  # of the slices in a shard, behind the header
+        for first in range(0, slices, self.per_shard):
+            for kind, shape in self.shape.items():
+                self._create(kind, first, (min(self.per_shard, slices - first), *shape))
+
+    def _create(self, kind: str, first: int, shape: tuple[int, ...]) -> None:
+        with self._path(kind, first).open("wb") as file:
+            about = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, about)
+            self.begin[f"{kind}{first}"] = file.tell()
+            file.truncate(file.tell() + math.prod(shape))
+
+    def _path(self, kind: str, first: int) -> Path:
+        return self.folder / f"{kind}-{first // self.per_shard:03d}.npy"
 
     def add(self, images: np.ndarray, masks: np.ndarray) -> None:
         """Append slices (S, size, size, C) and label maps (S, size, size), both uint8."""
-        if images.shape[1:] != self.shape["images"] or masks.shape != (len(images), *self.shape["masks"]):
+        self.put(self.filled, images, masks)
+        self.arrived(len(images))
+
+    def put(self, row: int, images: np.ndarray, masks: np.ndarray) -> None:
+        """Write slices and label maps, as `add` takes them, from `row` on."""
+        if (
+            images.shape[1:] != self.shape["images"]
+            or masks.shape != (len(images), *self.shape["masks"])
+            or row + len(images) > self.slices
+        ):
             raise ValueError(f"slices {images.shape} with labels {masks.shape} do not fit the store")
         done = 0
         while done < len(images):
-            shard, row = divmod(self.filled, self.per_shard)
-            count = min(len(images) - done, self.per_shard - row)
+            place = (row + done) % self.per_shard
+            first = row + done - place
+            count = min(len(images) - done, self.per_shard - place)
             for kind, arrays in (("images", images), ("masks", masks)):
-                self._append(kind, shard, arrays[done : done + count], new=row == 0)
+                part = np.ascontiguousarray(arrays[done : done + count], dtype=np.uint8)
+                # Written, not through a memory map, whose pages would add up in memory.
+                with self._path(kind, first).open("r+b") as file:
+                    file.seek(self.begin[f"{kind}{first}"] + place * math.prod(self.shape[kind]))
+                    file.write(part.data)
             done += count
-            self.filled += count
 
-    def _append(self, kind: str, shard: int, arrays: np.ndarray, new: bool) -> None:
-        # Appended, not written through a memory map, whose pages would add up in memory while the store
-        # grows.
-        with (self.folder / f"{kind}-{shard:03d}.npy").open("wb" if new else "ab") as file:
-            if new:
-                rows = min(self.per_shard, self.slices - shard * self.per_shard)
-                about = {"descr": "|u1", "fortran_order": False, "shape": (rows, *self.shape[kind])}
-                np.lib.format.write_array_header_1_0(file, about)
-            file.write(np.ascontiguousarray(arrays, dtype=np.uint8).data)
+    def arrived(self, slices: int) -> None:
+        """Count slices that were put; `close` wants all of them."""
+        self.filled += slices
 
     def close(self, meta: Meta, index: pd.DataFrame) -> None:
         """Write `meta.json` and `index.csv`."""
