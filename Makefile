@@ -13,7 +13,7 @@ run: $(READY)
 	@brainseg headline
 
 test: $(READY)
-	python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: $(READY)
 	ruff check .

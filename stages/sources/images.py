@@ -68,7 +68,7 @@ def contained(root: Path, relative: str) -> Path:
     # links of the same folder once more for every file in it.
     if "\0" in relative:  # which ends names
         raise UserError(f"{relative!r} is no name of a file; correct the row that names it")
-    home = _real(str(root))
+    home = _real(os.path.abspath(root))  # noqa: PTH100
     folder, name = os.path.split(os.path.join(home, relative))  # noqa: PTH118
     path = os.path.join(_real(folder), name)  # noqa: PTH118
     if name in ("", ".", "..") or os.path.islink(path):  # noqa: PTH114

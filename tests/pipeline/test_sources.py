@@ -38,7 +38,7 @@ def test_volumes_with_three_regions_two_of_four_modalities_and_their_neighbours_
     assert test["dice"] == pytest.approx(by_hand.mean(), abs=1e-5)
     assert read(project, "reports/export/metrics.json")["onnx"]["max_probability_change"] < 1e-4
     page = (project.root / "reports/index.html").read_text(encoding="utf-8")
-    assert all(f'<th scope="row">{name}</th>' in page for name in REGIONS)
+    assert all(f'<th scope="col" class="num">{name.replace("_", " ")}</th>' in page for name in REGIONS)
 
 
 @pytest.mark.slow
