@@ -8,6 +8,8 @@ for _switch, _value in {
     "GX_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime's builds for Linux report to Microsoft otherwise
+    "ITERATIVE_DO_NOT_TRACK": "1",  # GTO
     "DVC_NO_ANALYTICS": "1",
     "DO_NOT_TRACK": "1",
 }.items():

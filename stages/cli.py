@@ -22,7 +22,9 @@ COMMANDS = {
     "ensemble": "Join the folds of a cross-validation.",
     "tune": "Search params by validation Dice.",
     "preset": "Print or run a recipe by name.",
+    "register": "Make the committed model a version that others can get.",
     "compare": "Compare the test results of two git revisions.",
+    "doctor": "Check what this machine has and lacks.",
 }
 
 

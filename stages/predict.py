@@ -2,6 +2,7 @@
 
 brainseg predict scan.png --model models/export --out predicted        # about a second
 brainseg predict /path/to/cases --model model.onnx --out predicted     # a folder of many scans
+brainseg predict scan.png --model git@host:team/brainseg@v1.0.0 --out predicted       # a registered version
 """
 
 import sys
@@ -13,7 +14,7 @@ import typer
 
 from stages import errors, layout
 from stages.errors import UserError
-from stages.predicting import finding, graph, overlay, reading, segmenting, summary, writing
+from stages.predicting import finding, graph, overlay, reading, segmenting, summary, versions, writing
 from stages.predicting.finding import Scan
 from stages.predicting.graph import Model
 
@@ -33,11 +34,13 @@ def main(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for masks, pictures and summary.", show_default=False)],
-    model: Annotated[Path, typer.Option(help="An .onnx file or the folder of an export.")] = layout.EXPORT,
+    model: Annotated[
+        str, typer.Option(help="An .onnx file, the folder of an export, or a version: <repository>@v1.0.0.")
+    ] = str(layout.EXPORT),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder with files.")] = False,
 ) -> None:
     """Segment new scans."""
-    opened = graph.open_model(model)
+    opened = graph.open_model(versions.locate(model))
     found = finding.find(scans)
     writing.prepare(out, overwrite)
     failed: list[dict[str, str]] = []

@@ -6,6 +6,8 @@ All that must not be in a DVC out because it differs from run to run is told her
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +28,29 @@ def uri(root: Path) -> str:
 
 def start(root: Path, params: dict[str, Any], data_hash: str) -> MLFlowLogger:
     """Open a run. Raises `UserError` where the tracking store cannot be reached, before any training."""
-    where = uri(root)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    try:
-        mlflow.set_tracking_uri(where)
+    with usable(root) as where:
         logger = MLFlowLogger(
             EXPERIMENT,
             tracking_uri=where,
             tags={"git_revision": git_revision(root), "data_hash": data_hash},
         )
         logger.log_hyperparams(params)
+    return logger
+
+
+@contextmanager
+def usable(root: Path) -> Iterator[str]:
+    """Point MLflow at the project's store, whose URI is yielded; what it then raises becomes `UserError`."""
+    where = uri(root)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    try:
+        mlflow.set_tracking_uri(where)
+        yield where
     except (MlflowException, OSError, ImportError) as error:  # ImportError: a database without its driver
         reason = (str(error).splitlines() or [""])[0][:160]
         raise UserError(
             f"MLflow at {where} cannot be used ({reason}); start it or unset MLFLOW_TRACKING_URI"
         ) from None
-    return logger
 
 
 def git_revision(root: Path) -> str:

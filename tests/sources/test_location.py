@@ -318,9 +318,7 @@ def test_an_entry_too_large_for_memory_is_streamed(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("claimed", "reason"), [(-1, "its compressed bytes are damaged"), (1, "its checksum is another")]
 )
-def test_a_deflated_entry_of_another_length_than_it_claims(
-    tmp_path: Path, claimed: int, reason: str
-) -> None:
+def test_a_deflated_entry_of_another_length_than_it_claims(tmp_path: Path, claimed: int, reason: str) -> None:
     scan = random.Random(0).randbytes(500) * 2
     place = archive(tmp_path / "x.zip", {GOOD: scan}, zipfile.ZIP_DEFLATED)
     sizes = (1000).to_bytes(4, "little"), (1000 + claimed).to_bytes(4, "little")

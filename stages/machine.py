@@ -1,0 +1,134 @@
+"""What this machine is made of, as far as it matters here, without torch, which takes seconds to import."""
+
+import math
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import util
+from pathlib import Path
+
+CGROUP, CPUINFO = Path("/sys/fs/cgroup"), Path("/proc/cpuinfo")
+GIB = 1 << 30
+DISK_GIB, MEMORY_GIB = 2.0, 3.0
+"""Below that a run of the generated scans does not end well: it writes 0.4 GiB and takes 1.9 GB at most."""
+ROOM_GIB = 20.0
+"""Real sets take several times their download: in data/raw, in data/slices and in DVC's cache."""
+
+
+class Status(StrEnum):
+    """Whether something is there, is there but not as it should be, or is needed and not there."""
+
+    OK = "ok"
+    WARN = "warn"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A line: what was looked at, how it is, what was found, and what to do about it ("" where nothing)."""
+
+    what: str
+    status: Status
+    found: str
+    advice: str = ""
+
+
+def disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free / GIB
+    if free < DISK_GIB:
+        return Finding("disk", Status.MISSING, f"{free:.1f} GiB free", f"free {DISK_GIB:.0f} GiB or more")
+    if free < ROOM_GIB:
+        return Finding("disk", Status.WARN, f"{free:.1f} GiB free", "enough for the sample; sets need more")
+    return Finding("disk", Status.OK, f"{free:.0f} GiB free")
+
+
+def memory() -> Finding:
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = _cgroup("memory.max")
+    granted = min(total, int(limit)) if limit.isdecimal() else total
+    told = f"{granted / GIB:.1f} GiB" + (f" of the machine's {total / GIB:.1f}" if granted < total else "")
+    if granted < MEMORY_GIB * GIB:
+        return Finding("memory", Status.MISSING, told, f"{MEMORY_GIB:.0f} GiB or more are needed")
+    return Finding("memory", Status.OK, told)
+
+
+def threads() -> Finding:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, _, period = _cgroup("cpu.max").partition(" ")
+    granted = int(quota) / int(period) if quota.isdecimal() else cores
+    told = f"{cores} cores" + (f", of which {granted:g} are granted" if granted < cores else "")
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    usable = max(1, math.floor(granted))
+    if asked.isdecimal() and int(asked) != usable:
+        return Finding("threads", Status.WARN, f"{told}, OMP_NUM_THREADS={asked}", f"set it to {usable}")
+    if granted < cores and not asked:
+        return Finding("threads", Status.WARN, told, f"export OMP_NUM_THREADS={usable}")
+    return Finding("threads", Status.OK, told)
+
+
+def gpu() -> Finding:
+    cards, trouble = _cards()
+    if trouble:
+        return Finding("GPU", Status.WARN, trouble, "repair the driver, or train on the CPU")
+    if not cards:
+        return Finding("GPU", Status.OK, "none; the CPU trains")
+    told = ", ".join(f"{name} ({memory})" for name, memory, _ in cards)
+    if (cuda := _torch_cuda()) is None:
+        return Finding("GPU", Status.WARN, f"{told}, but torch has no CUDA", "install torch from PyPI")
+    return Finding("GPU", Status.OK, f"{told}, torch with CUDA {cuda}")
+
+
+def bf16() -> Finding:
+    """Whether `train.precision: auto` means bf16 (see stages/learning/fitting.py)."""
+    cards, _ = _cards()
+    if cards and _torch_cuda():
+        able = all(float(capability) >= 8 for _, _, capability in cards)
+        return Finding("bf16", Status.OK, "yes, on the GPU" if able else "not on this GPU; it trains in fp32")
+    found = re.search(r"^flags\s*:(.*)", "\n".join(lines(CPUINFO)), re.MULTILINE)
+    flags = set(found[1].split()) if found else set()
+    if {"amx_tile", "amx_bf16"} <= flags:
+        return Finding("bf16", Status.OK, "yes, the CPU has AMX")
+    if "avx512_bf16" in flags:
+        return Finding("bf16", Status.OK, "AVX512-BF16 without AMX is not faster; auto trains in fp32")
+    return Finding("bf16", Status.OK, "no; auto trains in fp32")
+
+
+def _cards() -> tuple[list[tuple[str, str, str]], str]:
+    """Name, memory and compute capability of each NVIDIA GPU; and what is wrong with asking for them."""
+    if shutil.which("nvidia-smi") is None:
+        return [], ""
+    asked = ["nvidia-smi", "--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=2)
+    except subprocess.TimeoutExpired:
+        return [], "nvidia-smi does not answer"
+    if done.returncode:
+        return [], (done.stdout + done.stderr).strip().split("\n")[0] or "nvidia-smi fails"
+    rows = [line.split(", ") for line in done.stdout.splitlines()]
+    return [(row[0], row[1], row[2]) for row in rows if len(row) == 3], ""
+
+
+def _torch_cuda() -> str | None:
+    """CUDA version that torch was built for, read without importing it."""
+    found = util.find_spec("torch")
+    if found is None or not found.submodule_search_locations:
+        return None
+    told = "\n".join(lines(Path(found.submodule_search_locations[0]) / "version.py"))
+    cuda = re.search(r"^cuda.*= '([\d.]+)'", told, re.MULTILINE)
+    return cuda[1] if cuda else None
+
+
+def _cgroup(name: str) -> str:
+    return "".join(lines(CGROUP / name)[:1])
+
+
+def lines(path: Path) -> list[str]:
+    """Lines of a text file but comments; none where there is no such file."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
