@@ -21,10 +21,10 @@ lint: $(READY)
 	mypy
 
 # Of all that DVC knows of an experiment: what was changed in it, and the Dice it came to.
-COLUMNS_SHOWN := Experiment$$|State$$|(val|test)\.dice(_ci_\w+)?$$|(ingest|preprocess|split|augment|train|evaluate|export)\.
+COLUMNS_SHOWN := Experiment$$|State$$|(val|test)\.dice$$|(ingest|preprocess|split|augment|train|evaluate|export)\.
 NO_COUNTS := (?!\w*(patients|slices|pixels_per_slice)$$)
 experiments: $(READY)
-	dvc exp show --only-changed --no-pager --drop '^(?!$(COLUMNS_SHOWN)$(NO_COUNTS)\w+$$)' $(ARGS)
+	@dvc exp show --only-changed --no-pager --drop '^(?!$(COLUMNS_SHOWN)$(NO_COUNTS)\w+$$)' $(ARGS)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
