@@ -44,6 +44,8 @@ class Project:
         for key, value in overrides.items():
             self.set(key, value)
         self.git("init", "-q")
+        for key, value in {"name": "tester", "email": "tester@example.invalid"}.items():
+            self.git("config", f"user.{key}", value)  # DVC, which commits experiments, reads it here only
         self.commit("start")
 
     @property
