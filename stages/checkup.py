@@ -116,7 +116,7 @@ def links() -> Finding:
 
 def remote(network: bool) -> Finding:
     """Where `dvc push` puts things; asked only where `network` allows it."""
-    from dvc.fs import get_cloud_fs  # type: ignore[import-untyped]
+    from dvc.fs import get_cloud_fs
 
     with _repo() as repo:
         name = repo.config["core"].get("remote")
@@ -180,8 +180,8 @@ def _project() -> dict[str, Any]:
 
 
 def _repo() -> Any:
-    from dvc.exceptions import DvcException  # type: ignore[import-untyped]
-    from dvc.repo import Repo  # type: ignore[import-untyped]
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
 
     try:
         return Repo()

@@ -40,14 +40,14 @@ def main(
     """Average the networks of a cross-validation and tell its Dice over all patients."""
     members = crossvalidation.chosen(crossvalidation.complete(), name)
     wanted = members[0].params
-    tested = {member.experiment.name: member.experiment.per_case() for member in members}
     by_seed: dict[int, list[pd.DataFrame]] = defaultdict(list)
     for member in members:
-        by_seed[member.params.train.seed].append(tested[member.experiment.name])
+        by_seed[member.params.train.seed].append(member.experiment.per_case())
     seeds = pd.DataFrame({seed: leakage.pooled(folds)["dice"] for seed, folds in sorted(by_seed.items())})
     patients = seeds.mean(axis=1)
     low, high = patient_bootstrap(patients.to_numpy(), wanted.evaluate.bootstrap)
-    folds = pd.Series([member.experiment.metrics()["test"]["dice"] for member in members])
+    evaluated = [member.experiment.metrics() for member in members]
+    folds = pd.Series([one["test"]["dice"] for one in evaluated])
     metrics: dict[str, Any] = {
         "dice": float(patients.mean()),
         "dice_ci_low": low,
@@ -57,7 +57,7 @@ def main(
         "folds": wanted.split.folds,
         "seeds": len(seeds.columns),
         "dice_sd_over_folds": float(folds.std(ddof=1)),
-        "leaky": any(member.experiment.metrics()["leaky"] for member in members),
+        "leaky": any(one["leaky"] for one in evaluated),
     }
     if len(seeds.columns) > 1:
         metrics["dice_sd_over_seeds"] = float(seeds.mean().std(ddof=1))

@@ -90,7 +90,7 @@ class Experiment:
 
     def fetch(self, out: Path, into: Path) -> bool:
         """Copy an out of its from DVC's cache or remote; False where it has none."""
-        from dvc.api import DVCFileSystem  # type: ignore[import-untyped]
+        from dvc.api import DVCFileSystem
 
         files = DVCFileSystem(rev=self.ref)
         if not files.exists(out.as_posix()):
@@ -137,8 +137,8 @@ def plan(base: Base, label: str, overrides: list[str]) -> Experiment:
 def resolved(overrides: list[str], path: Path = layout.PARAMS) -> Params:
     """params.yaml as an experiment with these -S words has it; raises `UserError` where it is not valid."""
     # Here and not above: printing a preset need not wait for DVC.
-    from dvc.exceptions import DvcException  # type: ignore[import-untyped]
-    from dvc.utils.hydra import apply_overrides  # type: ignore[import-untyped]
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides
 
     params.read(path)
     with tempfile.TemporaryDirectory() as folder:

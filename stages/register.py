@@ -88,8 +88,8 @@ def committed() -> None:
 
 def up_to_date() -> None:
     """Raises `UserError` where the outs are not those of HEAD's code, params and dvc.lock."""
-    from dvc.exceptions import DvcException  # type: ignore[import-untyped]
-    from dvc.repo import Repo  # type: ignore[import-untyped]
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
 
     try:
         with Repo() as repo:

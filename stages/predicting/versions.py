@@ -117,8 +117,8 @@ def _tagged(repository: str, version: str) -> str | None:
 
 def _download(repository: str, version: str, folder: Path) -> Path:
     """Write a version's files to a folder named after its commit."""
-    from dvc.repo import Repo  # type: ignore[import-untyped]
-    from dvc.repo.open_repo import clean_repos  # type: ignore[import-untyped]
+    from dvc.repo import Repo
+    from dvc.repo.open_repo import clean_repos
 
     logging.getLogger("dvc").setLevel(logging.CRITICAL)  # what goes wrong is raised
     try:
@@ -150,7 +150,7 @@ def _commit(repository: str, repo: Any, version: str) -> str:
 
 
 def _artifact(repository: str, repo: Any, version: str) -> str:
-    from dvc.exceptions import ArtifactNotFoundError  # type: ignore[import-untyped]
+    from dvc.exceptions import ArtifactNotFoundError
 
     try:
         return str(repo.artifacts.get_path(ARTIFACT))
