@@ -6,6 +6,7 @@ differs least.
 """
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,32 @@ class BiasField(A.ImageOnlyTransform):
     def apply(self, img: np.ndarray, field: np.ndarray, **_: Any) -> np.ndarray:
         shaded = np.clip(img * field[..., None], 1, 255)
         return np.where(img > 0, shaded, 0).astype(np.uint8)
+
+
+class Ghosting(A.ImageOnlyTransform):
+    """Copies of the head at even distances along rows or columns, as motion in time with the acquisition
+    leaves them along the phase-encoding axis (Zaitsev et al. 2015, doi:10.1002/jmri.24850). uint8 images.
+
+    `ghosts`: fewest and most, all as bright together as the share drawn up to `intensity`.
+    """
+
+    def __init__(self, ghosts: tuple[int, int] = (2, 5), intensity: float = 0.3, p: float = 0.5) -> None:
+        super().__init__(p=p)
+        self.ghosts = ghosts
+        self.intensity = intensity
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        draw = self.random_generator
+        return {
+            "copies": int(draw.integers(*self.ghosts, endpoint=True)),
+            "share": float(draw.uniform(0.1 * self.intensity, self.intensity)),
+            "axis": int(draw.integers(2)),
+        }
+
+    def apply(self, img: np.ndarray, copies: int, share: float, axis: int, **_: Any) -> np.ndarray:
+        away = [round(step * img.shape[axis] / (copies + 1)) for step in range(1, copies + 1)]
+        ghosts = sum(np.roll(img, step, axis).astype(np.float32) for step in away) / copies
+        return np.where(img > 0, np.clip(img * (1 - share) + ghosts * share, 1, 255), 0).astype(np.uint8)
 
 
 class HeadBlur(A.GaussianBlur):
@@ -135,11 +162,12 @@ def build(policy: str) -> A.Compose:
             CopiedSequence(p=0.2),
             ScannerContrast(gain=0.3, gamma=0.6, p=0.7),
             BiasField(0.4, p=0.3),
+            Ghosting(p=0.1),
             HeadBlur(blur_limit=(3, 5), p=0.15),
             MissingSequence(p=0.1),
         ],
     }
-    return A.Compose(steps[policy], seed=0)
+    return A.Compose(steps[policy], seed=0, is_check_shapes=False)
 
 
 def save(policy: A.Compose, path: Path) -> None:
@@ -168,6 +196,9 @@ def apply(
     """
     if not policy.transforms:
         return image, mask
-    policy.set_random_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+    seeds = np.random.SeedSequence(key)
+    # One generator for all steps: `set_random_seed` starts each of them alike, and those that follow one draw
+    # would come and go together.
+    policy.set_random_state(np.random.default_rng(seeds), random.Random(int(seeds.generate_state(1)[0])))
     done = policy(image=image, mask=mask)
     return done["image"], done["mask"]
