@@ -1,9 +1,11 @@
 """Every fold of every arm of a preset trained and tested, and the arms compared patient by patient."""
 
+import math
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 from rich.console import Console
@@ -13,29 +15,67 @@ from stages import experiment
 from stages.errors import UserError
 from stages.experiment import Base, Experiment
 from stages.params import Params
-from stages.recipe import Preset, words
+from stages.recipe import Overrides, Preset, words
 from stages.scoring import leakage
 
 
-def compare(name: str, preset: Preset, given: list[str]) -> str:
+@dataclass(frozen=True)
+class Arm:
+    """Every fold of an arm, trained once for each seed.
+
+    folds: for each train.seed the rows of per_case.csv of every fold, the folds in order.
+    """
+
+    overrides: Overrides
+    folds: dict[int, list[pd.DataFrame]]
+
+    @property
+    def patients(self) -> pd.DataFrame:
+        """As `leakage.pooled` has it; Dice is the mean over seeds."""
+        by_seed = self._by_seed()
+        return by_seed[0].assign(dice=pd.concat([one["dice"] for one in by_seed], axis=1).mean(axis=1))
+
+    @property
+    def sd_over_folds(self) -> float:
+        """Of the mean Dice over a fold's patients, averaged over seeds; nan for a single fold."""
+        means = [[leakage.pooled([fold])["dice"].mean() for fold in folds] for folds in self.folds.values()]
+        return float(pd.DataFrame(means).mean().std(ddof=1))
+
+    @property
+    def sd_over_seeds(self) -> float:
+        """Of the mean Dice over all patients; nan for a single seed."""
+        return float(pd.Series([one["dice"].mean() for one in self._by_seed()]).std(ddof=1))
+
+    def _by_seed(self) -> list[pd.DataFrame]:
+        return [leakage.pooled(folds) for folds in self.folds.values()]
+
+
+def compare(name: str, preset: Preset, given: list[str], only: Sequence[str] = (), seeds: int = 1) -> str:
     """Train and test every fold of every arm, each as an experiment; the result as Markdown.
 
-    given: -S words for every experiment. One that is there already, of this commit, code and params, is not
-    run again.
+    given: -S words for every experiment. only: arms to run, all where empty. seeds: so many trainings of each
+    fold, with train.seed 0, 1 and on; one has the seed of params.yaml. An experiment that is there already,
+    of this commit, code and params, is not run again.
     """
     if not preset.arms:
         raise UserError(f"{name} compares nothing; run it with: dvc exp run $(brainseg preset {name})")
+    if unknown := set(only) - set(preset.arms):
+        raise UserError(f"{name} has no arm {min(unknown)}; it has {', '.join(preset.arms)}")
+    chosen = {arm: overrides for arm, overrides in preset.arms.items() if arm in (only or preset.arms)}
     wanted = experiment.resolved([*words(preset.overrides), *given])
     base = experiment.base()
-    planned = _plan(base, name, preset, given, range(wanted.split.folds or 1))
-    tested: dict[str, list[pd.DataFrame]] = {arm: [] for arm in preset.arms}
-    for (arm, one), console in zip(planned, finished(name, [one for _, one in planned]), strict=True):
+    tried = range(seeds) if seeds > 1 else [wanted.train.seed]
+    planned = _plan(base, name, preset.model_copy(update={"arms": chosen}), given, wanted, tried)
+    arms = {arm: Arm(overrides, {seed: [] for seed in tried}) for arm, overrides in chosen.items()}
+    runs = finished(name, [one for _, _, one in planned])
+    for (arm, seed, one), console in zip(planned, runs, strict=True):
         found = one.per_case()
-        tested[arm].append(found)
+        arms[arm].folds[seed].append(found)
         console.print(f"{one.name}: Dice {found['dice'].mean():.3f}")
-    pairs = leakage.paired({arm: leakage.pooled(folds) for arm, folds in tested.items()})
-    command = shlex.join(["brainseg", "preset", name, "--run", *(part for w in given for part in ("-S", w))])
-    return _report(command, wanted, pairs, base)
+    command = ["brainseg", "preset", name, "--run", *(part for w in given for part in ("-S", w))]
+    command += ["--seeds", str(seeds)] if seeds > 1 else []
+    asked = [*command, *(part for arm in only for part in ("--arm", arm))]
+    return "\n".join([*_head(asked, wanted, list(tried), arms, base), *_told(command, arms, wanted)])
 
 
 def finished(title: str, planned: list[Experiment]) -> Iterator[Console]:
@@ -53,45 +93,75 @@ def finished(title: str, planned: list[Experiment]) -> Iterator[Console]:
 
 
 def _plan(
-    base: Base, name: str, preset: Preset, given: list[str], folds: range
-) -> list[tuple[str, Experiment]]:
+    base: Base, name: str, preset: Preset, given: list[str], wanted: Params, seeds: Sequence[int]
+) -> list[tuple[str, int, Experiment]]:
+    """Each arm with each seed and fold; the first arm's folds come first."""
     compared = {"split.fold", *(key for arm in preset.arms.values() for key in arm)}
+    compared |= {"train.seed"} if len(seeds) > 1 else set()
     for word in given:
         if word.partition("=")[0] in compared:
             raise UserError(f"{name} --run sets {word.partition('=')[0]} itself; leave it out")
     planned = []
     for arm, overrides in preset.arms.items():
-        for fold in folds:
-            chosen = [*words(preset.overrides), *given, *words(overrides), f"split.fold={fold}"]
-            planned.append((arm, experiment.plan(base, f"{name}-{arm}-{fold}", chosen)))
+        for seed in seeds:
+            seeded = [f"train.seed={seed}"] if len(seeds) > 1 else []
+            shared = {key: value for key, value in preset.overrides.items() if key not in overrides}
+            common = [*words(shared), *given, *words(overrides), *seeded]
+            for fold in range(wanted.split.folds or 1):
+                label = "-".join([name, arm, *([f"s{seed}"] if seeded else []), str(fold)])
+                planned.append((arm, seed, experiment.plan(base, label, [*common, f"split.fold={fold}"])))
     return planned
 
 
-def _report(command: str, wanted: Params, pairs: pd.DataFrame, base: Base) -> str:
-    means = leakage.summary(pairs, wanted.evaluate.bootstrap)
+def _head(
+    command: list[str], wanted: Params, tried: list[int], arms: dict[str, Arm], base: Base
+) -> list[str]:
+    patients = next(iter(arms.values())).patients
     source = " ".join(part for part in (wanted.ingest.source, wanted.ingest.location) if part)
-    seeds = f"ingest {wanted.ingest.seed}, split {wanted.split.seed}, train {wanted.train.seed}"
-    told = [
-        f"`{command}`",
+    seeds = f"ingest {wanted.ingest.seed}, split {wanted.split.seed}, train {', '.join(map(str, tried))}"
+    return [
+        f"`{shlex.join(command)}`",
         "",
-        f"Data: {source}, {len(pairs)} patients, {pairs['slices'].sum()} slices. "
+        f"Data: {source}, {len(patients)} patients, {patients['slices'].sum()} slices. "
         f"Folds: {wanted.split.folds or 1}. Seeds: {seeds}. Epochs: {wanted.train.epochs}. Commit: {base}.",
-        "Dice of a patient: its slices out of every fold as one volume, averaged over scans and regions.",
+        "Dice of a patient: its slices out of every fold as one volume, averaged over scans, regions, seeds.",
+        "Intervals: 95 %, BCa bootstrap over patients.",
         "",
-        row("", "mean over patients", "95 % interval (BCa bootstrap over patients)"),
-        row("---", "---", "---"),
     ]
-    for what, mean, low, high in means[["mean", "low", "high"]].itertuples():
-        told.append(row(what, _number(what, mean), f"{_number(what, low)} to {_number(what, high)}"))
+
+
+def _told(command: list[str], arms: dict[str, Arm], wanted: Params) -> list[str]:
+    """The arms in a row each, how to run each alone, and every patient."""
+    pairs = leakage.paired({name: arm.patients for name, arm in arms.items()})
+    means = leakage.summary(pairs, wanted.evaluate.bootstrap)
+    reference = next(iter(arms))
+    told = [
+        row("arm", "Dice", "interval", f"minus {reference}", "interval", "sd, folds", "sd, seeds", "worst"),
+        row(*["---"] * 8),
+    ]
+    for name, arm in arms.items():
+        gain = f"{name} minus {reference}"
+        more = _cells(means, gain, "+.3f") if gain in means.index else ["", ""]
+        spread = ["" if math.isnan(sd) else f"{sd:.3f}" for sd in (arm.sd_over_folds, arm.sd_over_seeds)]
+        told.append(row(name, *_cells(means, name, ".3f"), *more, *spread, f"{pairs[name].min():.3f}"))
+    told += ["", row("arm", "what it changes", "to run it alone"), row(*["---"] * 3)]
+    for name, arm in arms.items():
+        changed = " ".join(f"-S {word}" for word in words(arm.overrides))
+        alone = shlex.join([*command, "--arm", name])
+        told.append(row(name, f"`{changed}`" if changed else "nothing", f"`{alone}`"))
     told += ["", row("patient", "slices", *means.index), row(*["---"] * (2 + len(means)))]
     for patient, slices, *scores in pairs.itertuples():
-        cells = [_number(what, score) for what, score in zip(means.index, scores, strict=True)]
+        cells = [
+            f"{score:{'+.3f' if ' minus ' in what else '.3f'}}"
+            for what, score in zip(means.index, scores, strict=True)
+        ]
         told.append(row(patient, str(slices), *cells))
-    return "\n".join(told)
+    return told
 
 
-def _number(what: str, score: float) -> str:
-    return f"{score:+.3f}" if " minus " in what else f"{score:.3f}"
+def _cells(means: pd.DataFrame, name: str, form: str) -> list[str]:
+    mean, low, high = means.loc[name, ["mean", "low", "high"]]
+    return [f"{mean:{form}}", f"{low:{form}} to {high:{form}}"]
 
 
 def row(*cells: str) -> str:

@@ -3,6 +3,7 @@
 brainseg preset                                     # what there is
 dvc exp run $(brainseg preset lgg-bce-dice)         # its overrides over params.yaml, as one experiment
 brainseg preset leak-tax --run -S train.epochs=4    # every fold of both arms, ten experiments; then the table
+brainseg preset lgg-ablation --run --arm base --seeds 3    # some arms only, each fold with three seeds
 brainseg preset table --run --location lgg=lgg.zip  # every published system on the data there is
 """
 
@@ -26,6 +27,8 @@ def main(
         list[str] | None,
         typer.Option("--set-param", "-S", help="With --run or table: section.key=value, as DVC has it."),
     ] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="With --run: this arm only; may be repeated.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="With --run: trainings of each fold.")] = 1,
     location: Annotated[
         list[str] | None, typer.Option(help="With table: source=path of the data, for each source there is.")
     ] = None,
@@ -34,17 +37,19 @@ def main(
     if location and name != "table":
         raise UserError("--location goes with `brainseg preset table`; elsewhere use -S ingest.location=...")
     if name is None:
-        if run or given:
-            raise UserError("--run and -S go with a preset; `brainseg preset` lists what there is")
+        if run or given or arm or seeds > 1:
+            raise UserError("options go with a preset; `brainseg preset` lists what there is")
         for known in recipe.names():
             print(known, *recipe.load(known).lines(), sep="\n    ")
         return
+    if (arm or seeds > 1) and (name == "table" or not run):
+        raise UserError("--arm and --seeds go with --run of a preset that compares")
     if name == "table":
         print(systems.table(given or [], location or [], run))
         return
     preset = recipe.load(name)
     if run:
-        print(arms.compare(name, preset, given or []))
+        print(arms.compare(name, preset, given or [], arm or [], seeds))
     elif given:
         raise UserError("-S goes with --run; without it, give it to `dvc exp run` itself")
     else:

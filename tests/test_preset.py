@@ -43,8 +43,7 @@ def value(params: object, key: str) -> object:
 def test_a_shipped_preset_is_valid_over_the_shipped_params(name: str) -> None:
     found = recipe.load(name)
     for arm in found.arms.values() or [{}]:
-        assert not arm.keys() & found.overrides.keys()
-        chosen = experiment.resolved([*recipe.words(found.overrides), *recipe.words(arm)], SHIPPED)
+        chosen = experiment.resolved(recipe.words(found.overrides | arm), SHIPPED)
         for key, wanted in (found.overrides | arm).items():
             assert value(chosen, key) == wanted
 
@@ -156,7 +155,7 @@ def test_a_slip_in_a_preset_is_found(more: dict[str, object]) -> None:
         (["leek-tax"], "no preset is called leek-tax; did you mean leak-tax?"),
         (["xyz"], f"no preset is called xyz; there are {', '.join(recipe.names())}"),
         (["../params"], f"no preset is called ../params; there are {', '.join(recipe.names())}"),
-        (["--run"], "--run and -S go with a preset; `brainseg preset` lists what there is"),
+        (["--run"], "options go with a preset; `brainseg preset` lists what there is"),
         (
             ["leak-tax", "-S", "train.lr=1"],
             "-S goes with --run; without it, give it to `dvc exp run` itself",
@@ -180,6 +179,13 @@ def test_a_slip_in_a_preset_is_found(more: dict[str, object]) -> None:
         (
             ["leak-tax", "--location", "lgg=x.zip"],
             "--location goes with `brainseg preset table`; elsewhere use -S ingest.location=...",
+        ),
+        (["lgg-bce", "--arm", "x"], "--arm and --seeds go with --run of a preset that compares"),
+        (["table", "--run", "--seeds", "2"], "--arm and --seeds go with --run of a preset that compares"),
+        (["leak-tax", "--run", "--arm", "x"], "leak-tax has no arm x; it has patient, slice"),
+        (
+            ["leak-tax", "--run", "--seeds", "2", "-S", "train.seed=1"],
+            "leak-tax --run sets train.seed itself; leave it out",
         ),
         (["leak-tax", "--run", "-S", "split.fold=1"], "leak-tax --run sets split.fold itself; leave it out"),
     ],
@@ -226,12 +232,36 @@ def test_every_fold_of_both_arms_is_run_once_and_told(place: Place, capsys) -> N
         "Data: sample, 4 patients, 24 slices. Folds: 3. Seeds: ingest 0, split 0, train 0. "
         f"Epochs: 2. Commit: {head}.\n"
     ) in printed
-    lines = [line for line in printed.splitlines() if line.startswith("|")]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert rows[2][:2] == ["patient", "0.650"]
-    assert rows[3][:2] == ["slice", "0.700"]
-    assert rows[4][:2] == ["slice minus patient", "+0.050"]
-    assert rows[5:] == [
+    rows = cells(printed)
+    assert rows[0] == [
+        "arm",
+        "Dice",
+        "interval",
+        "minus patient",
+        "interval",
+        "sd, folds",
+        "sd, seeds",
+        "worst",
+    ]
+    # The folds test patients 0 and 3, 1, 2: means of 0.65, 0.6 and 0.7.
+    assert [rows[2][number] for number in (0, 1, 3, 4, 5, 6, 7)] == [
+        "patient",
+        "0.650",
+        "",
+        "",
+        "0.050",
+        "",
+        "0.500",
+    ]
+    assert [rows[3][number] for number in (0, 1, 3, 6, 7)] == ["slice", "0.700", "+0.050", "", "0.520"]
+    low, high = (float(end) for end in rows[3][4].split(" to "))
+    assert 0.02 <= low < 0.05 < high <= 0.08
+    alone = "`brainseg preset leak-tax --run -S split.folds=3 -S train.epochs=2 --arm"
+    assert rows[4:] == [
+        ["arm", "what it changes", "to run it alone"],
+        ["---"] * 3,
+        ["patient", "`-S split.strategy=patient`", f"{alone} patient`"],
+        ["slice", "`-S split.strategy=slice`", f"{alone} slice`"],
         ["patient", "slices", "patient", "slice", "slice minus patient"],
         ["---"] * 5,
         ["007", "6", "0.500", "0.520", "+0.020"],
@@ -239,11 +269,40 @@ def test_every_fold_of_both_arms_is_run_once_and_told(place: Place, capsys) -> N
         ["p 2", "6", "0.700", "0.760", "+0.060"],
         ["p3", "6", "0.800", "0.880", "+0.080"],
     ]
-    low, high = (float(end) for end in rows[4][2].split(" to "))
-    assert 0.02 <= low < 0.05 < high <= 0.08
 
     assert ended(capsys, *RUN) == (0, printed, "")
     assert place.asked() == []
+
+
+def cells(printed: str) -> list[list[str]]:
+    """Of every row of every table."""
+    lines = [line for line in printed.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_one_arm_is_trained_with_several_seeds(place: Place, capsys) -> None:
+    status, printed, _ = ended(capsys, *RUN, "--seeds", "2", "--arm", "slice")
+    assert status == 0
+    asked = [json.loads(line) for line in place.asked()]
+    assert [name for name, _ in asked] == [
+        f"leak-tax-slice-s{seed}-{fold}" for seed in range(2) for fold in range(3)
+    ]
+    assert [(given["split.strategy"], given["train.seed"]) for _, given in asked] == [
+        ("slice", str(seed)) for seed in range(2) for _ in range(3)
+    ]
+    command = "brainseg preset leak-tax --run -S split.folds=3 -S train.epochs=2 --seeds 2 --arm slice"
+    assert printed.startswith(f"`{command}`\n")
+    assert "Seeds: ingest 0, split 0, train 0, 1." in printed
+    rows = cells(printed)
+    # The second seed is 0.05 lower for every patient: sd 0.05 / sqrt 2.
+    assert [rows[2][number] for number in (0, 1, 3, 6)] == ["slice", "0.675", "", "0.035"]
+    assert rows[5][2] == f"`{command}`"
+    assert rows[8] == ["007", "6", "0.495"]
+
+    # Both arms together run what is not there yet.
+    status, printed, _ = ended(capsys, *RUN, "--seeds", "2")
+    assert (status, len(place.asked())) == (0, 6)
+    assert [row[:2] for row in cells(printed)[2:4]] == [["patient", "0.625"], ["slice", "0.675"]]
 
 
 TABLE = ("table", "--location", "lgg=a.zip", "--location", "pairs=b.zip", "-S", "train.epochs=1")
