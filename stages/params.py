@@ -82,6 +82,7 @@ class Train(Section):
     arch: str
     encoder: str
     encoder_weights: str | None
+    depth: Annotated[int, Field(ge=3, le=5)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     context: Annotated[int, Field(ge=0, le=5)]
     loss: Literal["dice_bce", "dice", "bce", "focal", "tversky", "focal_tversky", "combo", "lovasz"]

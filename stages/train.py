@@ -51,6 +51,7 @@ def main() -> None:
         mean * seen,
         std * seen,
         wanted.dropout,
+        wanted.depth,
     )
     recipe = Recipe(**{name: getattr(wanted, name) for name in Recipe.__dataclass_fields__})
     cases = pd.factorize(slices.index["case_id"])[0]
@@ -78,6 +79,7 @@ def main() -> None:
         arch=wanted.arch,
         encoder=wanted.encoder,
         dropout=wanted.dropout,
+        depth=wanted.depth,
         context=wanted.context,
         size=slices.meta.size,
         channels=slices.meta.channels,

@@ -23,6 +23,7 @@ class Model(BaseModel):
     schema_version: Literal[1] = SCHEMA
     arch: str
     encoder: str
+    depth: int = 5  # of the models from before it could be chosen
     dropout: float
     context: int
     size: int
@@ -63,7 +64,14 @@ def load(model_path: Path, weights_path: Path) -> tuple[Model, network.Network]:
             f"{weights_path} is not the file that {model_path} describes; run `dvc checkout` or `dvc repro`"
         )
     net = network.build(
-        model.arch, model.encoder, None, len(model.regions), model.mean, model.std, model.dropout
+        model.arch,
+        model.encoder,
+        None,
+        len(model.regions),
+        model.mean,
+        model.std,
+        model.dropout,
+        model.depth,
     )
     net.load_state_dict(weights)
     return model, net.eval()

@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import segmentation_models_pytorch as smp
 import torch
@@ -46,15 +46,18 @@ def build(
     mean: list[float],
     std: list[float],
     dropout: float = 0.0,
+    depth: int = 5,
 ) -> Network:
     """A new network for slices of `len(mean)` channels.
 
     weights: None (random; seed torch before), "imagenet" (downloaded by smp), or a local .safetensors or .pth
-    file with the encoder's state dict for three channels or as many as here. Raises `UserError` for unknown
-    names and weights that cannot be had.
+    file with the encoder's state dict for three channels or as many as here. depth: halvings of the U-shaped
+    architectures, 3 to 5; the others have their own. Raises `UserError` for unknown names and weights that
+    cannot be had.
     """
-    options = {"decoder_channels": _decoder_channels(arch, encoder)} if arch in _STEPPED else {}
-    options = {name: value for name, value in options.items() if value is not None}
+    options: dict[str, Any] = {"encoder_depth": depth} if arch in U_SHAPED else {}
+    if arch in _STEPPED and (widths := _decoder_channels(encoder, depth)):
+        options["decoder_channels"] = widths
     try:
         body = smp.create_model(
             arch,
@@ -89,14 +92,19 @@ def build(
         ) from None
     if weights is not None and weights != "imagenet":
         _load_encoder(body.encoder, Path(weights).expanduser())
+    if arch in U_SHAPED and depth < 5:
+        _drop_unused(body, len(mean))
     return Network(body, dropout, mean, std)
 
 
+U_SHAPED = ("unet", "unetplusplus", "manet", "linknet")
+"""Architectures whose decoder goes back up as many steps as the encoder went down."""
+
 _STEPPED = ("unet", "unetplusplus", "manet")
-"""Architectures whose decoder has one width a step."""
+"""Those of them whose decoder has one width a step."""
 
 
-def _decoder_channels(arch: str, encoder: str) -> tuple[int, ...] | None:
+def _decoder_channels(encoder: str, depth: int) -> tuple[int, ...] | None:
     """Half the width of the encoder's stage at each step, 16 at least and no wider than smp's own decoder.
 
     For resnet18 (128, 64, 32, 32, 16): 1.6 times smp's default in training speed, measured, at the same Dice.
@@ -104,11 +112,37 @@ def _decoder_channels(arch: str, encoder: str) -> tuple[int, ...] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            skips = smp.encoders.get_encoder(encoder, weights=None).out_channels
+            skips = smp.encoders.get_encoder(encoder, weights=None, depth=depth).out_channels
     except Exception:
         return None  # create_model tells what is wrong with the name
     widths = [max(16, skip // 2) for skip in reversed(skips[1:-1])] + [16]
-    return tuple(min(width, usual) for width, usual in zip(widths, (256, 128, 64, 32, 16), strict=True))
+    usual = (256, 128, 64, 32, 16)[-depth:]
+    return tuple(min(width, most) for width, most in zip(widths, usual, strict=True))
+
+
+class _Unused(nn.Module):
+    """Stands where a module was whose result nothing uses."""
+
+    def forward(self, given: torch.Tensor, *_: object) -> torch.Tensor:
+        return given
+
+
+def _drop_unused(body: nn.Module, channels: int) -> None:
+    """Take out weights that no output depends on: smp's encoders keep what lies below the depth asked for."""
+    body.eval()(torch.zeros(1, channels, 64, 64)).sum().backward()
+    body.train()
+    unused = {parameter for parameter in body.parameters() if parameter.grad is None}
+    body.zero_grad()
+
+    def walk(module: nn.Module) -> None:
+        for name, child in module.named_children():
+            own = set(child.parameters())
+            if own and own <= unused:
+                setattr(module, name, _Unused())
+            else:
+                walk(child)
+
+    walk(body)
 
 
 def _load_encoder(encoder: nn.Module, path: Path) -> None:

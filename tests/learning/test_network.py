@@ -14,10 +14,11 @@ from stages.errors import UserError
 from stages.learning import network
 
 
-def build(arch="unet", encoder="resnet18", weights=None, channels=3, regions=1, dropout=0.0):
+def build(arch="unet", encoder="resnet18", weights=None, channels=3, regions=1, dropout=0.0, depth=5):
     torch.manual_seed(0)
     levels = [10.0 * (number + 1) for number in range(channels)]
-    return network.build(arch, encoder, weights, regions, levels, [5.0 + level for level in levels], dropout)
+    std = [5.0 + level for level in levels]
+    return network.build(arch, encoder, weights, regions, levels, std, dropout, depth)
 
 
 def slices(count=2, size=32, channels=3):
@@ -184,6 +185,39 @@ def test_weights_that_cannot_be_used(encoder_file, tmp_path):
 
 def test_decoder_is_never_wider_than_smp_makes_it():
     for encoder in ("resnet18", "resnet50", "mit_b0"):
-        widths = network._decoder_channels("unet", encoder)
-        assert all(16 <= width <= usual for width, usual in zip(widths, (256, 128, 64, 32, 16), strict=True))
-    assert network._decoder_channels("unet", "resnet18") == (128, 64, 32, 32, 16)
+        for depth in (3, 4, 5):
+            widths = network._decoder_channels(encoder, depth)
+            assert len(widths) == depth
+            usual = (256, 128, 64, 32, 16)[-depth:]
+            assert all(16 <= width <= most for width, most in zip(widths, usual, strict=True))
+    assert network._decoder_channels("resnet18", 5) == (128, 64, 32, 32, 16)
+    assert network._decoder_channels("resnet18", 4) == (64, 32, 32, 16)
+
+
+@pytest.mark.parametrize("arch", network.U_SHAPED)
+def test_a_shallower_network_is_smp_s_without_the_stages_below(arch):
+    ours = build(arch, depth=4).eval()
+    options = {} if arch == "linknet" else {"decoder_channels": (64, 32, 32, 16)}
+    smps = smp.create_model(arch, "resnet18", None, 3, 1, encoder_depth=4, **options).eval()
+    weights = {
+        name.replace("head.1.", "head.0."): tensor for name, tensor in ours.body.state_dict().items()
+    }  # dropout comes first in ours
+    assert not any(".layer4." in name for name in weights)
+    lacking, unknown = smps.load_state_dict(weights, strict=False)
+    assert {name.split(".")[1] for name in lacking} == {"layer4"}
+    assert unknown == []
+    given = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(ours.body(given), smps(given), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    ["resnet18", "mobilenet_v2", "efficientnet-b0", "mit_b0", "densenet121", "tu-resnet18", "vgg11"],
+)
+@pytest.mark.parametrize("depth", [3, 4])
+def test_no_weight_is_kept_that_no_output_depends_on(encoder, depth):
+    net = build(encoder=encoder, depth=depth)
+    net(slices(2, 64)).sum().backward()
+    assert [name for name, weight in net.named_parameters() if weight.grad is None] == []
+    assert net.state_dict().keys() == build(encoder=encoder, depth=depth).state_dict().keys()
