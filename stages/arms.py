@@ -104,7 +104,8 @@ def _plan(
     planned = []
     for arm, overrides in preset.arms.items():
         for seed in seeds:
-            seeded = [f"train.seed={seed}"] if len(seeds) > 1 else []
+            # The seed of params.yaml has no mark, so that more seeds go on from the first.
+            seeded = [f"train.seed={seed}"] if seed != wanted.train.seed else []
             shared = {key: value for key, value in preset.overrides.items() if key not in overrides}
             common = [*words(shared), *given, *words(overrides), *seeded]
             for fold in range(wanted.split.folds or 1):
