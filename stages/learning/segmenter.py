@@ -57,13 +57,14 @@ class Segmenter(L.LightningModule):
         )
         if self.averaged is not None:
             self.averaged.requires_grad_(False)  # it follows; nothing is to wait for its gradients
-        lookup = torch.zeros(256, len(regions), dtype=torch.uint8)
+        lookup = torch.zeros(len(regions), 256)
         for number, labels in enumerate(regions):
-            lookup[labels, number] = 1
+            lookup[number, labels] = 1
         self.register_buffer("lookup", lookup, persistent=False)
         self.sample_ids = sample_ids
         self.register_buffer("cases", torch.from_numpy(np.asarray(cases, dtype=np.int64)), persistent=False)
         self.counts = torch.zeros(0)
+        self.loss_sum = torch.zeros(())
 
     @property
     def best_network(self) -> torch.nn.Module:
@@ -74,7 +75,8 @@ class Segmenter(L.LightningModule):
 
     def truth(self, labels: torch.Tensor) -> torch.Tensor:
         """Label maps (N, H, W) uint8 -> region maps (N, R, H, W) float32."""
-        return self.lookup[labels.long()].permute(0, 3, 1, 2).float()
+        flat = labels.int().flatten()
+        return torch.stack([table.index_select(0, flat).view(labels.shape) for table in self.lookup], dim=1)
 
     def on_train_batch_start(self, _: Batch, batch_idx: int) -> None:
         # Dropout draws from torch's generator: seeding it by epoch and batch makes a resumed run draw as an
@@ -83,9 +85,13 @@ class Segmenter(L.LightningModule):
         seed: tuple[int, ...] = (self.recipe.seed, self.current_epoch, batch_idx)
         if self.global_rank:
             seed += (self.global_rank,)
-        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        drawn = int(np.random.SeedSequence(seed).generate_state(1)[0])
+        # Not `torch.manual_seed`: it seeds every kind of device there might be, at a millisecond a step.
+        torch.default_generator.manual_seed(drawn)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(drawn)
 
-    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+    def training_step(self, batch: Batch, number: int) -> torch.Tensor:
         loss = self.loss(self.network(batch.images), self.truth(batch.labels))
         if not torch.isfinite(loss):
             names = ", ".join(self.sample_ids[row] for row in batch.rows.tolist())
@@ -93,9 +99,11 @@ class Segmenter(L.LightningModule):
                 f"the loss became {loss.item()} in epoch {self.current_epoch} at the slices {names}; "
                 "lower train.lr or set train.precision: fp32"
             )
-        self.log(
-            "train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.images)
-        )
+        # Summed here and logged once: Lightning's own mean over an epoch costs a millisecond a step.
+        self.loss_sum = loss.detach() + (self.loss_sum if number else 0)
+        if number + 1 == self.trainer.num_training_batches:
+            mean = self.loss_sum / (number + 1)
+            self.log("train_loss", mean, on_step=False, on_epoch=True, prog_bar=True, batch_size=1)
         return loss
 
     def on_train_batch_end(self, _: Any, __: Batch, batch_idx: int) -> None:
@@ -111,7 +119,7 @@ class Segmenter(L.LightningModule):
             # Batch norm's running statistics differ from process to process; the first one's are kept.
             for buffer in self.best_network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
-        shape = (int(self.cases.max()) + 1, self.lookup.shape[1], 3)
+        shape = (int(self.cases.max()) + 1, len(self.lookup), 3)
         self.counts = torch.zeros(shape, dtype=torch.float64, device=self.device)
 
     def validation_step(self, batch: Batch, _: int) -> None:
