@@ -111,7 +111,8 @@ class Bench:
     def network(self) -> network.Network:
         fitting.seed_everything(0)
         mean, std = dataset.mean_std(self.store, self.rows["train"])
-        return network.build(self.wanted.arch, self.wanted.encoder, None, 1, mean, std, 0.0, self.wanted.depth)
+        wanted = self.wanted
+        return network.build(wanted.arch, wanted.encoder, None, 1, mean, std, depth=wanted.depth)
 
     def segmenter(self) -> Segmenter:
         recipe = Recipe(**{name: getattr(self.wanted, name) for name in Recipe.__dataclass_fields__})

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
-from stages import atomic, errors, layout, results, revision
+from stages import atomic, errors, layout
 from stages.errors import UserError
+from stages.experiments import results, revision
+from stages.experiments.results import Results
 from stages.reporting import comparison as told
 from stages.reporting.comparison import Change, Comparison, Side
-from stages.results import Results
 from stages.scoring import comparison
 from stages.scoring.comparison import Verdict
 

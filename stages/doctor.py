@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from stages import checkup, errors
-from stages.machine import Finding, Status
+from stages import errors
+from stages.environment import checkup
+from stages.environment.machine import Finding, Status
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.MISSING: "red"}

@@ -19,9 +19,10 @@ import onnx
 import pandas as pd
 import typer
 
-from stages import atomic, crossvalidation, errors, layout
-from stages.crossvalidation import Member
+from stages import atomic, errors, layout
 from stages.errors import UserError
+from stages.experiments import crossvalidation
+from stages.experiments.crossvalidation import Member
 from stages.learning import lineage, onnx_ensemble, onnx_export
 from stages.predicting import spec
 from stages.predicting.spec import Rule, Spec

@@ -11,10 +11,11 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from stages import errors, layout, results, revision
+from stages import errors, layout
 from stages.errors import UserError
+from stages.experiments import results, revision
+from stages.experiments.results import Results
 from stages.reporting import headline
-from stages.results import Results
 from stages.scoring.cases import METRICS
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from stages import arms, errors, recipe, systems
+from stages import errors
 from stages.errors import UserError
+from stages.experiments import arms, recipe, systems
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

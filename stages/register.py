@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from stages import errors, layout, revision
+from stages import errors, layout
 from stages.errors import UserError
+from stages.experiments import revision
 from stages.predicting import graph, versions
 from stages.predicting.versions import ARTIFACT
 

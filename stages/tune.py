@@ -14,10 +14,11 @@ import optuna
 import typer
 from optuna.trial import TrialState
 
-from stages import arms, errors, experiment, layout, search
-from stages.arms import row
+from stages import errors, layout
 from stages.errors import UserError
-from stages.experiment import Base, Experiment
+from stages.experiments import arms, experiment, search
+from stages.experiments.arms import row
+from stages.experiments.experiment import Base, Experiment
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 WORDS, NAME = "words", "experiment"  # what a trial remembers

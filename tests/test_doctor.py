@@ -15,8 +15,9 @@ from dvc.repo import Repo
 from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
-from stages import checkup, doctor, machine
-from stages.machine import Finding, Status
+from stages import doctor
+from stages.environment import checkup, machine
+from stages.environment.machine import Finding, Status
 from tests.fixtures.versioned import Versioned
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stages import crossvalidation, ensemble, experiment
+from stages import ensemble
 from stages.errors import UserError
+from stages.experiments import crossvalidation, experiment
 from stages.params import Params
 from tests.fixtures import graphs
 

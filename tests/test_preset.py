@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from stages import arms, errors, experiment, preset, recipe
+from stages import errors, preset
 from stages.errors import UserError
-from stages.recipe import Preset
+from stages.experiments import arms, experiment, recipe
+from stages.experiments.recipe import Preset
 from tests.fixtures.dvc_stand_in import Place
 
 ROOT = Path(__file__).parents[1]

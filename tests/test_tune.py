@@ -6,8 +6,9 @@ import re
 import optuna
 import pytest
 
-from stages import errors, layout, search, tune
+from stages import errors, layout, tune
 from stages.errors import UserError
+from stages.experiments import search
 from tests.fixtures.dvc_stand_in import Place
 
 

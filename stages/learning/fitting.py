@@ -147,7 +147,7 @@ def seed_everything(seed: int) -> None:
     _quieten()
     # Lightning asks for deterministic kernels, and torch then also fills all memory it takes with NaN, 4 % of
     # a training on a CPU; only code that reads memory it never wrote could tell.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     L.seed_everything(seed, verbose=False)
 

@@ -87,6 +87,27 @@ def test_training_learns_the_blobs(setup, tmp_path):
     assert keeper.best_dice > 0.6
 
 
+class Losses(L.Callback):
+    """The loss of every batch, by epoch."""
+
+    def __init__(self):
+        self.epochs = []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if batch_idx == 0:
+            self.epochs.append([])
+        self.epochs[-1].append(float(outputs["loss"]) * module.recipe.accumulate)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_training_loss_is_the_mean_over_the_batches_of_an_epoch(accumulate, setup, tmp_path):
+    losses = Losses()
+    keeper = setup.with_(batch_size=3, accumulate=accumulate).train(tmp_path, callbacks=[losses])
+    assert len(losses.epochs[0]) > 2
+    told = [epoch["train_loss"] for epoch in keeper.history]
+    assert told == pytest.approx([np.mean(epoch) for epoch in losses.epochs], rel=1e-5)
+
+
 @pytest.mark.parametrize("ema", [0.0, 0.5])
 def test_validation_dice_is_the_evaluations_at_a_half(ema, tmp_path):
     """By an independent road: the kept weights, `inference.by_case`, and counts of `scoring.overlap`."""

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from stages import recipe
+from stages.experiments import recipe
 from tests.pipeline.project import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]

@@ -11,11 +11,11 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
-from stages import experiment
 from stages.errors import UserError
-from stages.experiment import Base, Experiment
+from stages.experiments import experiment
+from stages.experiments.experiment import Base, Experiment
+from stages.experiments.recipe import Overrides, Preset, words
 from stages.params import Params
-from stages.recipe import Overrides, Preset, words
 from stages.scoring import leakage
 
 

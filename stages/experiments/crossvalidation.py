@@ -4,9 +4,9 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 
-from stages import experiment
 from stages.errors import UserError
-from stages.experiment import Experiment
+from stages.experiments import experiment
+from stages.experiments.experiment import Experiment
 from stages.params import Params
 
 RUN = "dvc exp run --queue -S split.folds=5 -S 'split.fold=range(5)' && dvc queue start"

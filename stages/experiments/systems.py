@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from stages import arms, experiment, recipe
-from stages.arms import row
 from stages.errors import UserError
-from stages.experiment import Experiment
-from stages.recipe import Published, words
+from stages.experiments import arms, experiment, recipe
+from stages.experiments.arms import row
+from stages.experiments.experiment import Experiment
+from stages.experiments.recipe import Published, words
 
 HONEST = ["split.strategy=patient"]
 SOURCE = "ingest.source"

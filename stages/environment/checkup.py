@@ -9,11 +9,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from stages import machine
+from stages.environment import machine
+from stages.environment.machine import Finding, Status
 from stages.errors import UserError
-from stages.machine import Finding, Status
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 """Where pyproject.toml and constraints.txt are, unless the package was installed away from them."""
 INSTALL = "pip install -c constraints.txt -e ."
 

@@ -16,7 +16,7 @@ from ruamel.yaml.error import YAMLError
 
 from stages import layout
 from stages.errors import UserError
-from stages.revision import Revision
+from stages.experiments.revision import Revision
 from stages.scoring.comparison import ROW
 
 METRICS = {path.parts[1]: path for name, path in vars(layout).items() if name.endswith("_METRICS")}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stages import revision
 from stages.errors import UserError
+from stages.experiments import revision
 from tests.fixtures.revisions import Results
 
 

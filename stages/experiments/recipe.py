@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from stages.errors import UserError
 
-FOLDER = Path(__file__).parent / "presets"
+FOLDER = Path(__file__).parents[1] / "presets"
 
 # What neither a shell nor DVC's grammar of overrides reads anything into.
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]+$")]

@@ -1,0 +1,1 @@
+"""What machine, tools and repository a checkout finds itself in."""
