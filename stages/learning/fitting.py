@@ -39,6 +39,16 @@ class Machine:
         return here * self.nodes
 
 
+class ProgressBar(TQDMProgressBar):
+    """Training loss of the epoch up to now, and the last validation Dice."""
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        assert isinstance(pl_module, Segmenter)
+        dice = trainer.progress_bar_metrics.get("val_dice")
+        shown = {"loss": f"{float(pl_module.loss_so_far):.3f}"}
+        return shown if dice is None else shown | {"val_dice": f"{dice:.3f}"}
+
+
 def precision(wanted: str) -> str:
     """Lightning's name of the precision: "auto" is bf16 where the processor multiplies it natively.
 
@@ -109,7 +119,7 @@ def fit(
         return is_first()
     if machine.compile:
         segmenter.network.body.compile()  # in place: the weights keep their names
-    bar = [TQDMProgressBar(leave=True)] if sys.stdout.isatty() else []
+    bar = [ProgressBar(leave=True)] if sys.stdout.isatty() else []
     trainer = L.Trainer(
         accelerator="auto",
         devices=machine.devices,

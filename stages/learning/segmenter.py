@@ -65,6 +65,7 @@ class Segmenter(L.LightningModule):
         self.register_buffer("cases", torch.from_numpy(np.asarray(cases, dtype=np.int64)), persistent=False)
         self.counts = torch.zeros(0)
         self.loss_sum = torch.zeros(())
+        self.batches = 0
 
     @property
     def best_network(self) -> torch.nn.Module:
@@ -101,10 +102,15 @@ class Segmenter(L.LightningModule):
             )
         # Summed here and logged once: Lightning's own mean over an epoch costs a millisecond a step.
         self.loss_sum = loss.detach() + (self.loss_sum if number else 0)
-        if number + 1 == self.trainer.num_training_batches:
-            mean = self.loss_sum / (number + 1)
-            self.log("train_loss", mean, on_step=False, on_epoch=True, prog_bar=True, batch_size=1)
+        self.batches = number + 1
+        if self.batches == self.trainer.num_training_batches:
+            self.log("train_loss", self.loss_so_far, on_step=False, on_epoch=True, batch_size=1)
         return loss
+
+    @property
+    def loss_so_far(self) -> torch.Tensor:
+        """Mean over the batches of the epoch up to now; nan before the first."""
+        return self.loss_sum / self.batches
 
     def on_train_batch_end(self, _: Any, __: Batch, batch_idx: int) -> None:
         # With train.accumulate the weights change at every so many batches, and at an epoch's last.

@@ -1,6 +1,8 @@
 """Loaders, precision, workers and Ctrl-C."""
 
+import re
 import signal
+import sys
 from collections import Counter
 
 import lightning.pytorch as L
@@ -168,3 +170,19 @@ def test_seeding_sets_the_networks_first_weights(setup):
     np.random.default_rng().random()
     assert same_weights(first, again)
     assert not same_weights(first, other)
+
+
+def test_a_terminal_shows_loss_and_dice(setup, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    keeper = setup.train(tmp_path)
+    bars = re.split(r"[\r\n]", capsys.readouterr().out)
+    assert any(re.search(r"^Epoch 0: .* loss=\d\.\d{3}\]", bar) for bar in bars)  # before there is a Dice
+    last = [bar for bar in bars if bar.startswith("Epoch 1: 100%")][-1]
+    assert (
+        f"loss={keeper.history[1]['train_loss']:.3f}, val_dice={keeper.history[1]['val_dice']:.3f}]" in last
+    )
+
+
+def test_no_bar_in_a_log(setup, tmp_path, capsys):
+    setup.train(tmp_path)
+    assert capsys.readouterr().out == ""
