@@ -1,6 +1,6 @@
 """Train a segmentation network on the training patients and keep its best epoch by validation Dice.
 
-python -m stages.train                                # what `dvc repro train` runs; about 80 s on two cores
+python -m stages.train                                # what `dvc repro train` runs; about 45 s on two cores
 dvc exp run -S train.epochs=1 -S ingest.limit=8       # a minute for the whole pipeline
 """
 
