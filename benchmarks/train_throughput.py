@@ -9,6 +9,9 @@ bare: forward, backward and optimiser on one batch of noise that lies in memory;
 ours: what `dvc repro train` does, from the slice store through augmentation to the optimiser;
 loop: a data set that decodes a TIFF and its mask, augments and resizes them, one at a time; fp32, NCHW.
 
+On a GPU all three use it; its peak memory is told too and, with nvidia-ml-py installed, how busy ours keeps
+it.
+
 The time to a validation Dice counts from the first step to the end of the first epoch whose volume Dice, mean
 over validation patients at a threshold of 0.5, is that high; both stop after `--epochs`.
 """
@@ -18,6 +21,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import albumentations as A
@@ -37,6 +41,7 @@ from stages.learning.checkpoint import Keeper
 from stages.learning.segmenter import Recipe, Segmenter, volume_dice
 from stages.slices import augmentation, dataset, manifest, store
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 ROOT = Path(__file__).resolve().parent.parent
 Measured = dict[str, list[float]]
 
@@ -85,16 +90,31 @@ class PlainNetwork(nn.Module):
         return self.body(levels / 255)
 
 
+def now() -> float:
+    """Seconds, once the device has done what it was given."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 class Timed(L.Callback):
-    """Seconds of a training step, fetching included, over an epoch without its first step."""
+    """Seconds of a training step, fetching included, over an epoch without its first step; on a GPU its
+    utilisation in percent, after each step.
+    """
+
+    def __init__(self) -> None:
+        self.busy: list[int] = []
 
     def on_train_batch_start(self, _: L.Trainer, __: L.LightningModule, ___: object, number: int) -> None:
         if number == 1:
-            self.began = time.perf_counter()
+            self.began = now()
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
-        self.spent, self.steps = time.perf_counter() - self.began if trainer.global_step > 1 else 0.0, 0
+    def on_train_batch_end(self, trainer: L.Trainer, _: object, __: object, ___: object, number: int) -> None:
+        if DEVICE.type == "cuda" and find_spec("pynvml"):
+            self.busy.append(torch.cuda.utilization())
         self.steps = int(trainer.num_training_batches) - 1
+        if number == self.steps:
+            self.spent = now() - self.began
 
 
 class Bench:
@@ -107,6 +127,7 @@ class Bench:
         self.cases = pd.factorize(self.store.index["case_id"])[0]
         self.precision = fitting.precision(self.wanted.precision)
         self.machine = fitting.Machine(self.wanted.precision, 1, 1)
+        self.busy: list[int] = []
 
     def network(self) -> network.Network:
         fitting.seed_everything(0)
@@ -128,14 +149,14 @@ class Bench:
     def bare(self) -> float:
         """Slices a second of as many steps as an epoch has."""
         steps = len(self.rows["train"]) // self.wanted.batch_size
-        segmenter = self.segmenter()
+        segmenter = self.segmenter().to(DEVICE)
         adam = optimisation.optimizer("adamw", segmenter.network, 1e-3, 1e-2)
         size, batch = self.store.meta.size, self.wanted.batch_size
-        images = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8)
-        truth = segmenter.truth(torch.randint(0, 2, (batch, size, size), dtype=torch.uint8))
+        images = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8, device=DEVICE)
+        truth = segmenter.truth(torch.randint(0, 2, (batch, size, size), dtype=torch.uint8, device=DEVICE))
 
         def step() -> None:
-            with torch.autocast("cpu", torch.bfloat16, self.precision == "bf16-mixed"):
+            with torch.autocast(DEVICE.type, torch.bfloat16, self.precision == "bf16-mixed"):
                 loss = segmenter.loss(segmenter.network(images), truth)
             adam.zero_grad()
             loss.backward()
@@ -149,20 +170,21 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             keeper = Keeper(Path(folder), 9)
             fitting.fit(self.segmenter(), *self.loaders(), keeper, self.machine, 1, None, [clock])
+        self.busy += clock.busy
         return clock.steps * self.wanted.batch_size / clock.spent
 
     def loop(self, steps: int = 12) -> float:
         """Slices a second."""
         epoch = self.tutorial()
         next(epoch)
-        began = time.perf_counter()
+        began = now()
         for _ in range(steps):
             next(epoch)
-        return steps * self.wanted.batch_size / (time.perf_counter() - began)
+        return steps * self.wanted.batch_size / (now() - began)
 
     def tutorial(self, net: nn.Module | None = None) -> Iterator[float]:
         """The loop, a step at a time; yields the loss."""
-        net = net or PlainNetwork(self.network())
+        net = (net or PlainNetwork(self.network())).to(DEVICE)
         index = self.store.index.iloc[self.rows["train"]]
         samples = Tutorial(index, self.store.meta.size, augmented=True)
         loader = DataLoader(samples, self.wanted.batch_size, shuffle=True, drop_last=True)
@@ -171,7 +193,7 @@ class Bench:
         while True:
             net.train()
             for images, masks in loader:
-                loss = loss_of(net(images), masks)
+                loss = loss_of(net(images.to(DEVICE)), masks.to(DEVICE))
                 adam.zero_grad()
                 loss.backward()
                 adam.step()
@@ -185,7 +207,7 @@ class Bench:
         net.eval()
         with torch.inference_mode():
             for number, (images, masks) in enumerate(DataLoader(samples, self.wanted.batch_size)):
-                found = (net(images) > 0).float()
+                found = (net(images.to(DEVICE)) > 0).float().cpu()
                 start = number * self.wanted.batch_size
                 parts = torch.stack([found * masks, found, masks], dim=-1).sum(dim=(1, 2, 3))
                 counts.index_add_(0, torch.as_tensor(self.cases[rows[start : start + len(images)]]), parts)
@@ -222,10 +244,10 @@ def seconds(step: Callable[[], None], count: int) -> float:
     """Time of so many calls, after two that warm up."""
     for _ in range(2):
         step()
-    began = time.perf_counter()
+    began = now()
     for _ in range(count):
         step()
-    return time.perf_counter() - began
+    return now() - began
 
 
 def main() -> None:
@@ -254,6 +276,10 @@ def main() -> None:
         print(f"{medians} slices a second")
         of_bare, of_loop = (np.median(np.divide(rates["ours"], rates[name])) for name in ("bare", "loop"))
         print(f"ours is {of_bare:.1%} of the bare network and {of_loop:.2f} times the loop")
+        if DEVICE.type == "cuda":
+            busy = f"{np.mean(bench.busy):.0f} % busy" if bench.busy else "nvidia-ml-py tells how busy"
+            peak = torch.cuda.max_memory_allocated() / 2**30
+            print(f"{torch.cuda.get_device_name()}: {busy} while ours trains, {peak:.1f} GiB at most")
         if args.dice:
             (fast, high), (slow, reached) = (
                 until(args.dice, args.epochs) for until in (bench.ours_until, bench.loop_until)
