@@ -5,7 +5,7 @@
 
 All three train the same network with batches of the same size, in turns; a ratio is the median over
 `--repeat` rounds, so that what else the machine does meets all alike:
-bare: forward, backward and optimiser on one batch of noise that lies in memory;
+bare: forward, backward and optimiser on one batch of noise that lies in memory, with deterministic kernels;
 ours: what `dvc repro train` does, from the slice store through augmentation to the optimiser;
 loop: a data set that decodes a TIFF and its mask, augments and resizes them, one at a time; fp32, NCHW.
 
@@ -148,6 +148,7 @@ class Bench:
 
     def bare(self) -> float:
         """Slices a second of as many steps as an epoch has."""
+        torch.use_deterministic_algorithms(True)
         steps = len(self.rows["train"]) // self.wanted.batch_size
         segmenter = self.segmenter().to(DEVICE)
         adam = optimisation.optimizer("adamw", segmenter.network, 1e-3, 1e-2)
@@ -184,6 +185,7 @@ class Bench:
 
     def tutorial(self, net: nn.Module | None = None) -> Iterator[float]:
         """The loop, a step at a time; yields the loss."""
+        torch.use_deterministic_algorithms(False)
         net = (net or PlainNetwork(self.network())).to(DEVICE)
         index = self.store.index.iloc[self.rows["train"]]
         samples = Tutorial(index, self.store.meta.size, augmented=True)
@@ -230,8 +232,8 @@ class Bench:
         """Seconds, and the best Dice."""
 
         class Stop(L.Callback):
-            def on_validation_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
-                trainer.should_stop = float(trainer.callback_metrics["val_dice"]) >= dice
+            def on_train_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
+                trainer.should_stop |= float(trainer.callback_metrics["val_dice"]) >= dice
 
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
