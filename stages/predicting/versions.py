@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -191,42 +191,42 @@ def _bar(names: list[str]) -> Iterator[Callable[[int], None]]:
         yield lambda size: shown.advance(task, size)
 
 
-@contextmanager
-def _readable(repository: str) -> Iterator[None]:
+def _readable(repository: str) -> AbstractContextManager[None]:
     """What opening and reading a repository may raise becomes a sentence."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # each transport of git has classes of its own
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise
-        raise UserError(
+    return _failing_as(
+        lambda error: (
             f"{repository} cannot be read as the git repository of a DVC project ({_reason(error)}); name "
             "its folder or an address that you can clone"
-        ) from None
+        )
+    )
 
 
-@contextmanager
-def _reached(what: str) -> Iterator[None]:
+def _reached(what: str) -> AbstractContextManager[None]:
     """The same for the DVC remote."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # each kind of remote has classes of its own
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise
+
+    def sentence(error: Exception) -> str:
         # Of a server that cannot be reached fsspec says "not found" as well, for another cause.
         causes = [cause for cause in _chain(error) if isinstance(cause, OSError)]
         if causes and all(isinstance(cause, FileNotFoundError) for cause in causes):
-            raise UserError(
-                f"the files of {what} are not on its DVC remote; was it pushed there? `dvc push`"
-            ) from None
-        raise UserError(
+            return f"the files of {what} are not on its DVC remote; was it pushed there? `dvc push`"
+        return (
             f"the files of {what} cannot be had from its DVC remote ({_reason(error)}); see that it can be "
             "reached, then run this again"
-        ) from None
+        )
+
+    return _failing_as(sentence)
+
+
+@contextmanager
+def _failing_as(sentence: Callable[[Exception], str]) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # each transport of git and each kind of remote has classes of its own
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        raise UserError(sentence(error)) from None
 
 
 def _chain(error: BaseException) -> list[BaseException]:
