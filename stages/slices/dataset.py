@@ -85,7 +85,7 @@ class SliceDataset(Dataset):
                 # would.
                 drawn = (self.seed, key.epoch, int(rows[number]))
                 images[number], labels[number] = augmentation.apply(
-                    self.policy, images[number], labels[number], drawn
+                    self.policy, images[number], labels[number], drawn, len(self.store.meta.channels)
                 )
         return Batch(torch.from_numpy(images), torch.from_numpy(labels), torch.from_numpy(rows))
 

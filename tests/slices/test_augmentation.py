@@ -23,9 +23,11 @@ IMAGES, MASKS = stores.arrays(2)
 IMAGE, MASK = IMAGES[1], 3 * MASKS[1] + (IMAGES[1, ..., 0] > 190)  # labels 0, 1, 3 and 4
 
 
-def augmented(policy: A.Compose, key: tuple[int, ...], channels: int = 3) -> tuple[np.ndarray, np.ndarray]:
+def augmented(
+    policy: A.Compose, key: tuple[int, ...], channels: int = 3, sequences: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     image = np.concatenate([IMAGE] * (channels // 3 + 1), axis=2)[..., :channels]
-    return augmentation.apply(policy, np.ascontiguousarray(image), MASK.copy(), key)
+    return augmentation.apply(policy, np.ascontiguousarray(image), MASK.copy(), key, sequences)
 
 
 def certain(step: A.BasicTransform) -> A.Compose:
@@ -84,6 +86,31 @@ def test_labels_get_no_new_values_and_shapes_stay(policy: str, channels: int) ->
         assert mask.shape == (32, 32)
         assert image.dtype == mask.dtype == np.uint8
         assert set(np.unique(mask)) <= set(np.unique(MASK))
+
+
+@pytest.mark.parametrize("sequences", [1, 3])  # OpenCV rounds two channels in a way of its own
+@pytest.mark.parametrize("policy", POLICIES)
+def test_neighbouring_slices_change_as_the_slice_does(policy: str, sequences: int) -> None:
+    """What a slice of so many sequences becomes, it becomes among its neighbours too."""
+    built = augmentation.build(policy)
+    slices = np.ascontiguousarray(IMAGE[..., :sequences])
+    for k in range(40):
+        alone, mask = augmentation.apply(built, slices, MASK, (k,))
+        among, same = augmentation.apply(built, np.dstack([slices] * 3), MASK, (k,), sequences)
+        np.testing.assert_array_equal(among, np.dstack([alone] * 3))
+        np.testing.assert_array_equal(same, mask)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 9])
+def test_affine_gives_the_pixels_of_albumentations(channels: int) -> None:
+    ours = augmentation.Affine(
+        rotate=(-30, 30), translate_percent=(-0.1, 0.1), scale=(0.8, 1.2), keep_ratio=True, p=1
+    )
+    theirs = A.Affine(**ours.get_transform_init_args() | {"p": 1})
+    for k in range(40):
+        drawn = [augmented(A.Compose([step], seed=0), (k,), channels) for step in (ours, theirs)]
+        for one, other in zip(*drawn, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 STEPS = [step for policy in POLICIES for step in augmentation.build(policy).transforms]

@@ -94,6 +94,15 @@ def test_epoch_and_seed_change_the_augmentation_and_never_the_store(opened: stor
     np.testing.assert_array_equal(plain.labels.numpy(), opened.masks(rows))
 
 
+def test_neighbours_are_augmented_as_the_slice_is(opened: store.Store) -> None:
+    """The case of one slice is its own neighbour on both sides, and stays so."""
+    data = SliceDataset(opened, np.array([4]), 1, augmentation.build("strong"), seed=5)
+    for epoch in range(30):
+        below, itself, above = everything(data, 1, epoch=epoch).images.split(3, dim=-1)
+        assert torch.equal(below, itself)
+        assert torch.equal(above, itself)
+
+
 PIXELS = st.lists(st.sampled_from([0, 0, 5, 70]), min_size=1, max_size=40)
 
 
