@@ -133,7 +133,9 @@ class Bench:
         fitting.seed_everything(0)
         mean, std = dataset.mean_std(self.store, self.rows["train"])
         wanted = self.wanted
-        return network.build(wanted.arch, wanted.encoder, None, 1, mean, std, depth=wanted.depth)
+        return network.build(
+            wanted.arch, wanted.encoder, None, 1, mean, std, 0.0, wanted.depth, wanted.decoder_width
+        )
 
     def segmenter(self) -> Segmenter:
         recipe = Recipe(**{name: getattr(self.wanted, name) for name in Recipe.__dataclass_fields__})

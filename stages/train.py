@@ -52,6 +52,7 @@ def main() -> None:
         std * seen,
         wanted.dropout,
         wanted.depth,
+        wanted.decoder_width,
     )
     recipe = Recipe(**{name: getattr(wanted, name) for name in Recipe.__dataclass_fields__})
     cases = pd.factorize(slices.index["case_id"])[0]
@@ -80,6 +81,7 @@ def main() -> None:
         encoder=wanted.encoder,
         dropout=wanted.dropout,
         depth=wanted.depth,
+        decoder_width=wanted.decoder_width,
         context=wanted.context,
         size=slices.meta.size,
         channels=slices.meta.channels,

@@ -12,8 +12,8 @@ from stages.errors import UserError
 
 SHIPPED = (Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8")
 TRAIN = (
-    "arch, encoder, encoder_weights, depth, dropout, context, loss, optimizer, lr, weight_decay, "
-    "schedule, epochs, batch_size, accumulate, clip, patience, ema, precision, sampling, "
+    "arch, encoder, encoder_weights, depth, decoder_width, dropout, context, loss, optimizer, lr, "
+    "weight_decay, schedule, epochs, batch_size, accumulate, clip, patience, ema, precision, sampling, "
     "devices, nodes, workers, compile, seed"
 )
 

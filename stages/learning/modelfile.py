@@ -24,6 +24,7 @@ class Model(BaseModel):
     arch: str
     encoder: str
     depth: int = 5  # of the models from before it could be chosen
+    decoder_width: float = 0.5  # likewise
     dropout: float
     context: int
     size: int
@@ -72,6 +73,7 @@ def load(model_path: Path, weights_path: Path) -> tuple[Model, network.Network]:
         model.std,
         model.dropout,
         model.depth,
+        model.decoder_width,
     )
     net.load_state_dict(weights)
     return model, net.eval()

@@ -14,11 +14,13 @@ from stages.errors import UserError
 from stages.learning import network
 
 
-def build(arch="unet", encoder="resnet18", weights=None, channels=3, regions=1, dropout=0.0, depth=5):
+def build(
+    arch="unet", encoder="resnet18", weights=None, channels=3, regions=1, dropout=0.0, depth=5, width=0.5
+):
     torch.manual_seed(0)
     levels = [10.0 * (number + 1) for number in range(channels)]
     std = [5.0 + level for level in levels]
-    return network.build(arch, encoder, weights, regions, levels, std, dropout, depth)
+    return network.build(arch, encoder, weights, regions, levels, std, dropout, depth, width)
 
 
 def slices(count=2, size=32, channels=3):
@@ -186,12 +188,22 @@ def test_weights_that_cannot_be_used(encoder_file, tmp_path):
 def test_decoder_is_never_wider_than_smp_makes_it():
     for encoder in ("resnet18", "resnet50", "mit_b0"):
         for depth in (3, 4, 5):
-            widths = network._decoder_channels(encoder, depth)
-            assert len(widths) == depth
             usual = (256, 128, 64, 32, 16)[-depth:]
-            assert all(16 <= width <= most for width, most in zip(widths, usual, strict=True))
-    assert network._decoder_channels("resnet18", 5) == (128, 64, 32, 32, 16)
-    assert network._decoder_channels("resnet18", 4) == (64, 32, 32, 16)
+            for share in (0.01, 0.5, 1.0):
+                widths = network._decoder_channels(encoder, depth, share)
+                assert len(widths) == depth
+                assert all(16 <= width <= most for width, most in zip(widths, usual, strict=True))
+    assert network._decoder_channels("resnet18", 5, 0.5) == (128, 64, 32, 32, 16)
+    assert network._decoder_channels("resnet18", 4, 0.5) == (64, 32, 32, 16)
+
+
+@pytest.mark.parametrize("arch", ["unet", "unetplusplus", "manet"])
+def test_the_full_width_is_smp_s_own_decoder(arch):
+    ours = build(arch, width=1.0).body.decoder.state_dict()
+    smps = smp.create_model(arch, "resnet18", None, 3, 1).decoder.state_dict()
+    assert {name: tensor.shape for name, tensor in ours.items()} == {
+        name: tensor.shape for name, tensor in smps.items()
+    }
 
 
 @pytest.mark.parametrize("arch", network.U_SHAPED)
