@@ -5,7 +5,6 @@ python -m stages.headline --seeds     # how far trainings that differ in train.s
 """
 
 import json
-import subprocess
 from typing import Annotated
 
 import pandas as pd
@@ -13,7 +12,7 @@ import typer
 
 from stages import errors, layout
 from stages.errors import UserError
-from stages.experiments import results, revision
+from stages.experiments import experiment, results, revision
 from stages.experiments.results import Results
 from stages.reporting import headline
 from stages.scoring.cases import METRICS
@@ -47,9 +46,7 @@ def over_seeds() -> str:
     train.seed. Raises `UserError` where that is but one training.
     """
     head = results.load(revision.resolve("HEAD"))
-    commit = head.revision.commit
-    listed = ["git", "for-each-ref", "--format=%(refname)", f"refs/exps/{commit[:2]}/{commit[2:]}/"]
-    refs = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+    refs = [one.ref for one in experiment.all_of(experiment.Base(head.revision.commit, changes=""))]
     by_seed = {str(one.params[SEED]): one for one in [*map(_results, refs), head] if one and _same(head, one)}
     if len(by_seed) < 2:
         raise UserError(
