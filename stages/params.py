@@ -95,7 +95,7 @@ class Train(Section):
     batch_size: Count
     accumulate: Count
     clip: Annotated[float, Field(ge=0)]
-    patience: Count
+    patience: Count | None
     ema: Annotated[float, Field(ge=0, lt=1)]
     precision: Literal["auto", "fp32", "bf16"]
     sampling: Literal["all", "balanced"]
@@ -104,6 +104,12 @@ class Train(Section):
     workers: Annotated[int, Field(ge=0)]
     compile: bool
     seed: Seed
+
+    @model_validator(mode="after")
+    def _plateau_is_told_how_long(self) -> "Train":
+        if self.schedule == "plateau" and self.patience is None:
+            raise ValueError("schedule plateau needs patience, a number of epochs")
+        return self
 
 
 class Evaluate(Section):

@@ -72,6 +72,12 @@ def test_scientific_notation_is_a_number(tmp_path: Path, written: str) -> None:
         ("train", "lr", "lr: yes", "train.lr must be a number, not 'yes'"),
         ("train", "lr", "lr:", "train.lr must be a number, not None"),
         ("train", "epochs", "epochs: 1.5", "train.epochs must be a whole number, not 1.5"),
+        (
+            "train",
+            "schedule",
+            "schedule: plateau",
+            "train: schedule plateau needs patience, a number of epochs",
+        ),
         ("train", "epochs", "epochs: true", "train.epochs must be a whole number, not True"),
         ("train", "epochs", "epochs: 0", "train.epochs must be greater than or equal to 1, not 0"),
         (

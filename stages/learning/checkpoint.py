@@ -18,10 +18,10 @@ class Keeper(L.Callback):
     """Keeps `last.ckpt` and `best.safetensors` in a folder, stops early, and collects the history.
 
     The best epoch is the first with the highest validation Dice; training stops once `patience` epochs
-    brought no better.
+    brought no better (None: never; under a rate that falls until the last epoch the best come late).
     """
 
-    def __init__(self, folder: Path, patience: int) -> None:
+    def __init__(self, folder: Path, patience: int | None) -> None:
         self.folder = folder
         self.patience = patience
         self.history: list[dict[str, float]] = []
@@ -53,7 +53,8 @@ class Keeper(L.Callback):
                 part = self._part("best.safetensors")
                 save_file(weights(module.best_network), part)
                 part.replace(self.folder / "best.safetensors")
-        trainer.should_stop |= trainer.current_epoch - self.best_epoch >= self.patience
+        if self.patience is not None:
+            trainer.should_stop |= trainer.current_epoch - self.best_epoch >= self.patience
         self.finished = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         # Best before last: a kill between the two repeats the epoch and overwrites best with the same bytes.
         part = self._part(self.last.name)

@@ -21,17 +21,18 @@ def optimizer(name: str, network: torch.nn.Module, lr: float, weight_decay: floa
 
 
 def schedule(
-    name: str, optimizer: torch.optim.Optimizer, lr: float, steps: int, an_epoch: int, patience: int
+    name: str, optimizer: torch.optim.Optimizer, lr: float, steps: int, an_epoch: int, patience: int | None
 ) -> dict[str, Any] | None:
     """Lightning's description of a schedule over `steps` optimiser steps, `an_epoch` of them in each epoch;
     None for a constant rate.
 
     onecycle: Smith and Topin 2018, arXiv 1708.07120. plateau: a tenth once validation Dice has stalled for a
-    third of `patience` epochs.
+    third of `patience` epochs, which the others do without.
     """
     if name == "constant":
         return None
     if name == "plateau":
+        assert patience is not None
         plateau = lr_scheduler.ReduceLROnPlateau(
             optimizer, mode="max", factor=0.1, patience=max(1, patience // 3)
         )

@@ -25,7 +25,7 @@ class Recipe:
     lr: float
     weight_decay: float
     schedule: str
-    patience: int
+    patience: int | None
     ema: float
     accumulate: int
     clip: float

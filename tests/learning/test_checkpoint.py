@@ -101,6 +101,12 @@ def test_stops_once_patience_brought_no_better_and_keeps_the_first_best(killed, 
     assert list(keeper.table().columns) == ["epoch", "train_loss", "val_loss", "val_dice", "lr"]
 
 
+def test_without_patience_trains_to_the_end(setup, tmp_path):
+    wanted = setup.with_(patience=None, epochs=4)
+    keeper = wanted.train(tmp_path, segmenter=planned(wanted.segmenter(), [0.3, 0.2, 0.1, 0.0]))
+    assert (keeper.best_epoch, len(keeper.history)) == (0, 4)
+
+
 def test_a_finished_training_is_not_trained_again(setup, tmp_path):
     wanted = setup.with_(epochs=2)
     done = wanted.train(tmp_path)
