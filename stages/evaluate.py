@@ -13,7 +13,7 @@ import typer
 from rich.progress import track
 
 from stages import atomic, errors, layout, params
-from stages.learning import inference, modelfile
+from stages.learning import allocation, inference, modelfile
 from stages.reporting import curves, films
 from stages.scoring import cases, conventions, decision, tables
 from stages.scoring.prediction import Predictions
@@ -26,6 +26,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main() -> None:
     """Score the model on the test patients."""
     wanted = params.load(params.Evaluate)
+    allocation.keep_freed_memory()
     slices = store.open_store(layout.SLICES)
     model, network = modelfile.load(layout.MODEL, layout.WEIGHTS)
     regions = list(model.regions)

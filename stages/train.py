@@ -13,7 +13,7 @@ import pandas as pd
 import typer
 
 from stages import atomic, errors, layout, params
-from stages.learning import checkpoint, estimate, fitting, lineage, modelfile, network, tracking
+from stages.learning import allocation, checkpoint, estimate, fitting, lineage, modelfile, network, tracking
 from stages.learning.segmenter import Recipe, Segmenter
 from stages.slices import augmentation, dataset, manifest, store
 
@@ -24,6 +24,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main() -> None:
     """Train a network and keep its best epoch."""
     wanted = params.load(params.Train)
+    allocation.keep_freed_memory()
     slices = store.open_store(layout.SLICES)
     train_rows = dataset.rows_of(slices, layout.SPLITS, "train")
     val_rows = dataset.rows_of(slices, layout.SPLITS, "val")
