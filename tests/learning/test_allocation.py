@@ -36,5 +36,13 @@ def test_big_tensors_reuse_the_pages_of_those_before() -> None:
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allocation.ctypes, "CDLL", lambda _: object())
+    asked = []
+
+    class Library:
+        def __getattr__(self, name: str) -> None:
+            asked.append(name)
+            raise AttributeError(name)
+
+    monkeypatch.setattr(allocation.ctypes, "CDLL", lambda _: Library())
     allocation.keep_freed_memory()
+    assert asked == ["mallopt"]

@@ -23,11 +23,9 @@ IMAGES, MASKS = stores.arrays(2)
 IMAGE, MASK = IMAGES[1], 3 * MASKS[1] + (IMAGES[1, ..., 0] > 190)  # labels 0, 1, 3 and 4
 
 
-def augmented(
-    policy: A.Compose, key: tuple[int, ...], channels: int = 3, sequences: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def augmented(policy: A.Compose, key: tuple[int, ...], channels: int = 3) -> tuple[np.ndarray, np.ndarray]:
     image = np.concatenate([IMAGE] * (channels // 3 + 1), axis=2)[..., :channels]
-    return augmentation.apply(policy, np.ascontiguousarray(image), MASK.copy(), key, sequences)
+    return augmentation.apply(policy, np.ascontiguousarray(image), MASK.copy(), key)
 
 
 def certain(step: A.BasicTransform) -> A.Compose:
