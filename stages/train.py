@@ -62,16 +62,17 @@ def main() -> None:
     inputs = [layout.SLICES, layout.SPLITS, layout.AUGMENT]
     data_hash = lineage.key({}, inputs, [])
     key = lineage.key(wanted.model_dump(), inputs + given, own_code())
-    keeper = checkpoint.Keeper(layout.project_root() / layout.SCRATCH / key, wanted.patience)
+    precision = fitting.precision(wanted.precision)
+    folder = layout.project_root() / layout.SCRATCH / key
+    keeper = checkpoint.Keeper(folder, wanted.patience, estimate.machine(precision))
     logger = tracking.start(layout.project_root(), wanted.model_dump(), data_hash)
     began = time.perf_counter()
     if fitting.is_first():
         batch = (wanted.batch_size // machine.processes, slices.meta.size, slices.meta.size, len(net.mean))
         batches, validated = (len(loader) // machine.processes for loader in loaders)
-        precision = fitting.precision(wanted.precision)
         print(estimate.measure(segmenter, precision, batch, batches, validated).sentence(), flush=True)
         if keeper.resume():
-            print(f"going on after epoch {len(keeper.history)} of {wanted.epochs}", flush=True)
+            print(keeper.sentence(wanted.epochs), flush=True)
     clock = tracking.Clock(logger)
     if not fitting.fit(segmenter, *loaders, keeper, machine, wanted.epochs, logger, [clock]):
         return  # of several processes the first one writes

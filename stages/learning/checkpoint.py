@@ -19,11 +19,16 @@ class Keeper(L.Callback):
 
     The best epoch is the first with the highest validation Dice; training stops once `patience` epochs
     brought no better (None: never; under a rate that falls until the last epoch the best come late).
+
+    `machine`: what this process trains on, in words; `machines`: what the run was trained on up to now. On
+    another one sums are taken in another order, and weights are no longer the same bit for bit.
     """
 
-    def __init__(self, folder: Path, patience: int | None) -> None:
+    def __init__(self, folder: Path, patience: int | None, machine: str = "") -> None:
         self.folder = folder
         self.patience = patience
+        self.machine = machine
+        self.machines = [machine]
         self.history: list[dict[str, float]] = []
         self.best_epoch = -1
         self.best_dice = -1.0
@@ -34,12 +39,14 @@ class Keeper(L.Callback):
         return self.folder / "last.ckpt"
 
     def state_dict(self) -> dict[str, Any]:
-        names = ("history", "best_epoch", "best_dice", "finished")
+        names = ("history", "best_epoch", "best_dice", "finished", "machines")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for name, value in state_dict.items():
             setattr(self, name, value)
+        if self.machines[-1] != self.machine:
+            self.machines = [*self.machines, self.machine]
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, Segmenter)
@@ -75,6 +82,13 @@ class Keeper(L.Callback):
         state = torch.load(self.last, map_location="cpu", weights_only=True)
         self.load_state_dict(state["callbacks"][self.state_key])
         return self.last
+
+    def sentence(self, epochs: int) -> str:
+        """Where a resumed run goes on, as one line for the terminal."""
+        told = f"going on after epoch {len(self.history)} of {epochs}"
+        if len(self.machines) == 1:
+            return told
+        return f"{told}; it was begun on {self.machines[0]}: no run on one machine repeats it bit for bit"
 
     def best_weights(self) -> dict[str, torch.Tensor]:
         """State dict of the best epoch."""

@@ -17,12 +17,11 @@ STATES = {"adamw": 2, "adam": 2, "sgd": 1}
 
 @dataclass(frozen=True)
 class Estimate:
-    """device: in words; parameters: trained numbers; bytes: weights, gradients, optimiser states and what the
-    backward pass keeps of one batch, without the libraries; epoch_seconds: validation included.
+    """machine: as `machine` says it; parameters: trained numbers; bytes: weights, gradients, optimiser states
+    and what the backward pass keeps of one batch, without the libraries; epoch_seconds: validation included.
     """
 
-    device: str
-    precision: str
+    machine: str
     parameters: int
     bytes: int
     epoch_seconds: float
@@ -30,9 +29,16 @@ class Estimate:
     def sentence(self) -> str:
         """As one line for the terminal."""
         return (
-            f"training on {self.device}, {self.precision}: {self.parameters / 1e6:.1f} M parameters, "
+            f"training on {self.machine}: {self.parameters / 1e6:.1f} M parameters, "
             f"about {self.bytes / 2**30:.1f} GiB, {self.epoch_seconds:.0f} s an epoch"
         )
+
+
+def machine(precision: str) -> str:
+    """What is trained on, in words. precision: Lightning's name."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.get_device_name()}, {precision}"
+    return f"cpu ({torch.get_num_threads()} threads), {precision}"
 
 
 def measure(
@@ -67,12 +73,8 @@ def measure(
             spent = time.perf_counter() - began
     parameters = sum(p.numel() for p in trial.network.parameters())
     fixed = 4 * parameters * (2 + STATES[segmenter.recipe.optimizer] + bool(segmenter.recipe.ema))
-    name = (
-        torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({torch.get_num_threads()} threads)"
-    )
-    return Estimate(
-        name, precision, parameters, fixed + sum(kept.values()), spent * (batches + VALIDATION * validated)
-    )
+    seconds = spent * (batches + VALIDATION * validated)
+    return Estimate(machine(precision), parameters, fixed + sum(kept.values()), seconds)
 
 
 def _as_it_is(tensor: Any) -> Any:

@@ -46,7 +46,7 @@ class Affine(A.Affine):
 
 def _sequences(data: dict[str, Any]) -> int:
     """Channels of one slice. An image with neighbouring slices has so many of each, slice after slice."""
-    return data.get("sequences", data["image"].shape[-1])
+    return data.get("sequences") or data["image"].shape[-1]
 
 
 class ScannerContrast(A.ImageOnlyTransform):
@@ -236,5 +236,5 @@ def apply(
     # One generator for all steps: `set_random_seed` starts each of them alike, and those that follow one draw
     # would come and go together.
     policy.set_random_state(np.random.default_rng(seeds), random.Random(int(seeds.generate_state(1)[0])))
-    done = policy(image=image, mask=mask, sequences=sequences or image.shape[-1])
+    done = policy(image=image, mask=mask, sequences=sequences)
     return done["image"], done["mask"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from stages.learning import fitting
 from stages.learning.checkpoint import Keeper
 from tests.fixtures import trainings
 from tests.fixtures.trainings import Setup, same_weights
@@ -68,6 +69,28 @@ def test_an_interruption_leaves_no_trace(mode, setup, tmp_path):
     torn = wanted.train(tmp_path / "torn")
     assert_equal(torn, whole)
     assert [row["epoch"] for row in torn.history] == list(range(len(torn.history)))
+
+
+def test_a_run_that_moves_to_another_machine_says_so(setup, tmp_path):
+    """Threads that share out a sum otherwise make other weights; a training is not thrown away for that."""
+
+    def killed(machine, epoch):
+        segmenter = dies(setup.segmenter(), epoch, 0)
+        with pytest.raises(Killed):
+            fitting.fit(segmenter, *setup.loaders(), Keeper(tmp_path, None, machine), setup.machine, 3, None)
+
+    def going_on(machine):
+        keeper = Keeper(tmp_path, None, machine)
+        assert keeper.resume() == keeper.resume() == keeper.last
+        return keeper.sentence(3)
+
+    killed("one", 1)
+    moved = "it was begun on one: no run on one machine repeats it bit for bit"
+    assert going_on("one") == "going on after epoch 1 of 3"
+    assert going_on("two") == f"going on after epoch 1 of 3; {moved}"
+    assert going_on("one") == "going on after epoch 1 of 3"  # nothing was trained on the other
+    killed("two", 2)
+    assert going_on("two") == going_on("one") == f"going on after epoch 2 of 3; {moved}"
 
 
 def planned(segmenter, dice):

@@ -45,5 +45,5 @@ def test_its_numbers(setup):
 
 
 def test_its_sentence():
-    told = estimate.Estimate("cpu (2 threads)", "32-true", 11_240_000, 3 * 2**29, 9.4).sentence()
+    told = estimate.Estimate("cpu (2 threads), 32-true", 11_240_000, 3 * 2**29, 9.4).sentence()
     assert told == "training on cpu (2 threads), 32-true: 11.2 M parameters, about 1.5 GiB, 9 s an epoch"
