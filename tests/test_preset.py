@@ -386,6 +386,7 @@ def test_control_c_waits_until_dvc_has_put_the_work_tree_back(place: Place) -> N
     program = subprocess.Popen(
         [sys.executable, "-m", "stages.cli", "preset", *RUN],
         env=os.environ | {"PYTHONPATH": str(ROOT)}, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
     )  # fmt: skip
     try:
         until = time.monotonic() + 60

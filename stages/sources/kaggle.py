@@ -32,6 +32,8 @@ _DAMAGED = (
     *(EOFError, NotImplementedError, RuntimeError, ValueError),
 )
 """What unpacking damaged bytes raises, besides `OSError`."""
+_UNSAFE = () if hasattr(tarfile, "data_filter") else (TypeError,)
+"""What unpacking a tar archive raises in Python 3.11.0 to 3.11.3, whose tarfile lacks the filter."""
 _CREDENTIALS = ("credentials file", "header value", "can't encode")
 """What the `ValueError`s about malformed credentials have in common."""
 _ANSWERS = {
@@ -78,7 +80,7 @@ def download(handle: str) -> Path:
     try:
         with _hushed():
             folder = Path(kagglehub.dataset_download(handle))
-    except (OSError, DataCorruptionError, *_DAMAGED) as error:
+    except (OSError, DataCorruptionError, *_DAMAGED, *_UNSAFE) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
         page = f"https://www.kaggle.com/datasets/{handle}"
@@ -110,6 +112,8 @@ def _problem(error: Exception, handle: str, page: str) -> str:
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
         return f"kagglehub cannot keep {handle} ({error}); set KAGGLEHUB_CACHE to another folder"
     _discard(handle)
+    if isinstance(error, _UNSAFE):
+        return f"this Python cannot unpack the tar archive of {handle} safely; use Python 3.11.4 or newer"
     return f"the download of {handle} cannot be unpacked ({error}); run again to repeat it"
 
 

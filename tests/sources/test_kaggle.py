@@ -5,6 +5,7 @@ import errno
 import os
 import subprocess
 import sys
+import tarfile
 import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -215,6 +216,19 @@ def test_an_archive_out_to_do_harm_stays_in_the_cache(machine: Machine) -> None:
     assert machine.outside() == before
 
 
+filtered = pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="tarfile of Python below 3.11.4")
+
+
+@pytest.mark.skipif(hasattr(tarfile, "data_filter"), reason="tarfile of Python 3.11.4 and newer")
+def test_a_tar_archive_is_not_unpacked_without_a_filter(machine: Machine) -> None:
+    machine.kaggle.archive = tarred_link("b.tif", "a.tif")
+    told = machine.fails()
+    reason = f"this Python cannot unpack the tar archive of {HANDLE} safely; use Python 3.11.4 or newer"
+    assert told == reason + BY_HAND
+    assert not machine.folder.exists()
+
+
+@filtered
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../../../home"])
 def test_a_link_out_of_the_archive_is_refused(machine: Machine, target: str) -> None:
     machine.kaggle.archive = tarred_link("b.tif", target)
@@ -223,6 +237,7 @@ def test_a_link_out_of_the_archive_is_refused(machine: Machine, target: str) -> 
     assert not machine.folder.exists()
 
 
+@filtered
 def test_a_link_within_the_archive_is_refused_every_time(machine: Machine) -> None:
     machine.kaggle.archive = tarred_link("b.tif", "a.tif")
     for _ in range(2):
