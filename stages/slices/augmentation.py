@@ -36,12 +36,17 @@ class Affine(A.Affine):
         return {"matrix": matrix[:2]}
 
     def apply(self, img: np.ndarray, matrix: np.ndarray, **_: Any) -> np.ndarray:
-        fours = [img[..., first : first + 4] for first in range(0, img.shape[-1], 4)]  # OpenCV takes no more
-        size = img.shape[1::-1]
-        return np.dstack([cv2.warpAffine(part, matrix, size, flags=self.interpolation) for part in fours])
+        if img.shape[-1] == 3:  # OpenCV moves four channels in half the time of three
+            four = self._warp(cv2.cvtColor(img, cv2.COLOR_RGB2RGBA), matrix)
+            return cv2.cvtColor(four, cv2.COLOR_RGBA2RGB)
+        fours = [img[..., first : first + 4] for first in range(0, img.shape[-1], 4)]  # it takes no more
+        return np.dstack([self._warp(part, matrix) for part in fours])
 
     def apply_to_mask(self, mask: np.ndarray, matrix: np.ndarray, **_: Any) -> np.ndarray:
         return cv2.warpAffine(mask, matrix, mask.shape[1::-1], flags=self.mask_interpolation)
+
+    def _warp(self, img: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+        return cv2.warpAffine(img, matrix, img.shape[1::-1], flags=self.interpolation)
 
 
 def _sequences(data: dict[str, Any]) -> int:
@@ -92,8 +97,8 @@ class BiasField(A.ImageOnlyTransform):
         return {"field": 1 + self.strength * field}
 
     def apply(self, img: np.ndarray, field: np.ndarray, **_: Any) -> np.ndarray:
-        shaded = np.clip(img * field[..., None], 1, 255)
-        return np.where(img > 0, shaded, 0).astype(np.uint8)
+        shaded = img * field[..., None]
+        return np.clip(shaded, 1, 255, out=shaded).astype(np.uint8) * (img > 0)
 
 
 class Ghosting(A.ImageOnlyTransform):
@@ -155,13 +160,13 @@ class CopiedSequence(A.ImageOnlyTransform):
         sequences = _sequences(data)
         kept, *others = self.random_generator.permutation(sequences)
         lost = others[: self.random_generator.integers(1, len(others), endpoint=True)] if others else []
-        source = np.arange(sequences)
-        source[lost] = kept
-        slices = np.arange(0, data["image"].shape[-1], sequences)
-        return {"source": (slices[:, None] + source).ravel()}
+        return {"kept": int(kept), "lost": [int(one) for one in lost], "sequences": sequences}
 
-    def apply(self, img: np.ndarray, source: np.ndarray, **_: Any) -> np.ndarray:
-        return np.take(img, source, axis=-1)
+    def apply(self, img: np.ndarray, kept: int, lost: list[int], sequences: int, **_: Any) -> np.ndarray:
+        copied = img.copy()
+        for one in lost:
+            copied[..., one::sequences] = img[..., kept::sequences]
+        return copied
 
 
 def _geometry(degrees: float, shift: float, zoom: float, p: float) -> A.BasicTransform:
