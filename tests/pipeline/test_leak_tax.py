@@ -55,8 +55,13 @@ def test_every_fold_of_both_arms_once_then_the_table_and_nothing_else_touched(pr
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in told.splitlines() if "|" in line
     ]
-    assert [row[0] for row in rows[2:5]] == ["patient", "slice", "slice minus patient"]
-    patients = rows[7:]
+    assert [row[0] for row in rows[2:4]] == ["patient", "slice"]
+    assert [row[:2] for row in rows[6:8]] == [
+        [arm, f"`-S split.strategy={arm}`"] for arm in ("patient", "slice")
+    ]
+    assert rows[8] == ["patient", "slices", "patient", "slice", "slice minus patient"]
+    patients = rows[10:]
+    assert len(patients) == 8
     slices = sum(1 for _ in csv.DictReader((project.root / "data/slices/index.csv").open(encoding="utf-8")))
     assert f"Data: lgg scans, 8 patients, {slices} slices. Folds: 3." in told
     assert "Epochs: 1. " in told
@@ -76,9 +81,9 @@ def test_every_fold_of_both_arms_once_then_the_table_and_nothing_else_touched(pr
         both = sum(float(row["dice"]) * ml for row, ml in zip(parts, volume, strict=True))
         assert both / sum(volume) == pytest.approx(float(leaky), abs=6e-4)
         assert float(tax) == pytest.approx(float(leaky) - float(apart), abs=1.1e-3)
-    for column, row in enumerate(rows[2:5]):
+    for column, told_mean in enumerate((rows[2][1], rows[3][1], rows[3][3])):
         mean = sum(float(cells[2 + column]) for cells in patients) / len(patients)
-        assert float(row[1]) == pytest.approx(mean, abs=1.1e-3)
+        assert float(told_mean) == pytest.approx(mean, abs=1.1e-3)
 
     # Nothing is run twice: a second experiment of one name is refused by DVC, or would be another commit.
     commits = project.git("for-each-ref", "refs/exps")
