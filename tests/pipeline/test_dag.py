@@ -142,6 +142,13 @@ def test_a_split_param_does_not_rerun_preprocess(project):
     assert ran(output)[:3] == ["split", "augment", "train"]
 
 
+def test_another_size_prepares_the_slices_anew(project):
+    """DVC's run cache sees no param called `size` (treeverse/dvc#10296): it would hand out the old slices."""
+    project.set("preprocess.size", "32")
+    assert ran(project.dvc("repro", "preprocess")) == ["preprocess"]
+    assert json.loads((project.root / "data/slices/meta.json").read_text(encoding="utf-8"))["size"] == 32
+
+
 def test_wording_retrains_nothing(project):
     (project.root / "README.md").write_text("another wording\n", encoding="utf-8")
     assert ran(project.dvc("repro")) == []

@@ -103,8 +103,12 @@ def test_a_stage_lists_the_templates_of_the_code_it_imports(stage):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_tracks_its_own_section_of_params_and_no_other(stage):
-    sections = {field.alias or name for name, field in params.Params.model_fields.items()}
-    assert DVC["stages"][stage].get("params", []) == ([stage] if stage in sections else [])
+    sections = {field.alias or name: field for name, field in params.Params.model_fields.items()}
+    wanted = [stage] if stage in sections else []
+    names = list(sections[stage].annotation.model_fields) if wanted else []
+    if {"size", "nfiles"} & set(names):  # DVC's run cache sees no key of these names (treeverse/dvc#10296)
+        wanted = [f"{stage}.{name}" for name in names]
+    assert DVC["stages"][stage].get("params", []) == wanted
 
 
 @pytest.mark.parametrize("stage", STAGES)
