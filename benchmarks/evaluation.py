@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from stages.core.record import Record
 from stages.evaluate import headline
-from stages.reporting import curves, films
+from stages.figures import curves, films
 from stages.scoring import conventions, decision, tables
 from stages.scoring.prediction import Predictions
-from stages.slices.store import CaseMeta, Meta, Store, Writer, open_store
-from stages.sources.record import Record
+from stages.store.shards import CaseMeta, Meta, Store, Writer, open_store
 
 SIZE = 128
 LGG = {"tumour": [1]}

@@ -15,11 +15,12 @@ import mlflow
 import numpy as np
 import torch
 
-from stages import layout
-from stages.errors import UserError
-from stages.learning import modelfile, tracking
-from stages.predicting import graph
-from stages.slices import dataset, store
+from stages.core.errors import UserError
+from stages.inference import onnx_predictor
+from stages.networks import modelfile
+from stages.project.paths import HERE
+from stages.store import dataset, shards
+from stages.training import tracking
 
 THREADS, BATCHES = (1, 2), (1, 8)
 WARM_UP = 5
@@ -30,7 +31,7 @@ Run = Callable[[np.ndarray], object]
 
 def forms(threads: int) -> dict[str, Run]:
     """What to call for a batch, by form; int8 only where it was shipped."""
-    _, network = modelfile.load(layout.MODEL, layout.WEIGHTS)
+    _, network = modelfile.load(HERE.model, HERE.weights)
 
     @torch.inference_mode()
     def eager(batch: np.ndarray) -> object:
@@ -38,9 +39,9 @@ def forms(threads: int) -> dict[str, Run]:
         return network(torch.from_numpy(batch)).sigmoid().numpy()
 
     found: dict[str, Run] = {"torch": eager}
-    for name, path in (("onnx", layout.ONNX), ("int8", layout.ONNX_INT8)):
+    for name, path in (("onnx", HERE.onnx), ("int8", HERE.onnx_int8)):
         if path.exists():
-            session = graph.session(path, threads)
+            session = onnx_predictor.session(path, threads)
             found[name] = lambda batch, session=session: session.run(
                 None, {session.get_inputs()[0].name: batch}
             )
@@ -66,7 +67,7 @@ def measure(slices: np.ndarray, repeats: int) -> dict[tuple[str, int, int], np.n
 
 def run_of(model: modelfile.Model) -> str:
     """The id of the MLflow run that trained a model, the newest where it was trained several times."""
-    mlflow.set_tracking_uri(tracking.uri(layout.project_root()))
+    mlflow.set_tracking_uri(tracking.uri(HERE.project))
     found = mlflow.search_runs(
         experiment_names=[tracking.EXPERIMENT],
         filter_string=f"tags.data_hash = '{model.data_hash}' and metrics.best_epoch = {model.best_epoch}",
@@ -86,11 +87,11 @@ def main() -> None:
     parser.add_argument("--log", action="store_true", help="into the MLflow run of the training")
     parser.add_argument("--repeat", type=int, default=50)
     args = parser.parse_args()
-    model = modelfile.read(layout.MODEL)
+    model = modelfile.read(HERE.model)
     run_id = run_of(model) if args.log else None
-    opened = store.open_store(layout.SLICES)
+    opened = shards.open_store(HERE.slices)
     neighbours = dataset.Neighbours(opened.index, model.context)
-    slices = neighbours.images(opened, dataset.rows_of(opened, layout.SPLITS, "test"))
+    slices = neighbours.images(opened, dataset.rows_of(opened, HERE.splits, "test"))
     spent = measure(slices, args.repeat)
     heads = [
         f"{threads} thread{'s' * (threads > 1)}, batch {batch}"

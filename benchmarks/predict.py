@@ -40,14 +40,14 @@ def predict(scans: Path, model: Path) -> tuple[float, float]:
     """The same of segmenting scans into a folder that is thrown away."""
     with tempfile.TemporaryDirectory() as out:
         words = [str(scans), "--model", str(model), "--out", str(Path(out) / "masks")]
-        return process([sys.executable, "-m", "stages.predict", *words])
+        return process([sys.executable, "-m", "stages.commands.predict", *words])
 
 
 def imports(scan: Path, model: Path) -> list[tuple[float, str]]:
     """The slowest imports of a prediction, in ms with what they import."""
     with tempfile.TemporaryDirectory() as out:
         words = [str(scan), "--model", str(model), "--out", str(Path(out) / "masks")]
-        command = [sys.executable, "-X", "importtime", "-m", "stages.predict", *words]
+        command = [sys.executable, "-X", "importtime", "-m", "stages.commands.predict", *words]
         told = subprocess.run(command, env=ENVIRONMENT, text=True, capture_output=True, check=True).stderr
     lines = re.findall(
         r"^import time:\s+\d+ \|\s+(\d+) \| {1,3}(\S+)$", told, re.MULTILINE

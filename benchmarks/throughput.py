@@ -23,8 +23,9 @@ import tifffile
 from PIL import Image
 from ruamel.yaml import YAML
 
-from stages import ingest, layout, preprocess
-from stages.slices import manifest
+from stages import ingest, preprocess
+from stages.core import manifest
+from stages.project.paths import HERE
 
 ROOT = Path(__file__).resolve().parent.parent
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
@@ -57,8 +58,8 @@ def project(folder: Path, source: str, archive: Path, jobs: int) -> None:
 def ours() -> None:
     """The two stages, in the current folder; what validate would add is written between them."""
     ingest.main()
-    table = manifest.read(layout.MANIFEST)
-    manifest.write(table.assign(group=table["patient_id"]), layout.VALIDATED)
+    table = manifest.read(HERE.manifest)
+    manifest.write(table.assign(group=table["patient_id"]), HERE.validated)
     preprocess.main()
 
 

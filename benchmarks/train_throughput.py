@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,11 +39,17 @@ from ruamel.yaml import YAML
 from torch.utils.data import DataLoader
 from tutorial_loop import DEVICE, Loop, now
 
-from stages import augment, ingest, layout, params, preprocess, split
-from stages.learning import allocation, fitting, network, optimisation
-from stages.learning.checkpoint import Keeper
-from stages.learning.segmenter import Recipe, Segmenter
-from stages.slices import augmentation, dataset, manifest, store
+from stages import augment, ingest, preprocess, split
+from stages.augmentation import policies
+from stages.core import manifest
+from stages.networks import allocation, network
+from stages.networks.architecture import Architecture
+from stages.project import params
+from stages.project.paths import HERE
+from stages.store import dataset, shards
+from stages.training import fitting, optimisation
+from stages.training.checkpoint import Keeper
+from stages.training.segmenter import Recipe, Segmenter
 
 ROOT = Path(__file__).resolve().parent.parent
 Measured = dict[str, list[float]]
@@ -61,8 +68,8 @@ def prepare(archive: Path, size: int, batch_size: int, fold: int | None) -> None
         chosen["split"] |= {"folds": 5, "fold": fold}
     yaml.dump(chosen, Path("params.yaml"))
     ingest.main()
-    table = manifest.read(layout.MANIFEST)
-    manifest.write(table.assign(group=table["patient_id"]), layout.VALIDATED)
+    table = manifest.read(HERE.manifest)
+    manifest.write(table.assign(group=table["patient_id"]), HERE.validated)
     for stage in (preprocess, split, augment):
         stage.main()
 
@@ -91,40 +98,37 @@ class Bench:
     """The pieces that all three share."""
 
     def __init__(self) -> None:
-        self.wanted = params.load(params.Train)
-        self.store = store.open_store(layout.SLICES)
-        self.rows = {name: dataset.rows_of(self.store, layout.SPLITS, name) for name in ("train", "val")}
+        self.params = params.load(params.Train)
+        self.store = shards.open_store(HERE.slices)
+        self.rows = {name: dataset.rows_of(self.store, HERE.splits, name) for name in ("train", "val")}
         self.cases = pd.factorize(self.store.index["case_id"])[0]
-        self.precision = fitting.precision(self.wanted.precision)
-        self.machine = fitting.Machine(self.wanted.precision, 1, 1)
+        self.precision = fitting.precision(self.params.precision)
+        self.machine = fitting.Machine(self.params.precision, 1, 1)
         self.busy: list[int] = []
 
     def network(self) -> network.Network:
         fitting.seed_everything(0)
         mean, std = dataset.mean_std(self.store, self.rows["train"])
-        wanted = self.wanted
-        return network.build(
-            wanted.arch, wanted.encoder, None, 1, mean, std, 0.0, wanted.depth, wanted.decoder_width
-        )
+        return network.build(Architecture.of(self.params), None, 1, mean, std)
 
     def segmenter(self) -> Segmenter:
-        recipe = Recipe(**{name: getattr(self.wanted, name) for name in Recipe.__dataclass_fields__})
+        recipe = Recipe(**{name: getattr(self.params, name) for name in Recipe.__dataclass_fields__})
         names = list(self.store.index["sample_id"])
         return Segmenter(self.network(), recipe, [[1]], self.cases, names)
 
     def loaders(self) -> tuple[DataLoader, DataLoader]:
-        policy = augmentation.load(layout.POLICY)
-        train = dataset.SliceDataset(self.store, self.rows["train"], 0, policy, 0)
+        augment = partial(policies.apply, policies.load(HERE.policy))
+        train = dataset.SliceDataset(self.store, self.rows["train"], 0, augment, 0)
         validation = dataset.SliceDataset(self.store, self.rows["val"], 0)
-        return fitting.loaders(train, validation, "all", self.wanted.batch_size, 0, self.machine)
+        return fitting.loaders(train, validation, "all", self.params.batch_size, 0, self.machine)
 
     def bare(self) -> float:
         """Slices a second of as many steps as an epoch has."""
         torch.use_deterministic_algorithms(True)
-        steps = len(self.rows["train"]) // self.wanted.batch_size
+        steps = len(self.rows["train"]) // self.params.batch_size
         segmenter = self.segmenter().to(DEVICE)
         adam = optimisation.optimizer("adamw", segmenter.network, 1e-3, 1e-2)
-        size, batch = self.store.meta.size, self.wanted.batch_size
+        size, batch = self.store.meta.size, self.params.batch_size
         images = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8, device=DEVICE)
         truth = segmenter.truth(torch.randint(0, 2, (batch, size, size), dtype=torch.uint8, device=DEVICE))
 
@@ -144,7 +148,7 @@ class Bench:
             keeper = Keeper(Path(folder), 9)
             fitting.fit(self.segmenter(), *self.loaders(), keeper, self.machine, 1, None, [clock])
         self.busy += clock.busy
-        return clock.steps * self.wanted.batch_size / clock.spent
+        return clock.steps * self.params.batch_size / clock.spent
 
     def ours_until(self, dice: float, epochs: int) -> tuple[float, float]:
         """Seconds, and the best Dice."""

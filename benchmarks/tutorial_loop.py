@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from stages import layout
-from stages.learning import network
-from stages.learning.segmenter import volume_dice
+from stages.networks import network
+from stages.project.paths import HERE
+from stages.training.segmenter import volume_dice
 
 if TYPE_CHECKING:
     from train_throughput import Bench
@@ -43,7 +43,7 @@ class Tutorial(Dataset):
         return len(self.rows)
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        image, mask = (tifffile.imread(layout.RAW / name) for name in self.rows[number])
+        image, mask = (tifffile.imread(HERE.raw / name) for name in self.rows[number])
         done = self.policy(image=image, mask=(mask > 0).astype(np.float32))
         levels = done["image"].transpose(2, 0, 1).astype(np.float32)
         return torch.from_numpy(levels), torch.from_numpy(done["mask"][None])

@@ -23,9 +23,10 @@ import numpy as np
 import tifffile
 from staging import ROOT, set_up, stage
 
-from stages import layout, params
-from stages.slices import fingerprint
-from stages.sources import natural
+from stages.checks import fingerprint
+from stages.core import natural
+from stages.project import params
+from stages.project.paths import HERE
 
 HASHES, COPIES = 100_000, 5_000
 SLICES, PATIENTS = 3_929, 110
@@ -110,7 +111,7 @@ def main() -> None:
         set_up(folder, "lgg")
         stage("ingest", folder)
         seconds, peak = stage("validate", folder)
-        metrics = json.loads((folder / layout.VALIDATE_METRICS).read_text())
+        metrics = json.loads((folder / HERE.validate_metrics).read_text())
     told = ", ".join(f"{name} {number}" for name, number in metrics["checks"].items()) or "none"
     print(
         f"validate, {metrics['slices']} slices of {metrics['patients']} patients: {seconds:.1f} s, "

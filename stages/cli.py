@@ -4,10 +4,10 @@ import importlib
 
 import typer
 
-from stages import errors
+from stages.core import errors
 
-# Told here as well as in each script, so that `brainseg --help` does not import torch.
-COMMANDS = {
+# Here as well as in each script, so that `brainseg --help` does not import torch.
+STAGES = {
     "ingest": "Bring the scans into data/raw/ and list every slice.",
     "validate": "Find what is wrong with the data.",
     "preprocess": "Scale, crop and resize every case into the slice store.",
@@ -17,6 +17,8 @@ COMMANDS = {
     "evaluate": "Score the model on the test patients.",
     "export": "Export the model as ONNX and write its card.",
     "report": "Put everything that was measured on one page.",
+}
+COMMANDS = {
     "predict": "Segment new scans with an exported model.",
     "headline": "Print the test Dice and where the report is.",
     "ensemble": "Join the folds of a cross-validation.",
@@ -36,17 +38,19 @@ app = typer.Typer(
 )
 
 
-def _add(name: str, summary: str) -> None:
+def _add(room: str, name: str, summary: str) -> None:
     # Everything behind the name, --help included, is the script's own business.
     passed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
 
     @app.command(name, help=summary, context_settings=passed_on, add_help_option=False)
     def run(context: typer.Context) -> None:
-        importlib.import_module(f"stages.{name}").app(context.args, prog_name=f"brainseg {name}")
+        importlib.import_module(f"stages.{room}{name}").app(context.args, prog_name=f"brainseg {name}")
 
 
+for _name, _summary in STAGES.items():
+    _add("", _name, _summary)
 for _name, _summary in COMMANDS.items():
-    _add(_name, _summary)
+    _add("commands.", _name, _summary)
 
 
 def main() -> None:

@@ -13,20 +13,23 @@ import numpy as np
 import pandas as pd
 import typer
 
-from stages import atomic, errors, layout, params
-from stages.learning import inference, lineage, modelfile, network, onnx_export
-from stages.predicting import graph, segmenting, spec
-from stages.predicting.spec import Spec
-from stages.reporting import card
-from stages.scoring import decision, levels, prediction
+from stages.core import atomic, code, errors, lineage
+from stages.exporting import card, onnx_export
+from stages.inference import onnx_predictor, spec, torch_predictor
+from stages.inference.spec import Spec
+from stages.masks import levels
+from stages.networks import modelfile
+from stages.predicting import segmenting
+from stages.project.params import Export, load
+from stages.project.paths import Paths
+from stages.scoring import decision, prediction
 from stages.scoring.decision import Decision
-from stages.slices import dataset, head, resampling, store, transform
+from stages.store import dataset, shards
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 CALIBRATION = 128  # training slices that set the int8 ranges
 UNSURE = 10  # per cent of the validation cases that a scan must be surer than
 ENOUGH = 5  # validation cases with a mask, to take a percentile of
-CODE = (network, inference, store, dataset, transform, head, resampling)  # builds the network, prepares scans
 
 Case = tuple[str, np.ndarray, np.ndarray]
 
@@ -34,27 +37,31 @@ Case = tuple[str, np.ndarray, np.ndarray]
 @app.command()
 def main() -> None:
     """Export the model as ONNX and write its card."""
-    wanted = params.load(params.Export)
-    slices = store.open_store(layout.SLICES)
-    model, net = modelfile.load(layout.MODEL, layout.WEIGHTS)
-    chosen = decision.read(layout.DECISION)
+    run(load(Export), Paths())
+
+
+def run(params: Export, paths: Paths) -> dict[str, Any]:
+    """Write models/export/; returns the metrics."""
+    slices = shards.open_store(paths.slices)
+    model, net = modelfile.load(paths.model, paths.weights)
+    chosen = decision.read(paths.decision)
     described = spec_of(model, chosen, slices)
     neighbours = dataset.Neighbours(slices.index, model.context)
 
     def with_onnx(path: Path, split: str = "test") -> Iterator[Case]:
-        session = graph.session(path)
-        rows = dataset.rows_of(slices, layout.SPLITS, split)
+        session = onnx_predictor.session(path)
+        rows = dataset.rows_of(slices, paths.splits, split)
         for case_id, case in slices.index.iloc[rows].groupby("case_id", sort=False):
             members = case.index.to_numpy()
             images = neighbours.images(slices, members)
-            found = graph.probabilities(session, images, model.batch_size, chosen.tta)
+            found = onnx_predictor.probabilities(session, images, model.batch_size, chosen.tta)
             yield str(case_id), members, found.transpose(0, 3, 1, 2)
 
-    test = dataset.rows_of(slices, layout.SPLITS, "test")
-    with atomic.directory(layout.EXPORT) as folder:
-        exact, small = folder / layout.ONNX.name, folder / layout.ONNX_INT8.name
-        onnx_export.write(net, model.size, wanted.opset, exact)
-        with_torch = inference.by_case(net, slices, test, model.context, chosen.tta, model.batch_size)
+    test = dataset.rows_of(slices, paths.splits, "test")
+    with atomic.directory(paths.export) as folder:
+        exact, small = folder / paths.onnx.name, folder / paths.onnx_int8.name
+        onnx_export.write(net, model.size, params.opset, exact)
+        with_torch = torch_predictor.by_case(net, slices, test, model.context, chosen.tta, model.batch_size)
         reference, exported, gap = parity(slices, chosen, with_torch, with_onnx(exact))
         metrics: dict[str, Any] = {
             "torch": {"dice": reference},
@@ -65,21 +72,22 @@ def main() -> None:
                 "bytes": exact.stat().st_size,
             },
         }
-        if wanted.int8:
-            onnx_export.write_int8(exact, calibration(slices, neighbours), small)
-            metrics["int8"] = weighed(slices, chosen, reference, wanted.max_dice_drop, with_onnx, small)
+        if params.int8:
+            onnx_export.write_int8(exact, calibration(slices, neighbours, paths.splits), small)
+            metrics["int8"] = weighed(slices, chosen, reference, params.max_dice_drop, with_onnx, small)
         described = with_doubt(described, slices, with_onnx(exact, "val"))
         for path in sorted(folder.glob("*.onnx")):
             onnx_export.describe(path, spec.KEY, described.text())
         files = {path.name: lineage.content_hash(path) for path in sorted(folder.glob("*.onnx"))}
-        atomic.json_file(described.model_dump(mode="json") | {"files": files}, folder / layout.SPEC.name)
-        text = card.render(model, chosen, slices.meta, told(slices, metrics))
-        atomic.text(text, folder / layout.CARD.name)
-    atomic.metrics(metrics, layout.EXPORT_METRICS)
+        atomic.json_file(described.model_dump(mode="json") | {"files": files}, folder / paths.spec.name)
+        text = card.render(model, chosen, slices.meta, told(slices, metrics, paths))
+        atomic.text(text, folder / paths.card.name)
+    atomic.metrics(metrics, paths.export_metrics)
+    return metrics
 
 
 def weighed(
-    slices: store.Store,
+    slices: shards.Store,
     chosen: Decision,
     reference: float,
     max_dice_drop: float,
@@ -103,7 +111,7 @@ def weighed(
 
 
 def parity(
-    slices: store.Store, chosen: Decision, one: Iterable[Case], other: Iterable[Case]
+    slices: shards.Store, chosen: Decision, one: Iterable[Case], other: Iterable[Case]
 ) -> tuple[float, float, float]:
     """Test Dice of two ways to compute the same cases, and the largest difference of a probability between
     them.
@@ -128,15 +136,15 @@ def parity(
     return first, second, gap
 
 
-def calibration(slices: store.Store, neighbours: dataset.Neighbours) -> Iterator[np.ndarray]:
+def calibration(slices: shards.Store, neighbours: dataset.Neighbours, splits: Path) -> Iterator[np.ndarray]:
     """Training slices, evenly spread over the patients."""
-    rows = dataset.rows_of(slices, layout.SPLITS, "train")
+    rows = dataset.rows_of(slices, splits, "train")
     rows = rows[np.linspace(0, len(rows) - 1, min(CALIBRATION, len(rows))).astype(int)]
     for start in range(0, len(rows), 16):
         yield neighbours.images(slices, rows[start : start + 16])
 
 
-def spec_of(model: modelfile.Model, chosen: Decision, slices: store.Store) -> Spec:
+def spec_of(model: modelfile.Model, chosen: Decision, slices: shards.Store) -> Spec:
     """What a client needs beside the graph."""
     modalities = slices.index["modalities"].unique()
     return Spec(
@@ -160,7 +168,7 @@ def spec_of(model: modelfile.Model, chosen: Decision, slices: store.Store) -> Sp
     )
 
 
-def with_doubt(described: Spec, slices: store.Store, validation: Iterable[Case]) -> Spec:
+def with_doubt(described: Spec, slices: shards.Store, validation: Iterable[Case]) -> Spec:
     """The same with the confidence that `UNSURE` per cent of the validation cases do not reach."""
     found = []
     for case_id, _, probabilities in validation:
@@ -176,23 +184,22 @@ def with_doubt(described: Spec, slices: store.Store, validation: Iterable[Case])
     return described.model_copy(update={"decision": rule})
 
 
-def told(slices: store.Store, exported: dict[str, Any]) -> card.Run:
+def told(slices: shards.Store, exported: dict[str, Any], paths: Paths) -> card.Run:
     """What earlier stages say of the run, for the card."""
     evaluated, split = (
-        json.loads(path.read_text(encoding="utf-8"))
-        for path in (layout.EVALUATE_METRICS, layout.SPLIT_METRICS)
+        json.loads(path.read_text(encoding="utf-8")) for path in (paths.evaluate_metrics, paths.split_metrics)
     )
     return card.Run(
         evaluated=evaluated,
         exported=exported,
         split=split,
-        findings=card.findings(pd.read_csv(layout.FINDINGS, dtype=str, keep_default_na=False)),
-        sites=card.by_site(pd.read_csv(layout.PER_CASE, dtype={"patient_id": str}), slices.index),
+        findings=card.findings(pd.read_csv(paths.findings, dtype=str, keep_default_na=False)),
+        sites=card.by_site(pd.read_csv(paths.per_case, dtype={"patient_id": str}), slices.index),
         source=str(slices.index["source"].iloc[0]),
         hashes={
-            "split": lineage.content_hash(layout.SPLITS),
-            "code that builds the network and prepares scans": lineage.key(
-                {}, [], [Path(str(module.__file__)) for module in CODE]
+            "split": lineage.content_hash(paths.splits),
+            "code that prepared the scans and trained the network": lineage.key(
+                {}, [], [*code.rooms("preprocess"), *code.rooms("train")]
             ),
         },
     )

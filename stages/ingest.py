@@ -3,21 +3,16 @@
 python -m stages.ingest          # what `dvc repro ingest` runs; about 6 s for the sample
 """
 
-import random
 import sys
-from functools import partial
-from pathlib import Path
+from typing import Any
 
 import typer
-from rich.progress import track
 
-from stages import atomic, errors, layout, params
-from stages.errors import UserError
-from stages.slices import manifest
-from stages.sources import images, kaggle, location, record
-from stages.sources.record import Record
+from stages.core import atomic, errors, manifest, record
+from stages.project.params import Ingest, load
+from stages.project.paths import Paths
+from stages.sources import ingestion
 from stages.sources.registry import SOURCES
-from stages.sources.source import Found, Source
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -25,62 +20,25 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main() -> None:
     """Bring the scans into data/raw/ and list every slice."""
-    wanted = params.load(params.Ingest)
-    source = SOURCES[wanted.source]
-    with atomic.directory(layout.RAW) as raw:
-        bring(source, wanted, raw)
-        found = source.find(raw)
-        records = limited(annotated(found, wanted), wanted)
-        prune(raw, record.files(records))
-    for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
+    run(load(Ingest), Paths())
+
+
+def run(params: Ingest, paths: Paths) -> dict[str, Any]:
+    """Write data/raw/ and data/manifest.csv; returns how many patients, cases and slices there are."""
+    source = SOURCES[params.source]
+    place = ingestion.place(source, params.location, paths.project)
+    with atomic.directory(paths.raw) as raw:
+        ingestion.bring(source, place, raw, params.limit, params.seed)
+        scans = source.find(raw)
+        records, note = ingestion.annotated(scans, negative=params.unannotated == "negative")
+        records = ingestion.limited(records, params.limit, params.seed)
+        ingestion.prune(raw, record.files(records))
+    for sentence in (*note, *scans.notes):
+        print(f"note: {sentence}", file=sys.stderr)
     table = manifest.from_records(records).assign(source=source.name)
-    manifest.write(table, layout.MANIFEST)
-
-
-def bring(source: Source, wanted: params.Ingest, raw: Path) -> None:
-    """Fill `raw` from `ingest.location`, from Kaggle, or let the source generate its own scans."""
-    if wanted.location is None and source.generate is not None:
-        source.generate(raw, wanted.limit, wanted.seed)
-        return
-    handle = kaggle.parse(wanted.location or f"kaggle:{source.kaggle}")
-    if handle:
-        place = kaggle.download(handle)
-    else:
-        place = layout.project_root() / Path(str(wanted.location)).expanduser()
-    progress = partial(track, description="ingest", disable=not sys.stdout.isatty())
-    location.bring(source, place, raw, progress)
-
-
-def annotated(found: Found, wanted: params.Ingest) -> list[Record]:
-    """The slices that have a label, and the others as free of tumour where `ingest.unannotated` says so."""
-    if wanted.unannotated == "negative":
-        return found.records
-    kept = [one for one in found.records if one.sample_id not in found.unannotated]
-    how = "set ingest.unannotated: negative if they show no tumour"
-    if not kept:
-        raise UserError(f"none of the {len(found.records)} images has an annotation; {how}")
-    if len(kept) < len(found.records):
-        left_out = len(found.records) - len(kept)
-        print(f"note: {left_out} images without annotation are left out; {how}", file=sys.stderr)
-    return kept
-
-
-def limited(records: list[Record], wanted: params.Ingest) -> list[Record]:
-    """At most `ingest.limit` patients, drawn with `ingest.seed`."""
-    patients = sorted({one.patient_id for one in records})
-    if wanted.limit is None or wanted.limit >= len(patients):
-        return records
-    drawn = set(random.Random(wanted.seed).sample(patients, wanted.limit))
-    return [one for one in records if one.patient_id in drawn]
-
-
-def prune(raw: Path, needed: set[str]) -> None:
-    """Remove scans of which no slice is made, such as a set's second copy; tables stay."""
-    for path in raw.rglob("*"):
-        name = path.relative_to(raw).as_posix()
-        if images.suffix_of(path.name) and path.is_file() and name not in needed:
-            path.unlink()
+    manifest.write(table, paths.manifest)
+    counts = {"patients": "patient_id", "cases": "case_id", "slices": "sample_id"}
+    return {name: table[column].nunique() for name, column in counts.items()}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import json
 
 import typer
 
-from stages import atomic, errors, layout
+from stages.core import atomic, errors
+from stages.project.paths import Paths
 from stages.reporting import page
 from stages.reporting.page import Lineage
 
@@ -18,17 +19,22 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main() -> None:
     """Put everything that was measured on one page."""
-    card = layout.CARD.read_text(encoding="utf-8")
-    atomic.text(page.render(layout.REPORT.parent, card, lineage()), layout.REPORT)
+    run(Paths())
 
 
-def lineage() -> Lineage:
+def run(paths: Paths) -> None:
+    """Write reports/index.html from the reports of all stages; this stage has no params and no metrics."""
+    card = paths.card.read_text(encoding="utf-8")
+    atomic.text(page.render(paths.reports, card, lineage(paths)), paths.report)
+
+
+def lineage(paths: Paths) -> Lineage:
     """What the model was made from and what it became, by SHA-256; no time and no revision of git."""
-    model = json.loads(layout.MODEL.read_text(encoding="utf-8"))
-    spec = json.loads(layout.SPEC.read_text(encoding="utf-8"))
+    model = json.loads(paths.model.read_text(encoding="utf-8"))
+    spec = json.loads(paths.spec.read_text(encoding="utf-8"))
     hashes = {
         "slices, split and augmentation policy": model["data_hash"],
-        "split": hashlib.sha256(layout.SPLITS.read_bytes()).hexdigest(),
+        "split": hashlib.sha256(paths.splits.read_bytes()).hexdigest(),
         "weights": model["weights_hash"],
         **spec["files"],
     }

@@ -3,11 +3,15 @@
 python -m stages.split           # what `dvc repro split` runs; about 2 s
 """
 
+from typing import Any
+
 import typer
 
-from stages import atomic, errors, layout, params
-from stages.reporting import figures
-from stages.slices import grouping, manifest
+from stages.core import atomic, errors, manifest
+from stages.figures import figures
+from stages.project.params import Split, load
+from stages.project.paths import Paths
+from stages.splits import grouping
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -15,17 +19,22 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main() -> None:
     """Assign every patient to train, validation or test."""
-    wanted = params.load(params.Split)
-    index = manifest.read(layout.INDEX)
-    groups = manifest.read(layout.VALIDATED).set_index("sample_id")["group"]
+    run(load(Split), Paths())
+
+
+def run(params: Split, paths: Paths) -> dict[str, Any]:
+    """Write data/splits.csv with its proof and a figure; returns the proof."""
+    index = manifest.read(paths.index)
+    groups = manifest.read(paths.validated).set_index("sample_id")["group"]
     index = index.assign(group=index["sample_id"].map(groups))
-    ratios = (wanted.ratios.train, wanted.ratios.val, wanted.ratios.test)
-    splits = grouping.assign(index, wanted.strategy, ratios, wanted.seed, wanted.folds, wanted.fold)
-    proof = grouping.proof(splits, index, wanted.strategy)
-    atomic.metrics(proof, layout.SPLIT_METRICS)
-    with atomic.file(layout.SPLIT_FIGURE) as part:
+    ratios = (params.ratios.train, params.ratios.val, params.ratios.test)
+    splits = grouping.assign(index, params.strategy, ratios, params.seed, params.folds, params.fold)
+    proof = grouping.proof(splits, index, params.strategy)
+    atomic.metrics(proof, paths.split_metrics)
+    with atomic.file(paths.split_figure) as part:
         figures.burden(splits, index, part)
-    manifest.write(splits, layout.SPLITS)
+    manifest.write(splits, paths.splits)
+    return proof
 
 
 if __name__ == "__main__":

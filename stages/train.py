@@ -4,18 +4,24 @@ python -m stages.train                                # what `dvc repro train` r
 dvc exp run -S train.epochs=1 -S ingest.limit=8       # a minute for the whole pipeline
 """
 
-import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import typer
 
-from stages import atomic, errors, layout, params
-from stages.learning import allocation, checkpoint, estimate, fitting, lineage, modelfile, network, tracking
-from stages.learning.segmenter import Recipe, Segmenter
-from stages.slices import augmentation, dataset, manifest, store
+from stages.augmentation import policies
+from stages.core import atomic, code, errors, lineage, manifest
+from stages.networks import allocation, modelfile, network
+from stages.networks.architecture import Architecture
+from stages.project.params import Train, load
+from stages.project.paths import Paths
+from stages.store import dataset, shards
+from stages.training import checkpoint, estimate, fitting, tracking
+from stages.training.segmenter import Recipe, Segmenter
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -23,100 +29,87 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main() -> None:
     """Train a network and keep its best epoch."""
-    wanted = params.load(params.Train)
+    run(load(Train), Paths())
+
+
+def run(params: Train, paths: Paths) -> dict[str, Any]:
+    """Write models/model.* and reports/train/; returns the metrics. Of several processes one writes; the
+    others return nothing.
+    """
     allocation.keep_freed_memory()
-    slices = store.open_store(layout.SLICES)
-    train_rows = dataset.rows_of(slices, layout.SPLITS, "train")
-    val_rows = dataset.rows_of(slices, layout.SPLITS, "val")
+    slices = shards.open_store(paths.slices)
+    train_rows = dataset.rows_of(slices, paths.splits, "train")
+    val_rows = dataset.rows_of(slices, paths.splits, "val")
     mean, std = dataset.mean_std(slices, train_rows)
-    if layout.COPIES.exists():
+    if paths.copies.exists():
         originals = len(slices.index)
-        slices = store.joined(slices, store.open_store(layout.COPIES))
+        slices = shards.joined(slices, shards.open_store(paths.copies))
         train_rows = np.concatenate([train_rows, np.arange(originals, len(slices.index))])
 
-    policy = augmentation.load(layout.POLICY)
-    training = dataset.SliceDataset(slices, train_rows, wanted.context, policy, wanted.seed)
-    validation = dataset.SliceDataset(slices, val_rows, wanted.context)
-    machine = fitting.Machine(wanted.precision, wanted.devices, wanted.nodes, wanted.workers, wanted.compile)
-    loaders = fitting.loaders(training, validation, wanted.sampling, wanted.batch_size, wanted.seed, machine)
+    augment = partial(policies.apply, policies.load(paths.policy))
+    training = dataset.SliceDataset(slices, train_rows, params.context, augment, params.seed)
+    validation = dataset.SliceDataset(slices, val_rows, params.context)
+    machine = fitting.Machine(params.precision, params.devices, params.nodes, params.workers, params.compile)
+    loaders = fitting.loaders(training, validation, params.sampling, params.batch_size, params.seed, machine)
 
-    fitting.seed_everything(wanted.seed)
-    seen = 2 * wanted.context + 1
+    fitting.seed_everything(params.seed)
+    depth = 2 * params.context + 1
     regions = slices.meta.regions
-    given = local_weights(wanted)
-    net = network.build(
-        wanted.arch,
-        wanted.encoder,
-        str(given[0]) if given else wanted.encoder_weights,
-        len(regions),
-        mean * seen,
-        std * seen,
-        wanted.dropout,
-        wanted.depth,
-        wanted.decoder_width,
-    )
-    recipe = Recipe(**{name: getattr(wanted, name) for name in Recipe.__dataclass_fields__})
+    local = local_weights(params, paths)
+    weights = str(local[0]) if local else params.encoder_weights
+    architecture = Architecture.of(params)
+    net = network.build(architecture, weights, len(regions), mean * depth, std * depth)
     cases = pd.factorize(slices.index["case_id"])[0]
+    recipe = Recipe(**{name: getattr(params, name) for name in Recipe.__dataclass_fields__})
     segmenter = Segmenter(net, recipe, list(regions.values()), cases, list(slices.index["sample_id"]))
 
-    inputs = [layout.SLICES, layout.SPLITS, layout.AUGMENT]
+    inputs = [paths.slices, paths.splits, paths.augment]
     data_hash = lineage.key({}, inputs, [])
-    key = lineage.key(wanted.model_dump(), inputs + given, own_code())
-    precision = fitting.precision(wanted.precision)
-    folder = layout.project_root() / layout.SCRATCH / key
-    keeper = checkpoint.Keeper(folder, wanted.patience, estimate.machine(precision))
-    logger = tracking.start(layout.project_root(), wanted.model_dump(), data_hash)
+    key = lineage.key(params.model_dump(), inputs + local, code.rooms("train"))
+    precision = fitting.precision(params.precision)
+    keeper = checkpoint.Keeper(paths.checkpoints / key, params.patience, estimate.machine(precision))
+    logger = tracking.start(paths.project, params.model_dump(), data_hash)
     began = time.perf_counter()
     if fitting.is_first():
-        batch = (wanted.batch_size // machine.processes, slices.meta.size, slices.meta.size, len(net.mean))
+        batch = (params.batch_size // machine.processes, slices.meta.size, slices.meta.size, len(net.mean))
         batches, validated = (len(loader) // machine.processes for loader in loaders)
         print(estimate.measure(segmenter, precision, batch, batches, validated).sentence(), flush=True)
         if keeper.resume():
-            print(keeper.sentence(wanted.epochs), flush=True)
+            print(keeper.sentence(params.epochs), flush=True)
     clock = tracking.Clock(logger)
-    if not fitting.fit(segmenter, *loaders, keeper, machine, wanted.epochs, logger, [clock]):
-        return  # of several processes the first one writes
+    if not fitting.fit(segmenter, *loaders, keeper, machine, params.epochs, logger, [clock]):
+        return {}
 
     metrics = {"best_epoch": keeper.best_epoch, "epochs": len(keeper.history), "val_dice": keeper.best_dice}
     model = modelfile.Model(
-        arch=wanted.arch,
-        encoder=wanted.encoder,
-        dropout=wanted.dropout,
-        depth=wanted.depth,
-        decoder_width=wanted.decoder_width,
-        context=wanted.context,
+        **architecture.model_dump(),
+        context=params.context,
         size=slices.meta.size,
         channels=slices.meta.channels,
         regions=regions,
-        mean=mean * seen,
-        std=std * seen,
+        mean=mean * depth,
+        std=std * depth,
         best_epoch=keeper.best_epoch,
         best_val_dice=keeper.best_dice,
-        batch_size=wanted.batch_size,
-        params=wanted.model_dump(),
+        batch_size=params.batch_size,
+        params=params.model_dump(),
         data_hash=data_hash,
-        encoder_weights_hash=lineage.content_hash(given[0]) if given else "",
+        encoder_weights_hash=lineage.content_hash(local[0]) if local else "",
         weights_hash="",
     )
-    modelfile.save(model, keeper.best_weights(), layout.MODEL, layout.WEIGHTS)
-    manifest.write(keeper.table(), layout.HISTORY)
-    atomic.metrics(metrics, layout.TRAIN_METRICS)
+    modelfile.save(model, keeper.best_weights(), paths.model, paths.weights)
+    manifest.write(keeper.table(), paths.history)
+    atomic.metrics(metrics, paths.train_metrics)
     tracking.finish(logger, metrics, time.perf_counter() - began)
     keeper.discard()
+    return metrics
 
 
-def local_weights(wanted: params.Train) -> list[Path]:
+def local_weights(params: Train, paths: Paths) -> list[Path]:
     """The file that `train.encoder_weights` names, relative to the project; none where it names none."""
-    if wanted.encoder_weights in (None, "imagenet"):
+    if params.encoder_weights in (None, "imagenet"):
         return []
-    return [layout.project_root() / Path(str(wanted.encoder_weights)).expanduser()]
-
-
-def own_code() -> list[Path]:
-    """Source files of this project that training imports: a change of any of them starts a new run."""
-    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "stages"]
-    modules.append(sys.modules["__main__"])
-    return [Path(file) for module in modules if (file := getattr(module, "__file__", None))]
+    return [paths.project / Path(str(params.encoder_weights)).expanduser()]
 
 
 if __name__ == "__main__":

@@ -5,91 +5,63 @@ python -m stages.validate        # what `dvc repro validate` runs; about 6 s for
 """
 
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from typing import Any
 
-import pandas as pd
 import typer
-from rich.progress import track
 
-from stages import atomic, errors, layout, params
-from stages.errors import UserError
-from stages.reporting import examples
-from stages.slices import expectations, findings, manifest, statistics, twins
-from stages.sources import images, record
+from stages.checks import expectations, findings, statistics, twins
+from stages.core import atomic, errors, manifest
+from stages.core.errors import UserError
+from stages.figures import examples
+from stages.project.params import Validate, load
+from stages.project.paths import Paths
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-CHUNK = 64  # slices, or one case, that a worker measures at a time
 
 
 @app.command()
 def main() -> None:
     """Find what is wrong with the data."""
-    wanted = params.load(params.Validate)
-    table = manifest.read(layout.MANIFEST)
-    rows = findings.measured(table, measure(table))
-    same = twins.of(rows, wanted.near_duplicate_bits)
-    found = findings.of(rows, same)
-    bad = rows["sample_id"].isin(found.loc[found["severity"] == "critical", "sample_id"])
+    run(load(Validate), Paths())
+
+
+def run(params: Validate, paths: Paths) -> dict[str, Any]:
+    """Write data/validated.csv and reports/validate/; returns the metrics."""
+    table = manifest.read(paths.manifest)
+    rows = findings.measured(table, statistics.measure_all(paths.raw, table))
+    same = twins.of(rows, params.near_duplicate_bits)
+    flagged = findings.of(rows, same)
+    bad = rows["sample_id"].isin(flagged.loc[flagged["severity"] == "critical", "sample_id"])
     empty = findings.empty_ends(rows)
-    findings.refuse(found, len(table), wanted.on_error, wanted.max_quarantined)
+    findings.refuse(flagged, len(table), params.on_error, params.max_quarantined)
     kept = ~bad & ~empty
     if not kept.any():
         raise UserError("no slice shows anything; check ingest.source and ingest.location")
 
-    with atomic.directory(layout.DATA_DOCS) as docs:
-        expected, failed = expectations.check(rows.drop(columns="placement"), scans(rows), docs)
-    with atomic.directory(layout.EXAMPLES) as folder:
-        examples.write(found, rows, layout.RAW, folder)
+    with atomic.directory(paths.data_docs) as docs:
+        files = statistics.scans(paths.raw, rows)
+        expected, failed = expectations.check(rows.drop(columns="placement"), files, docs)
+    with atomic.directory(paths.examples) as folder:
+        examples.write(flagged, rows, paths.raw, folder)
     good = table.assign(group=same.groups(rows))[kept]
-    manifest.write(good, layout.VALIDATED)
-    manifest.write(found, layout.FINDINGS)
-    atomic.metrics(
-        {
-            "slices": len(good),
-            "patients": good["patient_id"].nunique(),
-            "cases": good["case_id"].nunique(),
-            "tumour_slices": int((rows.loc[kept, "mask_pixels"] > 0).sum()),
-            "quarantined": int(bad.sum()),
-            "without_brain": int(empty.sum()),
-            "findings": {
-                level: int((found["severity"] == level).sum()) for level in ("critical", "warning", "info")
-            },
-            "checks": {
-                name: int(count) for name, count in found["check"].value_counts().sort_index().items()
-            },
-            "expectations": {"total": expected, "failed": len(failed)},
-        },
-        layout.VALIDATE_METRICS,
-    )
+    manifest.write(good, paths.validated)
+    manifest.write(flagged, paths.findings)
+    levels, checks = flagged["severity"], flagged["check"].value_counts().sort_index()
+    metrics = {
+        "slices": len(good),
+        "patients": good["patient_id"].nunique(),
+        "cases": good["case_id"].nunique(),
+        "tumour_slices": int((rows.loc[kept, "mask_pixels"] > 0).sum()),
+        "quarantined": int(bad.sum()),
+        "without_brain": int(empty.sum()),
+        "findings": {level: int((levels == level).sum()) for level in ("critical", "warning", "info")},
+        "checks": {name: int(count) for name, count in checks.items()},
+        "expectations": {"total": expected, "failed": len(failed)},
+    }
+    atomic.metrics(metrics, paths.validate_metrics)
     for sentence in failed:
         print(f"warning: {sentence}", file=sys.stderr)
-
-
-def scans(rows: pd.DataFrame) -> pd.DataFrame:
-    """The scans in data/raw, and whether a row of the manifest names them."""
-    used = record.files(rows[["image", "mask"]].itertuples(index=False))
-    paths = sorted(
-        path.relative_to(layout.RAW).as_posix() for path in layout.RAW.rglob("*") if path.is_file()
-    )
-    files = [path for path in paths if images.suffix_of(path)]
-    return pd.DataFrame({"file": files, "used": [file in used for file in files]})
-
-
-def measure(table: pd.DataFrame) -> pd.DataFrame:
-    """Measure all slices in two processes; the order is the table's."""
-    chunks: list[list[dict[Any, Any]]] = [[]]
-    order: list[int] = []
-    for _, case in table[["case_id", *statistics.ROW]].groupby("case_id", sort=False):
-        if len(chunks[-1]) >= CHUNK:  # between cases, so that no volume is decoded twice
-            chunks.append([])
-        chunks[-1] += case.to_dict("records")
-        order.extend(case.index)
-    with ProcessPoolExecutor(2) as pool:
-        parts = pool.map(partial(statistics.measure, layout.RAW), chunks)
-        done = list(track(parts, "validate", len(chunks), disable=not sys.stdout.isatty()))
-    return pd.concat(done, ignore_index=True).set_axis(order).sort_index()
+    return metrics
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def test_the_next_one_renews_it(tmp_path: Path) -> None:
 
 
 def test_its_own_comment_is_known_by_its_author_and_first_line() -> None:
-    from stages.reporting.comparison import MARK
+    from stages.comparison.markdown import MARK
 
     (own,) = re.findall(r"own='(.*)'", STEPS["comment"][-1]["run"])
     assert own == f'.user.login == "github-actions[bot]" and (.body | startswith("{MARK}"))'

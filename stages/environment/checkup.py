@@ -9,9 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from stages.core.errors import UserError
 from stages.environment import machine
 from stages.environment.machine import Finding, Status
-from stages.errors import UserError
 
 PROJECT = Path(__file__).resolve().parents[2]
 """Where pyproject.toml and constraints.txt are, unless the package was installed away from them."""
@@ -144,7 +144,7 @@ def remote(network: bool) -> Finding:
 
 def kaggle(network: bool) -> Finding:
     """Credentials, where the source is one that is downloaded. Never shown."""
-    from stages import params
+    from stages.project import params
 
     wanted = params.load(params.Ingest)
     location = str(wanted.location or "")

@@ -10,7 +10,9 @@ from enum import StrEnum
 from importlib import util
 from pathlib import Path
 
-CGROUP, CPUINFO = Path("/sys/fs/cgroup"), Path("/proc/cpuinfo")
+from stages.core import workers
+
+CGROUP, CPUINFO = workers.CGROUP, Path("/proc/cpuinfo")
 GIB = 1 << 30
 DISK_GIB, MEMORY_GIB = 2.0, 3.0
 """Below that a run of the generated scans does not end well: it writes 0.4 GiB and takes 1.9 GB at most."""
@@ -56,9 +58,7 @@ def memory() -> Finding:
 
 
 def threads() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota, _, period = _cgroup("cpu.max").partition(" ")
-    granted = int(quota) / int(period) if quota.isdecimal() else cores
+    cores, granted = workers.cores(), workers.granted(CGROUP)
     told = f"{cores} cores" + (f", of which {granted:g} are granted" if granted < cores else "")
     asked = os.environ.get("OMP_NUM_THREADS", "")
     usable = max(1, math.floor(granted))

@@ -11,11 +11,11 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.experiments import experiment
 from stages.experiments.experiment import Base, Experiment
 from stages.experiments.recipe import Overrides, Preset, words
-from stages.params import Params
+from stages.project.params import Params
 from stages.scoring import leakage
 
 

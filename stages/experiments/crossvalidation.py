@@ -4,10 +4,10 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.experiments import experiment
 from stages.experiments.experiment import Experiment
-from stages.params import Params
+from stages.project.params import Params
 
 RUN = "dvc exp run --queue -S split.folds=5 -S 'split.fold=range(5)' && dvc queue start"
 

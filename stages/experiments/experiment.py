@@ -14,9 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from stages import layout, params
-from stages.errors import UserError
-from stages.params import Params
+from stages.core.errors import UserError
+from stages.project import params
+from stages.project.params import Params
+from stages.project.paths import HERE
 from stages.scoring import leakage
 
 
@@ -84,8 +85,8 @@ class Experiment:
     def params(self) -> Params:
         """The params that it ran with."""
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / layout.PARAMS.name
-            path.write_text(self._text(layout.PARAMS), encoding="utf-8")
+            path = Path(folder) / HERE.params.name
+            path.write_text(self._text(HERE.params), encoding="utf-8")
             return params.read(path)
 
     def fetch(self, out: Path, into: Path) -> bool:
@@ -101,7 +102,7 @@ class Experiment:
     def per_case(self) -> pd.DataFrame:
         """Its per_case.csv: the columns that `leakage.pooled` reads."""
         return pd.read_csv(
-            StringIO(self._text(layout.PER_CASE)),
+            StringIO(self._text(HERE.per_case)),
             usecols=list(leakage.COLUMNS),
             dtype=leakage.COLUMNS,
             keep_default_na=False,
@@ -109,7 +110,7 @@ class Experiment:
 
     def metrics(self) -> dict[str, Any]:
         """What it was evaluated to."""
-        found: dict[str, Any] = json.loads(self._text(layout.EVALUATE_METRICS))
+        found: dict[str, Any] = json.loads(self._text(HERE.evaluate_metrics))
         return found
 
     def _text(self, path: Path) -> str:
@@ -134,7 +135,7 @@ def plan(base: Base, label: str, overrides: list[str]) -> Experiment:
     return Experiment(base, f"{label}-{key}", tuple(overrides))
 
 
-def resolved(overrides: list[str], path: Path = layout.PARAMS) -> Params:
+def resolved(overrides: list[str], path: Path = HERE.params) -> Params:
     """params.yaml as an experiment with these -S words has it; raises `UserError` where it is not valid."""
     # Here and not above: printing a preset need not wait for DVC.
     from dvc.exceptions import DvcException

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from ruamel.yaml import YAML
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 
 FOLDER = Path(__file__).parents[1] / "presets"
 

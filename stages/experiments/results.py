@@ -14,14 +14,14 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from stages import layout
-from stages.errors import UserError
+from stages.comparison.verdict import ROW
+from stages.core.errors import UserError
 from stages.experiments.revision import Revision
-from stages.scoring.comparison import ROW
+from stages.project.paths import HERE
 
-METRICS = {path.parts[1]: path for name, path in vars(layout).items() if name.endswith("_METRICS")}
+METRICS = HERE.metrics()
 """Metrics file of each stage, by the stage's name."""
-DATA = (layout.RAW, layout.SLICES, layout.SPLITS, layout.WEIGHTS)
+DATA = (HERE.raw, HERE.slices, HERE.splits, HERE.weights)
 CODE = ("stages/", "dvc.yaml", "pyproject.toml", "constraints.txt")
 NEEDED = (*ROW, "slices", "dice", "truth_ml")
 """Columns without which per_case.csv cannot be compared."""
@@ -98,14 +98,14 @@ def load(revision: Revision) -> Results:
         for stage, path in METRICS.items()
         if path.as_posix() in revision.files
     }
-    for path in (layout.EVALUATE_METRICS, layout.PER_CASE):
+    for path in (HERE.evaluate_metrics, HERE.per_case):
         if path.as_posix() not in revision.files:
             raise UserError(
                 f"{revision} has no {path}; check it out, run `dvc repro` and commit what that writes"
             )
     if not isinstance(test := metrics["evaluate"].get("test"), dict) or not _is_number(test.get("dice")):
-        raise UserError(f"{layout.EVALUATE_METRICS} of {revision} has no number test.dice; {WAY_OUT}")
-    params = flat(_yaml(revision, layout.PARAMS))
+        raise UserError(f"{HERE.evaluate_metrics} of {revision} has no number test.dice; {WAY_OUT}")
+    params = flat(_yaml(revision, HERE.params))
     lock = _lock(revision)
     made = lock.made()
     return Results(
@@ -130,8 +130,8 @@ def _metrics(revision: Revision, path: Path) -> dict[str, Any]:
 
 
 def _cases(revision: Revision) -> pd.DataFrame:
-    where = f"{layout.PER_CASE} of {revision}"
-    text = StringIO(revision.text(layout.PER_CASE) or "")
+    where = f"{HERE.per_case} of {revision}"
+    text = StringIO(revision.text(HERE.per_case) or "")
     try:
         with warnings.catch_warnings(action="error"):  # lines longer than the header
             table = pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False)
@@ -175,16 +175,16 @@ def _yaml(revision: Revision, path: Path) -> dict[str, Any]:
 
 def _lock(revision: Revision) -> Lock:
     try:
-        return Lock.model_validate(_yaml(revision, layout.LOCK))
+        return Lock.model_validate(_yaml(revision, HERE.lock))
     except ValidationError:
         raise UserError(
-            f"{layout.LOCK} of {revision} is not what DVC writes; run `dvc repro` there and commit it"
+            f"{HERE.lock} of {revision} is not what DVC writes; run `dvc repro` there and commit it"
         ) from None
 
 
 def _stale(revision: Revision, lock: Lock, params: dict[str, Any]) -> list[str]:
     """What no longer is as it was when the test cases were scored, of everything that led to their scores."""
-    behind = lock.behind(layout.PER_CASE.as_posix())
+    behind = lock.behind(HERE.per_case.as_posix())
     told = {(entry.path, entry.md5) for stage in behind for entry in (*stage.deps, *stage.outs)}
     now = {
         path: hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -193,7 +193,7 @@ def _stale(revision: Revision, lock: Lock, params: dict[str, Any]) -> list[str]:
     made = lock.made()
     changed = {path for path, md5 in told if md5 and md5 != now.get(path, made.get(path, md5))}
     for stage in behind:
-        for key, value in flat(stage.params.get(layout.PARAMS.as_posix(), {})).items():
+        for key, value in flat(stage.params.get(HERE.params.as_posix(), {})).items():
             if key not in params or params[key] != value:
                 changed.add(key)
     return sorted(changed)

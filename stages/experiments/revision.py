@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 
 LARGEST = 64 * 2**20
 """Bytes. What is read here is a few kilobytes of text; a blob beyond this is something else."""

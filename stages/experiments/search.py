@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import optuna
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 
 FORMS = "uniform(low,high), log(low,high), int(low,high) or choice(a,b,...)"
 _WRITTEN = re.compile(r"^(?P<key>\w+\.\w+)=(?P<kind>\w+)\((?P<values>[^()]+)\)$")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.experiments import arms, experiment, recipe
 from stages.experiments.arms import row
 from stages.experiments.experiment import Experiment

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from stages.predicting.spec import Input
-from stages.slices import transform
-from stages.sources.header import Unreadable
+from stages.framing import transform
+from stages.inference.spec import Input
+from stages.scan.header import Unreadable
 
 _NO_SEQUENCES = {"gray", "red", "green", "blue"}
 """Channels of pictures that do not tell their sequence."""

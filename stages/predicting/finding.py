@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from stages.errors import UserError
-from stages.sources import natural
+from stages.core import natural
+from stages.core.errors import UserError
 
 FLAT = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 VOLUMES = (".nii.gz", ".nii")

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stages.predicting.spec import Input
+from stages.inference.spec import Input
 
 # RGB of Okabe and Ito's palette: these differ for every kind of colour vision.
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115))

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stages.inference.spec import Input
 from stages.predicting import channels
 from stages.predicting.finding import Scan, suffix_of
-from stages.predicting.spec import Input
-from stages.sources.header import Header, Spacing, Unreadable
+from stages.scan.header import Header, Spacing, Unreadable
 
 if TYPE_CHECKING:
-    from stages.predicting.dicom import Series
+    from stages.formats.dicom import Series
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def _picture(path: Path) -> tuple[np.ndarray, Spacing | None, str]:
         return *_tiff(path), ""
     from PIL import Image
 
-    from stages.sources import raster
+    from stages.formats import raster
 
     voxels = raster.read(path)
     with Image.open(path, formats=("PNG", "JPEG")) as picture:
@@ -55,7 +55,7 @@ def _picture(path: Path) -> tuple[np.ndarray, Spacing | None, str]:
 def _tiff(path: Path) -> tuple[np.ndarray, Spacing | None]:
     import tifffile
 
-    from stages.sources import tiff
+    from stages.formats import tiff
 
     header, voxels = tiff.read_header(path), tiff.read(path)
     with tifffile.TiffFile(path) as file:
@@ -80,7 +80,7 @@ def _lgg(scan: Scan, wanted: Input) -> Picture:
 
 
 def _nifti(scan: Scan, wanted: Input) -> Picture:
-    from stages.sources import nifti
+    from stages.formats import nifti
 
     places = channels.pick(scan.roles, wanted)
     files = scan.files if places is None else tuple(scan.files[place] for place in places)
@@ -98,11 +98,11 @@ def _nifti(scan: Scan, wanted: Input) -> Picture:
 
 
 def _dicom(scan: Scan, wanted: Input) -> Picture:
-    from stages.predicting import dicom, grid
+    from stages.formats import dicom, orientation
 
     series = dicom.read(scan.files)
-    voxels = channels.arranged(grid.to_slices(series.voxels, series.affine), wanted)
-    return Picture(voxels, grid.spacing(series.affine), series)
+    voxels = channels.arranged(orientation.to_slices(series.voxels, series.affine), wanted)
+    return Picture(voxels, orientation.spacing(series.affine), series)
 
 
 _READERS = {"flat": _flat, "lgg": _lgg, "nifti": _nifti, "brats": _nifti, "dicom": _dicom}

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.predicting.graph import Model
-from stages.predicting.spec import Rule, Spec
-from stages.slices import transform
-from stages.slices.transform import CaseTransform
-from stages.sources.header import Spacing, Unreadable
+from stages.framing import transform
+from stages.framing.transform import CaseTransform
+from stages.inference.onnx_predictor import Model
+from stages.inference.spec import Rule, Spec
+from stages.scan.header import Spacing, Unreadable
 
 LEVELS = 200
 """Probabilities are compared as whole two-hundredths, rounded down, as `scoring.decision` does."""

@@ -10,13 +10,13 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from stages import atomic
+from stages.core import atomic
+from stages.inference.spec import Spec
 from stages.predicting import segmenting
 from stages.predicting.finding import Scan
 from stages.predicting.segmenting import ASSUMED_SPACING_MM, Segmented
-from stages.predicting.spec import Spec
 from stages.predicting.writing import SUMMARY
-from stages.sources.header import Spacing
+from stages.scan.header import Spacing
 
 _NEARLY = 0.5
 """A share of the threshold: of an empty mask, probabilities from here on mean "almost found something"."""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.errors import UserError
+from stages.core.errors import UserError
+from stages.inference.spec import Spec
 from stages.predicting.finding import Scan, stem, suffix_of
 from stages.predicting.reading import Picture
-from stages.predicting.spec import Spec
 
 SUMMARY = ("summary.json", "summary.csv")
 _YES = 255
@@ -91,7 +91,7 @@ def _like(labels: np.ndarray, source: Path, path: Path) -> None:
     """
     import nibabel as nib
 
-    from stages.predicting import grid
+    from stages.formats import orientation
 
     with source.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
@@ -108,18 +108,18 @@ def _like(labels: np.ndarray, source: Path, path: Path) -> None:
     for name in ("aux_file", "db_name"):
         if name in header:
             header[name] = b""
-    image(grid.from_slices(labels, affine).reshape(shape), None, header).to_filename(path)
+    image(orientation.from_slices(labels, affine).reshape(shape), None, header).to_filename(path)
 
 
 def _dicom(labels: np.ndarray, scan: Scan, picture: Picture, spec: Spec, out: Path) -> list[str]:
     import nibabel as nib
 
-    from stages.predicting import dicom_seg, grid
+    from stages.formats import dicom_seg, orientation
 
     series = picture.series
     assert series is not None
-    voxels = grid.from_slices(labels, series.affine)
+    voxels = orientation.from_slices(labels, series.affine)
     names = [f"{scan.name}_mask.nii.gz", f"{scan.name}_mask.dcm"]
     nib.Nifti1Image(voxels, series.affine, dtype=np.uint8).to_filename(out / names[0])
-    dicom_seg.write(voxels.transpose(2, 1, 0), series, spec, out / names[1])
+    dicom_seg.write(voxels.transpose(2, 1, 0), series, spec.output.classes, spec.model_hash, out / names[1])
     return names

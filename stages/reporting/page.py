@@ -12,10 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from stages.checks.catalogue import CHECKS, Check
 from stages.reporting import headline, inline
 from stages.reporting.published import PUBLISHED
 from stages.scoring import agreement
-from stages.slices.catalogue import CHECKS, Check
 
 STAGES = ("validate", "split", "augment", "train", "evaluate", "export")
 SECTIONS = {

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.scoring import lesions, levels, overlap, surface
+from stages.masks import levels
+from stages.scoring import lesions, overlap, surface
 from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stages.errors import UserError
-from stages.scoring import components, levels, overlap
-from stages.scoring.levels import LEVELS
+from stages.core.errors import UserError
+from stages.masks import components, levels
+from stages.masks.levels import LEVELS
+from stages.scoring import overlap
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(2, 19))  # 0.10 ... 0.90
 SMALLEST_ML = (0.0, 0.1, 0.3, 1.0)

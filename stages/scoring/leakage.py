@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.scoring.intervals import patient_bootstrap
 
 COLUMNS = {

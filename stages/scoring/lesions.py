@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.scoring import components
+from stages.masks import components
 
 
 def detection_f1(predicted: np.ndarray, truth: np.ndarray) -> float:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from stages.masks.levels import quantise
 from stages.scoring import overlap
 from stages.scoring.decision import Decision, Scored
-from stages.scoring.levels import quantise
-from stages.slices.store import Store
+from stages.store.shards import Store
 
 Predicted = tuple[str, np.ndarray, np.ndarray]
 """case_id, rows of the store, probabilities (S, R, H, W) float32."""

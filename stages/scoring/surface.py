@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from monai.metrics.utils import get_edge_surface_distance
 
-from stages.scoring import components
+from stages.masks import components
 
 Spacing = tuple[float, float, float]
 

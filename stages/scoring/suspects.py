@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from stages.masks.levels import LEVELS
 from stages.scoring.decision import Scored
-from stages.scoring.levels import LEVELS
 
 SURE = 0.9
 """Probability from which the model is sure of tumour; up to 1 - `SURE` it is sure of none."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.scoring import cases, conventions, levels, suspects
+from stages.masks import levels
+from stages.scoring import cases, conventions, suspects
 from stages.scoring.decision import Decision, Scored
-from stages.slices.store import Store
+from stages.store.shards import Store
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,13 @@ as made for DeepMedic). A volume makes one record per axial slice.
 import re
 from pathlib import Path, PurePosixPath
 
-from stages.errors import UserError
-from stages.sources import division, labels, natural, nifti, record
-from stages.sources.header import Header, Unreadable
-from stages.sources.record import Record
+from stages.core import natural, record
+from stages.core.errors import UserError
+from stages.core.record import Record
+from stages.formats import nifti
+from stages.scan import task
+from stages.scan.header import Header, Unreadable
+from stages.sources import division
 from stages.sources.source import Found, Source
 
 MODALITIES = ("flair", "t1", "t1ce", "t2")
@@ -147,7 +150,7 @@ def _records(root: Path, case_id: str, files: Case, modalities: list[str]) -> li
             spacing_mm=record.spacing_text(header.spacing_mm) if header else "",
             source_split=division.of(files["seg"].parent),
             modalities=";".join(modalities),
-            label_set=(labels.BRATS_2015 if old else labels.BRATS).name,
+            label_set=(task.BRATS_2015 if old else task.BRATS).name,
         )
         for position in range(header.slices if header else 1)
     ]

@@ -9,10 +9,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from stages.errors import UserError
-from stages.sources import annotations, division, images, natural, record
-from stages.sources.header import Unreadable
-from stages.sources.record import Record
+from stages.core import natural, record
+from stages.core.errors import UserError
+from stages.core.record import Record
+from stages.formats import annotations, images
+from stages.scan.header import Unreadable
+from stages.sources import division
 from stages.sources.source import Found, Source
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}

@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 
 PREFIX = "kaggle:"
 _SLUG = "[A-Za-z0-9_][A-Za-z0-9._-]*"

@@ -8,9 +8,11 @@ import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from stages.errors import UserError
-from stages.sources import images, natural, record, sample
-from stages.sources.record import Record
+from stages.core import natural, record
+from stages.core.errors import UserError
+from stages.core.record import Record
+from stages.formats import images
+from stages.sources import sample
 from stages.sources.source import Found, Source
 
 MODALITIES = ("pre", "flair", "post")

@@ -9,13 +9,13 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imagecodecs import DeflateError, deflate_crc32, deflate_decode
 
-from stages.errors import UserError
+from stages.core import workers
+from stages.core.errors import UserError
 from stages.sources.source import Source
 
 MAX_RATIO = 200
@@ -107,7 +107,7 @@ def _unpack(source: Source, location: Path, into: Path, progress: Progress) -> l
     try:
         for folder in {(into / name).parent for name in entries}:
             folder.mkdir(parents=True, exist_ok=True)
-        with ProcessPoolExecutor(2) as pool:
+        with workers.pool() as pool:
             jobs = [pool.submit(_extract, location, part, into) for part in _parts(entries)]
             try:
                 for job in progress(jobs):

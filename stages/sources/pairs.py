@@ -8,9 +8,11 @@ not tell. The table names images by their path, from the root or from its own fo
 import csv
 from pathlib import Path, PurePosixPath
 
-from stages.errors import UserError
-from stages.sources import division, images, natural, record
-from stages.sources.record import Record
+from stages.core import natural, record
+from stages.core.errors import UserError
+from stages.core.record import Record
+from stages.formats import images
+from stages.sources import division
 from stages.sources.source import Found, Source
 
 PATIENTS = "patients.csv"

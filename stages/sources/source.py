@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from stages.sources.record import Record
+from stages.core.record import Record
 
 
 @dataclass(frozen=True)

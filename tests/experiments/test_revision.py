@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.experiments import revision
 from tests.fixtures.revisions import Results
 

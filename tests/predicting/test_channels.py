@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stages.predicting import channels
-from stages.sources.header import Unreadable
+from stages.scan.header import Unreadable
 from tests.fixtures import graphs
 
 SEQUENCES = graphs.describe().input

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.predicting import finding
 from tests.fixtures import dicom, scans, volumes
 

@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 
 from stages.predicting import finding, reading
-from stages.sources.header import Unreadable
+from stages.scan.header import Unreadable
 from tests.fixtures import dicom, graphs, scans, volumes
 
 SEQUENCES = graphs.describe().input

@@ -5,12 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.predicting import graph, segmenting
-from stages.scoring import levels as scoring_levels
+from stages.core import record
+from stages.inference import onnx_predictor
+from stages.masks import levels as scoring_levels
+from stages.predicting import segmenting
+from stages.preprocessing import case
+from stages.scan.header import Unreadable
 from stages.scoring.decision import Decision
-from stages.slices import case, dataset, store
-from stages.sources import record
-from stages.sources.header import Unreadable
+from stages.store import dataset, shards
 from tests.fixtures import graphs, scans, stores
 
 NESTED = graphs.describe(regions=graphs.BRATS)
@@ -18,14 +20,16 @@ NESTED = graphs.describe(regions=graphs.BRATS)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return graph.open_model(graphs.write(tmp_path_factory.mktemp("m") / "model.onnx", graphs.describe()))
+    return onnx_predictor.open_model(
+        graphs.write(tmp_path_factory.mktemp("m") / "model.onnx", graphs.describe())
+    )
 
 
 @pytest.mark.parametrize("context", [0, 1, 2])
 def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path, context):
     """No train/serve skew: files -> preprocess's own code -> graph, against files -> predict's -> graph."""
     described = graphs.describe(context=context)
-    model = graph.open_model(graphs.write(tmp_path / "model.onnx", described))
+    model = onnx_predictor.open_model(graphs.write(tmp_path / "model.onnx", described))
     scans.write_lgg(tmp_path, patients=2, slices=6, seed=3)
     recipe = case.Recipe(64, "brain", ["pre", "flair", "post"], [0, 1, 2], {1: "tumour"}, {"tumour": [1]})
     for patient in range(2):
@@ -56,7 +60,7 @@ def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path, contex
 @pytest.mark.parametrize("context", [0, 1, 3])
 def test_neighbours_as_in_training(tmp_path, context):
     stores.write(tmp_path / "s", [4, 1, 2])
-    opened = store.open_store(tmp_path / "s")
+    opened = shards.open_store(tmp_path / "s")
     neighbours = dataset.Neighbours(opened.index, context)
     for rows in (np.arange(4), np.array([4]), np.array([5, 6])):
         found = segmenting.with_neighbours(opened.images(rows), context)
@@ -78,7 +82,7 @@ def test_the_tumour_is_found_where_it_is(model):
 
 def test_constants_are_those_of_scoring_and_store():
     assert segmenting.LEVELS == scoring_levels.LEVELS
-    assert segmenting.ASSUMED_SPACING_MM == store.ASSUMED_SPACING_MM
+    assert segmenting.ASSUMED_SPACING_MM == shards.ASSUMED_SPACING_MM
 
 
 @given(

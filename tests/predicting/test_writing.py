@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.predicting import finding, reading, writing
 from tests.fixtures import dicom, graphs, scans, volumes
 from tests.fixtures.volumes import FIELDS, forge

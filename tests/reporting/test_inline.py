@@ -5,7 +5,8 @@ import base64
 import cv2
 import numpy as np
 
-from stages.reporting import inline, picture
+from stages.figures import picture
+from stages.reporting import inline
 
 
 def decoded(url, kind):

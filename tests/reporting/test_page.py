@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from stages.checks.catalogue import CHECKS
 from stages.reporting import page
-from stages.slices.catalogue import CHECKS
 from tests.fixtures import reports
 
 EVIL = '"><script>alert("x")</script>'

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.learning.segmenter import volume_dice
 from stages.scoring import cases, overlap
 from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
+from stages.training.segmenter import volume_dice
 
 TRUTH = np.array([[0, 1, 1, 0], [0, 0, 1, 1]], dtype=bool)[:, None]
 MASK = np.array([[0, 0, 0, 0], [0, 0, 1, 1]], dtype=bool)[:, None]

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.errors import UserError
-from stages.scoring import decision, levels, overlap
+from stages.core.errors import UserError
+from stages.masks import levels
+from stages.masks.levels import LEVELS
+from stages.scoring import decision, overlap
 from stages.scoring.decision import Decision, Scored
-from stages.scoring.levels import LEVELS
 
 MM = (1.0, 1.0, 1.0)
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.errors import UserError
+from stages.core import manifest
+from stages.core.errors import UserError
 from stages.scoring import cases, leakage
 from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
-from stages.slices import manifest
 
 REGIONS = ["whole", "core"]
 # Scans of (case, patient); patient q has two.

@@ -8,9 +8,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from stages.errors import UserError
-from stages.sources import brats, images, labels, record
-from stages.sources.header import Unreadable
+from stages.core import record
+from stages.core.errors import UserError
+from stages.formats import images
+from stages.scan import task
+from stages.scan.header import Unreadable
+from stages.sources import brats
 from tests.fixtures import volumes
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -283,7 +286,7 @@ def test_volumes_in_other_orientations_with_labels_as_floats(tmp_path: Path) -> 
         image, mask = reader.image(row.image, row.slice), reader.mask(row.mask, row.slice)
         np.testing.assert_array_equal(image, np.stack([anatomy["flair"], anatomy["t1"]], axis=3)[row.slice])
         np.testing.assert_array_equal(
-            labels.harmonise(mask, labels.BRATS), labels.harmonise(anatomy["seg"][row.slice], labels.BRATS)
+            task.harmonise(mask, task.BRATS), task.harmonise(anatomy["seg"][row.slice], task.BRATS)
         )
     assert {row.spacing_mm for row in rows} == {"5;2;1"}
 
@@ -308,7 +311,7 @@ def test_the_real_set(shared_data: Path, tmp_path: Path) -> None:
     reader = images.Reader(tmp_path)
     masks = np.stack([reader.mask(row.mask, row.slice) for row in case])
     assert np.unique(masks).tolist() == [0, 1, 2, 3, 4]
-    classes = labels.harmonise(masks, labels.LABEL_SETS[case[0].label_set])
+    classes = task.harmonise(masks, task.LABEL_SETS[case[0].label_set])
     assert [int((classes == one).sum()) for one in (1, 2, 3)] == [
         int(((masks == 1) | (masks == 3)).sum()),
         int((masks == 2).sum()),

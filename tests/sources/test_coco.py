@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.errors import UserError
-from stages.sources import annotations, coco, images, record
-from stages.sources.header import Unreadable
+from stages.core import record
+from stages.core.errors import UserError
+from stages.formats import annotations, images
+from stages.scan.header import Unreadable
+from stages.sources import coco
 from tests.fixtures.coco import (
     HEIGHT,
     NAME,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.sources import kaggle
 from tests.fixtures.kaggle_server import (
     HANDLE,

@@ -10,8 +10,9 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.errors import UserError
-from stages.sources import lgg, natural
+from stages.core import natural
+from stages.core.errors import UserError
+from stages.sources import lgg
 from stages.sources.registry import SOURCES
 from tests.fixtures import scans
 

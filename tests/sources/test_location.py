@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.sources import brats, lgg, location
 from tests.fixtures import scans
 

@@ -13,10 +13,11 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stages.errors import UserError
-from stages.sources import images, pairs
-from stages.sources.labels import TUMOUR, harmonise
-from stages.sources.record import Record
+from stages.core.errors import UserError
+from stages.core.record import Record
+from stages.formats import images
+from stages.scan.task import TUMOUR, harmonise
+from stages.sources import pairs
 from tests.fixtures import pictures
 
 GREY = np.random.default_rng(0).integers(0, 200, (8, 9), np.uint8)

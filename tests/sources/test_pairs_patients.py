@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.sources import pairs
 from tests.sources.test_pairs import put, refusal
 

@@ -1,0 +1,1 @@
+"""Augmentation policies as data, and augmented copies written to disk."""

@@ -1,0 +1,1 @@
+"""What validate does: slices measured, a list of checks, duplicates, Data Docs."""

@@ -1,0 +1,124 @@
+"""Measure what the files of a manifest really hold: one row of numbers a slice, for validation to judge."""
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.checks import audit, fingerprint
+from stages.core import progress, record, workers
+from stages.core.errors import UserError
+from stages.formats import images
+from stages.scan.task import LABEL_SETS, harmonise
+
+ROW = ["sample_id", "image", "mask", "slice", "modalities", "label_set"]
+"""What `measure` needs of a row of the manifest."""
+
+
+def measure(raw: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Read image and mask of each row (`ROW`), rows of a case one after the other; columns beside
+    `sample_id`:
+
+    image_problem, mask_problem, label_problem: why a file, or the numbers in a mask, cannot be used, else
+    empty; finite: no NaN or infinite pixel; height, width, channels: as decoded; lowest, highest: values of a
+    pixel; mask_matches: same size as the image; mask_pixels; head: share of pixels brighter than a tenth of
+    the range, 0 where all are equal; copied_channels: two channels are identical; content: hash of the
+    decoded pixels; picture: 576-bit hash of the picture (`fingerprint`), empty where it says nothing.
+    """
+    reader = images.Reader(raw)
+    return pd.DataFrame([_measure(reader, row) for row in rows])
+
+
+def _measure(reader: images.Reader, row: dict[str, Any]) -> dict[str, Any]:
+    image, image_problem = _decoded(
+        "image", row["image"], lambda: reader.image(row["image"], row["slice"], row["modalities"])
+    )
+    mask, mask_problem = _decoded("mask", row["mask"], lambda: reader.mask(row["mask"], row["slice"]))
+    classes, label_problem = None, ""
+    if mask is not None:
+        try:
+            classes = harmonise(mask, LABEL_SETS[row["label_set"]])
+        except UserError as error:
+            label_problem = str(error)
+    seen = _of_image(image)
+    return (
+        {"sample_id": row["sample_id"], "image_problem": image_problem, "mask_problem": mask_problem}
+        | {"label_problem": label_problem, **seen}
+        | {
+            "mask_matches": image is None or mask is None or mask.shape == image.shape[:2],
+            "mask_pixels": 0 if classes is None else int(np.count_nonzero(classes)),
+        }
+        | audit.of_slice(image if seen["finite"] else None, classes)
+    )
+
+
+def _decoded(kind: str, reference: str, read: Callable[[], np.ndarray]) -> tuple[np.ndarray | None, str]:
+    if not reference:
+        return None, f"there is no {kind}"
+    try:
+        return read(), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def _of_image(image: np.ndarray | None) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "finite": True,
+        "height": 0,
+        "width": 0,
+        "channels": 0,
+        "lowest": 0.0,
+        "highest": 0.0,
+        "head": 0.0,
+        "copied_channels": False,
+        "content": "",
+        "picture": "",
+    }
+    if image is None:
+        return found
+    found |= dict(zip(("height", "width", "channels"), image.shape, strict=True))
+    found["finite"] = bool(np.isfinite(image).all())
+    found["content"] = hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
+    if found["finite"]:
+        found |= {"lowest": float(image.min()), "highest": float(image.max())}
+        grey = image.mean(axis=2, dtype=np.float32)
+        low, high = float(grey.min()), float(grey.max())
+        found["head"] = float((grey > low + 0.1 * (high - low)).mean()) if high > low else 0.0
+        found["picture"] = fingerprint.of(grey)
+        found["copied_channels"] = high > low and any(
+            np.array_equal(image[..., a], image[..., b])
+            for a in range(image.shape[2])
+            for b in range(a + 1, image.shape[2])
+        )
+    return found
+
+
+CHUNK = 64
+"""Slices, or one case, that a worker measures at a time."""
+
+
+def measure_all(raw: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """`measure` of every row of a manifest, shared out among processes; the order is the table's."""
+    chunks: list[list[dict[Any, Any]]] = [[]]
+    order: list[int] = []
+    for _, case in table[["case_id", *ROW]].groupby("case_id", sort=False):
+        if len(chunks[-1]) >= CHUNK:  # between cases, so that no volume is decoded twice
+            chunks.append([])
+        chunks[-1] += case.to_dict("records")
+        order.extend(case.index)
+    with workers.pool() as pool:
+        parts = pool.map(partial(measure, raw), chunks)
+        done = list(progress.track(parts, "validate", len(chunks)))
+    return pd.concat(done, ignore_index=True).set_axis(order).sort_index()
+
+
+def scans(raw: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """The scans below `raw`: columns `file`, and `used`, whether a row names it."""
+    used = record.files(rows[["image", "mask"]].itertuples(index=False))
+    paths = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file())
+    files = [path for path in paths if images.suffix_of(path)]
+    return pd.DataFrame({"file": files, "used": [file in used for file in files]})

@@ -1,0 +1,1 @@
+"""Commands beside the DAG: thin scripts over the rooms."""

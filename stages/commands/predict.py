@@ -1,0 +1,89 @@
+"""Segment new scans with an exported model: masks in the scans' own geometry, pictures and a summary.
+
+brainseg predict scan.png --model models/export --out predicted        # about a second
+brainseg predict /path/to/cases --model model.onnx --out predicted     # a folder of many scans
+brainseg predict scan.png --model git@host:team/brainseg@v1.0.0 --out predicted       # a registered version
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stages.core import errors
+from stages.core.errors import UserError
+from stages.inference import onnx_predictor
+from stages.inference.onnx_predictor import Model
+from stages.predicting import finding, overlay, reading, segmenting, summary, writing
+from stages.predicting.finding import Scan
+from stages.project.paths import HERE
+from stages.registry import versions
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+SOME_FAILED = 3
+"""Exit status where some scans could not be segmented and the others were."""
+
+
+@app.command()
+def main(
+    scans: Annotated[
+        list[Path],
+        typer.Argument(
+            help="PNG, JPEG, TIFF or NIfTI files, folders of a DICOM series, of an LGG or a BraTS case, or "
+            "of many of these.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for masks, pictures and summary.", show_default=False)],
+    model: Annotated[
+        str, typer.Option(help="An .onnx file, the folder of an export, or a version: <repository>@v1.0.0.")
+    ] = str(HERE.export),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder with files.")] = False,
+) -> None:
+    """Segment new scans."""
+    opened = onnx_predictor.open_model(versions.locate(model))
+    found = finding.find(scans)
+    writing.prepare(out, overwrite)
+    failed: list[dict[str, str]] = []
+    doubtful = 0
+    with summary.written(out, opened.spec, failed) as told:
+        for scan in progress(found):
+            try:
+                row = one(scan, opened, out)
+            except (UserError, MemoryError) as error:
+                why = str(error) if isinstance(error, UserError) else "it does not fit into memory"
+                failed.append({"scan": str(scan.path), "error": why})
+            else:
+                told.add(row)
+                doubtful += row["low_confidence"]
+    print(f"{len(found) - len(failed)} of {len(found)} scans segmented, {doubtful} to look at first: {out}")
+    for entry in failed:
+        print(f"error: {entry['scan']}: {entry['error']}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def one(scan: Scan, model: Model, out: Path) -> dict[str, Any]:
+    """Segment one scan and write what belongs to it; its row of the summary. Raises `UserError`."""
+    picture = reading.read(scan, model.spec.input)
+    found = segmenting.segment(picture.voxels, picture.spacing_mm, model)
+    with writing.together(out) as folder:
+        files = writing.write(found.labels, scan, picture, model.spec, folder)
+        files.append(f"{scan.name}_overlay.png")
+        overlay.write(picture.voxels, found.labels, model.spec.input, folder / files[-1])
+    return summary.row(scan, found, picture.spacing_mm, model.spec, files)
+
+
+def progress(scans: list[Scan]) -> Iterable[Scan]:
+    """The scans, with a bar where somebody watches."""
+    if not sys.stdout.isatty():
+        return scans
+    from rich.progress import track
+
+    return track(scans, "predict")
+
+
+if __name__ == "__main__":
+    errors.run(app)

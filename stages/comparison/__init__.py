@@ -1,0 +1,1 @@
+"""Two revisions compared: a verdict with its intervals, as Markdown and JSON."""

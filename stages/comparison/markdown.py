@@ -1,0 +1,215 @@
+"""A comparison of two revisions as Markdown for a pull request, and as JSON for a machine."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stages.comparison.verdict import Difference, Outcome, Verdict
+
+MARK = "<!-- brainseg compare -->"
+"""First line of the Markdown, by which continuous integration finds its own comment again."""
+LISTED = 6
+"""Params, files and further metrics in the Markdown; the JSON has all of them."""
+LONGEST = 80
+"""Characters of a value or name in the Markdown."""
+MESSAGE = 500
+"""Characters of a warning there, which may name a file."""
+LOWER = ("_mm", "_ml", "_error")
+"""Metrics whose names end like this are better when lower."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A revision: the name it was given, its commit, `test.dice` as committed and the patients it tested."""
+
+    name: str
+    commit: str
+    dice: float
+    patients: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something by name, before and after; None where it was not there."""
+
+    name: str
+    base: Any
+    head: Any
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two revisions, what the test says, whether that is a regression beyond `tolerance` (in Dice), and what
+    changed between them: params, hashes of data, files of code, and metrics beyond those of `outcome`.
+    """
+
+    base: Side
+    head: Side
+    outcome: Outcome
+    tolerance: float
+    regression: bool
+    warnings: tuple[str, ...]
+    params: tuple[Change, ...]
+    data: tuple[Change, ...]
+    code: tuple[str, ...]
+    others: tuple[Change, ...]
+
+
+def as_json(found: Comparison) -> str:
+    """All of it; keys are the names of the fields, the verdict is its text."""
+    return json.dumps(asdict(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def sentence(found: Comparison) -> str:
+    """The verdict and the difference of the test Dice in one line."""
+    dice = found.outcome.metrics.get("dice")
+    told = f"{found.outcome.verdict}: {found.outcome.reason}"
+    if dice is None:
+        return told
+    return f"{told}. Dice {_from_to(dice)}, {_difference(dice)}"
+
+
+def markdown(found: Comparison) -> str:
+    """The verdict first, then why, then the numbers, then what changed: a screen or two."""
+    outcome = found.outcome
+    comparable = outcome.verdict is not Verdict.INCOMPARABLE
+    told = [MARK, f"### Test Dice: {outcome.verdict}{'' if comparable else ' :warning:'}", ""]
+    dice = outcome.metrics.get("dice")
+    if comparable and dice:
+        numbers = f"**{_from_to(dice)}, {_difference(dice)}**, {_patients(dice.pairs)}"
+        told.append(f"{numbers}; {_escaped(outcome.reason)}.")
+    else:
+        reason = _escaped(outcome.reason[0].upper() + outcome.reason[1:])
+        told.append(f"**{reason}.** Which of the two is better cannot be told.")
+        if dice:
+            told.append(f"Over the {_patients(dice.pairs)} that both tested: {_from_to(dice)}.")
+    if outcome.verdict is Verdict.WORSE and found.tolerance:
+        place = "more than" if found.regression else "within"
+        told.append(f"The loss is {place} the tolerance, {found.tolerance:g}.")
+    told += ["", *(f"- {_escaped(warning)[:MESSAGE]}" for warning in (*outcome.notes, *found.warnings))]
+    told += ["", f"BASE: {_side(found.base)}  ", f"HEAD: {_side(found.head)}", ""]
+    if comparable and any(d.differing for d in outcome.metrics.values()):
+        told += [*_metrics(outcome), *_moved(outcome)]
+    told += _changes(found)
+    return "\n".join(_single_blanks(told)) + "\n"
+
+
+def _side(side: Side) -> str:
+    name = "" if side.commit.startswith(side.name) else f"{_code(side.name)}, "
+    return f"{name}{_code(side.commit[:7])}, Dice {side.dice:.3f}, {_patients(side.patients)}"
+
+
+def _metrics(outcome: Outcome) -> list[str]:
+    tables = {"": outcome.metrics} | {region: {"dice": d["dice"]} for region, d in outcome.regions.items()}
+    several = len({d.pairs for d in outcome.metrics.values()}) > 1
+    rows = [
+        [
+            _code(name) + (f" of {_code(region)}" if region else "") + (" ↓" if name.endswith(LOWER) else ""),
+            _number(name, d.base),
+            _number(name, d.head),
+            _signed(name, d.difference),
+            "" if d.low is None or d.high is None else f"{_signed(name, d.low)} to {_signed(name, d.high)}",
+            f"{d.p:.3f}",
+            *([str(d.pairs)] if several else []),
+        ]
+        for region, metrics in tables.items()
+        for name, d in metrics.items()
+    ]
+    head = ["mean over patients", "BASE", "HEAD", "difference", "95 % interval", "p"]
+    told = (
+        "Paired by patient: BCa bootstrap intervals, Wilcoxon's p. Only Dice decides: of so many rows one "
+        "stands out by chance. ↓: lower is better."
+    )
+    return [*_table([*head, *(["patients"] if several else [])], rows), "", told, ""]
+
+
+def _moved(outcome: Outcome) -> list[str]:
+    regions = len({moved.region for moved in outcome.moved}) > 1 or bool(outcome.regions)
+    rows = [
+        [
+            _code(moved.patient),
+            *([_code(moved.region)] if regions else []),
+            _number("dice", moved.base),
+            _number("dice", moved.head),
+            _signed("dice", moved.difference),
+        ]
+        for moved in outcome.moved
+    ]
+    head = ["changed most", *(["region"] if regions else []), "BASE", "HEAD", "difference"]
+    return [*_table(head, rows), ""]
+
+
+def _changes(found: Comparison) -> list[str]:
+    def some(entries: Iterable[str], nothing: str = "the same") -> str:
+        entries = list(entries)
+        more = f", and {len(entries) - LISTED} more" if len(entries) > LISTED else ""
+        return ", ".join(entries[:LISTED]) + more or nothing
+
+    def pairs(changes: Iterable[Change]) -> str:
+        return some(f"{_code(c.name)} {_value(c.base)} → {_value(c.head)}" for c in changes)
+
+    data = (Change(c.name, *(hashed and hashed[:7] for hashed in (c.base, c.head))) for c in found.data)
+    return [
+        f"- Params: {pairs(found.params)}",
+        f"- Data and model: {pairs(data)}",
+        f"- Code: {some(map(_code, found.code))}",
+        f"- Other metrics: {pairs(found.others)}",
+    ]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---", *["---:"] * (len(head) - 1)], *rows)]
+
+
+def _from_to(d: Difference) -> str:
+    return f"{_number('dice', d.base)} → {_number('dice', d.head)}"
+
+
+def _difference(d: Difference) -> str:
+    told = f"difference {_signed('dice', d.difference)}"
+    if d.low is None or d.high is None:
+        return told
+    interval = f"{_signed('dice', d.low)} to {_signed('dice', d.high)}"
+    return f"{told} (95 % interval {interval}, Wilcoxon p = {d.p:.3f})"
+
+
+def _number(name: str, value: float) -> str:
+    return f"{value:.2f}" if name.endswith(("_mm", "_ml")) else f"{value:.3f}"
+
+
+def _signed(name: str, value: float) -> str:
+    text = _number(name, value)
+    return text.lstrip("-") if float(text) == 0 else f"{'+' if value > 0 else '−'}{text.lstrip('-')}"
+
+
+def _patients(number: int) -> str:
+    return f"{number} patient{'' if number == 1 else 's'}"
+
+
+def _value(value: Any) -> str:
+    short = float(f"{value:.4g}") if isinstance(value, float) else value
+    return "none" if value is None else _code(json.dumps(short, ensure_ascii=False).strip('"'))
+
+
+def _code(text: str) -> str:
+    """Names and values come from whoever wrote the branch: no markup, mention or line break gets through."""
+    plain = _printable(text).replace("`", "'")
+    short = plain if len(plain) <= LONGEST else plain[: LONGEST - 1] + "…"
+    return f"`{short.replace('|', '¦') or ' '}`"
+
+
+def _escaped(text: str) -> str:
+    """Text without markup. A backslash does not keep GitHub from a mention or a reference, but a space of no
+    width does.
+    """
+    signs = (f"\\{sign}" if sign in "\\`<>[]*_|" else sign for sign in _printable(text))
+    return "".join(f"{sign}\u200b" if sign in "@#" else sign for sign in signs)
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def _single_blanks(lines: list[str]) -> list[str]:
+    return [line for place, line in enumerate(lines) if line or (place and lines[place - 1])]

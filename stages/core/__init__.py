@@ -1,0 +1,1 @@
+"""What every room uses: errors, files written whole, tables, progress, workers, hashes."""

@@ -1,0 +1,39 @@
+"""Processes that share out the work of a stage: the one place that starts them."""
+
+import math
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def granted(cgroup: Path = CGROUP) -> float:
+    """The same, or less where a container is granted less (cgroup v2: "<quota> <period>" in microseconds)."""
+    try:
+        quota, _, period = (cgroup / "cpu.max").read_text(encoding="ascii").partition(" ")
+    except OSError:
+        return cores()
+    return int(quota) / int(period) if quota.isdecimal() else cores()
+
+
+@contextmanager
+def pool(processes: int | None = None) -> Iterator[Executor]:
+    """Worker processes, as many as cores are granted by default.
+
+    What a worker gives back must depend on what it was handed alone: outs are the same for any number. The
+    thread pools of a worker's libraries are held to one thread: two workers with two BLAS threads each took
+    three times as long.
+    """
+    number = processes or max(1, math.floor(granted()))
+    with ProcessPoolExecutor(number, initializer=threadpool_limits, initargs=(1,)) as executor:
+        yield executor

@@ -1,0 +1,1 @@
+"""The model as ONNX, held against torch, with its card."""

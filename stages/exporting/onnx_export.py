@@ -1,0 +1,116 @@
+"""The network as a self-sufficient ONNX graph, and its int8 form."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from stages.networks.network import Network
+
+INPUT, OUTPUT = "slices", "probabilities"
+
+
+class Served(torch.nn.Module):
+    """Slices (N, H, W, C) uint8, as the store holds them, to probabilities (N, H, W, R) float32."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, slices: torch.Tensor) -> torch.Tensor:
+        return self.network(slices).sigmoid().permute(0, 2, 3, 1)
+
+
+def write(network: Network, size: int, opset: int, path: Path) -> None:
+    """Export with normalisation and sigmoid inside; any batch size. The same weights always give the same
+    bytes.
+    """
+    network = network.cpu().eval()
+    example = torch.zeros(2, size, size, len(network.mean), dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            Served(network),
+            (example,),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            opset_version=opset,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    _forget_origin(model)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _forget_origin(model: onnx.ModelProto) -> None:
+    """Drop the exporter's notes on each node: stack traces with this machine's folders, different on every
+    machine.
+    """
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    model.graph.name = "brainseg"
+    for item in [
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.initializer,
+    ]:
+        del item.metadata_props[:]
+        item.doc_string = ""
+    del model.graph.value_info[:]
+
+
+def describe(path: Path, key: str, text: str) -> None:
+    """Put a text among the metadata of an ONNX file, where any client can read it."""
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {key: text})
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+class _Calibration(CalibrationDataReader):
+    def __init__(self, batches: Iterator[np.ndarray]) -> None:
+        self.batches = batches
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        batch = next(self.batches, None)
+        return None if batch is None else {INPUT: batch}
+
+
+def write_int8(model: Path, calibration: Iterator[np.ndarray], path: Path) -> None:
+    """Quantise weights and activations of the convolutions to int8, static, with ranges from `calibration`
+    batches.
+    """
+    prepared = path.with_name(path.name + ".prepared")
+    logging.getLogger().setLevel(logging.ERROR)  # onnxruntime advises on the root logger
+    quant_pre_process(model, prepared, skip_symbolic_shape=True)
+    quantize_static(
+        prepared,
+        path,
+        _Calibration(calibration),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=["Conv"],
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.MinMax,
+    )
+    prepared.unlink()

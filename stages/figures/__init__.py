@@ -1,0 +1,1 @@
+"""Pictures and curves, equal bytes for equal numbers."""

@@ -1,0 +1,1 @@
+"""File formats: bytes to pixels and back, one file a format."""

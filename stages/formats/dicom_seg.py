@@ -1,0 +1,89 @@
+"""Write a mask as DICOM Segmentation, which refers to the series that it was made from."""
+
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+from highdicom.seg import (
+    SegmentAlgorithmTypeValues,
+    Segmentation,
+    SegmentationTypeValues,
+    SegmentDescription,
+)
+from highdicom.sr import CodedConcept
+
+from stages.formats.dicom import Series
+from stages.scan.header import Unreadable, first_words
+
+_ABNORMAL = CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")
+_TYPES = {
+    "tumour": CodedConcept("108369006", "SCT", "Neoplasm"),
+    "necrosis": CodedConcept("6574001", "SCT", "Necrosis"),
+    "oedema": CodedConcept("79654002", "SCT", "Edema"),
+    "enhancing": CodedConcept("C113842", "NCIt", "Enhancing Lesion"),
+}
+"""Codes of the classes in DICOM's context group 7159 and the NCI thesaurus; any other counts as neoplasm."""
+_MAY_BE_EMPTY = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+)
+"""Attributes that DICOM wants to be there, empty where need be, and anonymisers remove."""
+_SERIES_NUMBER = 9000
+"""Out of the way of the scanner's own series."""
+
+
+def write(labels: np.ndarray, series: Series, classes: dict[int, str], model_hash: str, path: Path) -> None:
+    """Write labels (slices, rows, columns), in the series' own order, as one binary segment for each of
+    `classes`, which have a name by number. model_hash: of the weights, for the serial number of the device.
+
+    Raises `Unreadable` where the series lacks what a segmentation must repeat.
+    """
+    for header in series.headers:
+        for name in _MAY_BE_EMPTY:
+            if name not in header:
+                setattr(header, name, None)
+    program = version("brainseg")
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name="brainseg", family=CodedConcept("123110", "DCM", "Artificial Intelligence"), version=program
+    )
+    segments = [
+        SegmentDescription(
+            segment_number=number,
+            segment_label=classes[label],
+            segmented_property_category=_ABNORMAL,
+            segmented_property_type=_TYPES.get(classes[label], _TYPES["tumour"]),
+            algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_identification=algorithm,
+        )
+        for number, label in enumerate(sorted(classes), 1)
+    ]
+    masks = np.stack([labels == label for label in sorted(classes)], axis=-1).astype(np.uint8)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # they would print the patient's name
+            made = Segmentation(
+                source_images=series.headers,
+                pixel_array=masks,
+                segmentation_type=SegmentationTypeValues.BINARY,
+                segment_descriptions=segments,
+                series_instance_uid=hd.UID(),
+                series_number=_SERIES_NUMBER,
+                sop_instance_uid=hd.UID(),
+                instance_number=1,
+                manufacturer="brainseg",
+                manufacturer_model_name="brainseg",
+                software_versions=program,
+                device_serial_number=model_hash[:16],
+                series_description="Tumour segmentation (research only)",
+            )
+    except Exception as error:  # highdicom raises whatever a missing or odd attribute leads it to
+        raise Unreadable(f"no DICOM segmentation can be made of it ({first_words(error)})") from None
+    made.save_as(path)

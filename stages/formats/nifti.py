@@ -1,0 +1,159 @@
+"""Decode NIfTI volumes, plain or gzipped, and turn them as DICOM does, however the file keeps them.
+
+nibabel interprets the header; the voxels are read here, piece by piece, because its readers allocate what a
+forged header asks for and hold a gzipped volume twice. One of 240x240x155 takes about 60 ms.
+"""
+
+import gzip
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import nibabel as nib
+import numpy as np
+from nibabel import nifti1, orientations
+
+from stages.scan.header import Header, Spacing, Unreadable, first_words
+
+# What nibabel corrects in a header ("pixdim[1,2,3] should be positive") it prints too; no user can act on it.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
+
+_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+"""Millimetres in a unit of length by its code: unknown (in practice mm), metre, millimetre, micron."""
+_MAX_OFFSET = 64 << 20
+"""Bytes before the first voxel; header extensions are text of some kB."""
+_MAX_DEFLATE = 1032
+"""Times that DEFLATE can shrink anything at most (zlib's technical notes)."""
+_PIECE = 1 << 18
+"""Voxels read at a time: so few that they stay in the cache."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What a header says: `header` of the turned volume, the rest of the voxels as they are stored."""
+
+    header: Header
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    scaling: tuple[float, float] | None  # slope and intercept where the numbers need them
+    offset: int
+    turn: np.ndarray  # nibabel's orientation from the file's axes to left, posterior, superior
+
+
+def read_header(path: Path) -> Header:
+    """Size of an axial slice, number of slices and spacing (slice, row, column). Raises `Unreadable`."""
+    with _open(path) as (_, block):
+        return _layout(block).header
+
+
+def read(path: Path) -> np.ndarray:
+    """A volume as (S, H, W, 1): slices from the feet up, rows from front to back, columns from the patient's
+    right to left. Integers keep their dtype; what is scaled, or float64, becomes float32. A view whose
+    strides may be negative. Raises `Unreadable`.
+    """
+    with _open(path) as (stream, block):
+        layout = _layout(block)
+        room = path.stat().st_size * (_MAX_DEFLATE if isinstance(stream, gzip.GzipFile) else 1)
+        voxels = _voxels(stream, layout, room)
+    turned = orientations.apply_orientation(voxels, layout.turn)
+    return turned.transpose(2, 1, 0)[:, :, :, np.newaxis]
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[BinaryIO | gzip.GzipFile, bytes]]:
+    """The unpacked stream and its first bytes, which hold the header. The content, not the name, says whether
+    it is gzipped. Whatever wrong bytes lead to, inside the block as well, becomes `Unreadable`.
+    """
+    try:
+        # Absurd numbers overflow on the way to being refused, and voxels beyond float32 become infinite.
+        with path.open("rb") as file, np.errstate(all="ignore"):
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            with gzip.GzipFile(fileobj=file) if packed else nullcontext(file) as stream:
+                yield stream, stream.read(nib.Nifti2Header.sizeof_hdr)
+    except (Unreadable, MemoryError):
+        raise
+    except EOFError:
+        raise Unreadable("it is cut short") from None
+    except Exception as error:  # nibabel and numpy raise whatever the damaged numbers lead them to
+        if isinstance(error, OSError) and error.strerror:
+            raise Unreadable(error.strerror) from None
+        raise Unreadable(f"it is not a readable NIfTI file ({first_words(error)})") from None
+
+
+def _layout(block: bytes) -> _Layout:
+    kind = nib.Nifti2Header if nib.Nifti2Header.may_contain_header(block) else nib.Nifti1Header
+    if len(block) < kind.sizeof_hdr:
+        raise Unreadable("it is cut short")
+    head = kind(block[: kind.sizeof_hdr])
+    if head["magic"].item() != head.single_magic:
+        raise Unreadable("its voxels are in another file; save it as one .nii or .nii.gz")
+    shape = _shape(head)
+    dtype = head.get_data_dtype()
+    if dtype.kind not in "iuf":
+        kind_of = nifti1.data_type_codes.label[int(head["datatype"])]
+        raise Unreadable(f"its voxels are of kind {kind_of}; save it as integers or float32")
+    offset = head.get_data_offset()
+    if not head.single_vox_offset <= offset <= _MAX_OFFSET:
+        raise Unreadable(f"its header says that the voxels begin at byte {offset}")
+    turn = _turn(head.get_best_affine())
+    across, down, up = (int(np.flatnonzero(turn[:, 0] == axis)[0]) for axis in range(3))
+    spacing = _spacing(head, (up, down, across))
+    header = Header(shape[down], shape[across], 1, spacing, slices=shape[up])
+    slope, inter = head.get_slope_inter()
+    scaling = None if slope is None or (slope, inter) == (1, 0) else (slope, inter)
+    return _Layout(header, shape, dtype, scaling, offset, turn)
+
+
+def _shape(head: nib.Nifti1Header) -> tuple[int, int, int]:
+    """Voxels along the file's three axes; a plane is a volume of one slice."""
+    shape = [int(size) for size in head.get_data_shape()]
+    if len(shape) < 2:
+        raise Unreadable("it holds no picture")
+    volumes = math.prod(shape[3:])
+    if volumes != 1:
+        raise Unreadable(f"it is a series of {volumes} volumes, one is needed")
+    x, y, z = (*shape, 1)[:3]
+    return x, y, z
+
+
+def _turn(affine: np.ndarray) -> np.ndarray:
+    axes = affine[:3, :3]
+    lengths = np.linalg.norm(axes, axis=0)
+    # nibabel guesses directions for axes that lie in one plane; which side is left must not be a guess.
+    if not np.isfinite(axes).all() or not lengths.all() or np.linalg.matrix_rank(axes / lengths) < 3:
+        raise Unreadable("its header does not say how the head lies")
+    return orientations.ornt_transform(
+        orientations.io_orientation(affine), orientations.axcodes2ornt(("L", "P", "S"))
+    )
+
+
+def _spacing(head: nib.Nifti1Header, axes: tuple[int, int, int]) -> Spacing | None:
+    unit = _MM.get(int(head["xyzt_units"]) & 7)
+    if unit is None:
+        return None
+    slices, rows, columns = (float(head["pixdim"][1 + axis]) * unit for axis in axes)
+    return (slices, rows, columns) if all(0.01 <= mm <= 100 for mm in (slices, rows, columns)) else None
+
+
+def _voxels(stream: BinaryIO | gzip.GzipFile, layout: _Layout, room: int) -> np.ndarray:
+    """The numbers along the file's own axes. `room`: more bytes than these cannot be in the file."""
+    count, dtype = math.prod(layout.shape), layout.dtype
+    if layout.offset + count * dtype.itemsize > room:
+        raise Unreadable("it is cut short")
+    real = layout.scaling or dtype.kind == "f"
+    voxels = np.empty(count, np.float32 if real else dtype.newbyteorder("="))
+    stream.seek(layout.offset)
+    for start in range(0, count, _PIECE):
+        piece = voxels[start : start + _PIECE]
+        packed = stream.read(piece.size * dtype.itemsize)
+        if len(packed) < piece.size * dtype.itemsize:
+            raise Unreadable("it is cut short")
+        stored = np.frombuffer(packed, dtype)
+        piece[:] = stored * layout.scaling[0] + layout.scaling[1] if layout.scaling else stored
+    stream.read(1)  # past the last byte gzip compares its checksum
+    return voxels.reshape(layout.shape, order="F")

@@ -1,0 +1,80 @@
+"""Decode TIFF files with tifffile."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from stages.scan.header import Header, Spacing, Unreadable, first_words
+
+# Damaged tags make tifffile log and read on; what matters of them is checked below.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+
+def read_header(path: Path) -> Header:
+    """Size, channels and spacing of the first page. Raises `Unreadable`."""
+    with _open(path) as tiff:
+        return _header(tiff)
+
+
+def read(path: Path) -> np.ndarray:
+    """The first page as (1, H, W, C) in the file's own dtype. Raises `Unreadable`."""
+    with _open(path) as tiff:
+        page = tiff.pages.first
+        header = _header(tiff)
+        height, width, channels = header.height, header.width, header.channels
+        try:
+            pixels = page.asarray(maxworkers=1)  # its threads cost more than so small a file
+        except Exception as error:
+            raise Unreadable(f"its pixels cannot be decoded ({first_words(error)})") from None
+        # tifffile gives an empty array, not an exception, for many damaged files: trust only what fits the
+        # header.
+        if pixels.size != height * width * channels or pixels.dtype.kind not in "uifb":
+            raise Unreadable(f"its pixels do not fit its header ({pixels.shape}, {pixels.dtype})")
+        if page.planarconfig == 2 and channels > 1:
+            return np.moveaxis(pixels.reshape(1, channels, height, width), 1, 3)
+        return pixels.reshape(1, height, width, channels)
+
+
+def _open(path: Path) -> tifffile.TiffFile:
+    try:
+        tiff = tifffile.TiffFile(path)
+        if not len(tiff.pages):
+            raise Unreadable("it is not a readable TIFF (it holds no picture)")
+        return tiff
+    except OSError as error:
+        raise Unreadable(error.strerror or "it cannot be opened") from None
+    except Unreadable:
+        raise
+    except Exception as error:  # tifffile raises whatever the damaged bytes lead it to
+        raise Unreadable(f"it is not a readable TIFF ({first_words(error)})") from None
+
+
+def _header(tiff: tifffile.TiffFile) -> Header:
+    page = tiff.pages.first
+    try:
+        height, width, channels = int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel)
+    except (TypeError, ValueError):  # a damaged tag may hold several numbers, or text
+        raise Unreadable("its header does not say its size") from None
+    return Header(height, width, channels, _spacing(tiff))
+
+
+def _spacing(tiff: tifffile.TiffFile) -> Spacing | None:
+    """ImageJ's convention, which most microscopy and conversion tools share: pixels per unit, `spacing` and
+    `unit`.
+    """
+    described = tiff.imagej_metadata if tiff.is_imagej else None
+    if (
+        not described
+        or described.get("unit") != "mm"
+        or not isinstance(described.get("spacing"), int | float)
+    ):
+        return None
+    tags = tiff.pages.first.tags
+    try:
+        (columns, column_unit), (rows, row_unit) = tags["XResolution"].value, tags["YResolution"].value
+        spacing = (float(described["spacing"]), row_unit / rows, column_unit / columns)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return spacing if all(0.01 <= mm <= 100 for mm in spacing) else None

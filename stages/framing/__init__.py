@@ -1,0 +1,1 @@
+"""A scan into the model's frame and back. Numpy only."""

@@ -1,0 +1,1 @@
+"""Probabilities of a case, by torch or by ONNX Runtime; what an exported model says of itself."""

@@ -1,1 +1,0 @@
-"""Network, losses, training, resume, inference, export."""

@@ -1,0 +1,1 @@
+"""Probabilities to masks. Numpy only, the only copy."""

@@ -1,0 +1,1 @@
+"""Networks by name, and the trained model on disk."""

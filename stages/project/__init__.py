@@ -1,0 +1,1 @@
+"""The project's folder: its params and its paths."""

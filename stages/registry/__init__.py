@@ -1,0 +1,1 @@
+"""Versions of the model: git tags, MLflow's registry, downloads."""

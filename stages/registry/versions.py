@@ -1,0 +1,242 @@
+"""Which model `--model` names: a file or folder, or a version that a project has registered.
+
+`<repository>@v1.0.0` is the artefact `tumour-segmenter` at the repository's git tag `tumour-segmenter@v1.0.0`
+(GTO's format, which `dvc artifacts get` reads as well). It is downloaded once, from the repository's DVC
+remote into the user's cache.
+"""
+
+import errno
+import hashlib
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from stages.core import atomic
+from stages.core.errors import UserError
+
+ARTIFACT = "tumour-segmenter"
+"""Its name in dvc.yaml, in git tags and in MLflow's registry."""
+VERSION = re.compile(r"v(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[0-9A-Za-z.-]+)?")
+_REMOTE = re.compile(r"[A-Za-z][\w+.-]*://|[\w.-]+@[\w.-]+:")
+"""How the address of a repository elsewhere begins: https://, ssh://, git@host:"""
+_FILES = ("model.onnx", "model.int8.onnx", "spec.json", "model_card.md")
+"""What is downloaded of an export folder. The first is needed."""
+_LARGEST = 2 << 30
+"""Bytes of a file; ONNX files end there."""
+_CHUNK = 1 << 20
+
+
+def locate(named: str) -> Path:
+    """Path of the model that `--model` names; a version is downloaded where it is not in the cache.
+
+    Raises `UserError` where the repository, the version or its files cannot be had.
+    """
+    path = Path(named)
+    repository, _, version = named.rpartition("@")
+    if path.exists():
+        return path
+    if repository and VERSION.fullmatch(version):
+        return _held(repository, version)
+    if "/" in version or ":" in version:  # what is behind an @ belongs to the address, or there is none
+        repository, version = named, ""
+    if not _REMOTE.match(repository) and not (version and repository and Path(repository).is_dir()):
+        return path
+    wrong = f"{version} is no version" if version else f"{named} names no version"
+    raise UserError(f"{wrong}; write {repository}@v1.0.0")
+
+
+def registered(scm: Any) -> dict[str, str]:
+    """Commit of each version that a repository's tags register, oldest first; withdrawn ones left out.
+
+    scm: scmrepo's Git.
+    """
+    from gto.constants import Action
+    from gto.tag import find, parse_name
+
+    def of(action: Action) -> dict[str, str]:
+        tags = find(action=action, name=ARTIFACT, scm=scm)
+        return {parse_name(tag.name)["version"]: tag.target for tag in tags}
+
+    withdrawn = of(Action.DEREGISTER)
+    return {version: commit for version, commit in of(Action.REGISTER).items() if version not in withdrawn}
+
+
+def _held(repository: str, version: str) -> Path:
+    """Folder of a version in the cache, downloaded where it is not there."""
+    import platformdirs
+
+    local = Path(repository).is_dir()
+    address = str(Path(repository).resolve()) if local else repository
+    key = hashlib.sha256(address.encode()).hexdigest()[:16]
+    folder = platformdirs.user_cache_path("brainseg") / "models" / key / version
+    # A version stands for one commit for good. Where it costs no network that is looked up nevertheless.
+    commit = _tagged(address, version) if local else None
+    with _locked(folder):
+        held = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        for path in held:
+            if commit in (None, path.name):
+                return path
+        return _download(address, version, folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Make a folder of the cache one's own: several processes may want the same version at once."""
+    from filelock import FileLock
+
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}); set XDG_CACHE_HOME to a folder that can be"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _tagged(repository: str, version: str) -> str | None:
+    """The commit of a version in a repository on this machine, None where git knows none."""
+    tag = f"refs/tags/{ARTIFACT}@{version}^{{commit}}"
+    asked = ["git", "-C", repository, "rev-parse", "--verify", "--quiet", tag]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True).stdout.strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def _download(repository: str, version: str, folder: Path) -> Path:
+    """Write a version's files to a folder named after its commit."""
+    from dvc.repo import Repo
+    from dvc.repo.open_repo import clean_repos
+
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # what goes wrong is raised
+    try:
+        with (
+            _readable(repository),
+            Repo.open(repository, subrepos=True, uninitialized=True) as repo,
+        ):
+            commit = _commit(repository, repo, version)
+            with repo.switch(commit):
+                path = "/" + Path(_artifact(repository, repo, version)).as_posix()
+                with _reached(f"{version} of {repository}"), atomic.directory(folder / commit) as part:
+                    _copy(repo.dvcfs, path, part)
+    finally:
+        clean_repos()
+    return folder / commit
+
+
+def _commit(repository: str, repo: Any, version: str) -> str:
+    if repo.artifacts.scm is None:
+        raise UserError(f"{repository} is a folder without a git repository; name that of a project")
+    versions = registered(repo.scm)
+    if version in versions:
+        return versions[version]
+    tag = f"{ARTIFACT}@{version}"
+    if f"{tag}!" not in (tags := repo.scm.list_tags()) and tag in tags:
+        raise UserError(f"the tag {tag} of {repository} is no annotated one; `brainseg register` makes it")
+    known = f"it has {', '.join(versions)}" if versions else "`brainseg register` makes one"
+    raise UserError(f"{repository} has no version {version} of {ARTIFACT}; {known}")
+
+
+def _artifact(repository: str, repo: Any, version: str) -> str:
+    from dvc.exceptions import ArtifactNotFoundError
+
+    try:
+        return str(repo.artifacts.get_path(ARTIFACT))
+    except ArtifactNotFoundError:
+        raise UserError(
+            f"{version} of {repository} has no artifact {ARTIFACT} in its dvc.yaml; name another version"
+        ) from None
+
+
+def _copy(fs: Any, path: str, folder: Path) -> None:
+    """Copy the files of an export from DVC's file system: those that are known, as they were tracked."""
+    listed = {entry["name"].rpartition("/")[2]: entry for entry in fs.ls(path, detail=True)}
+    found = [name for name in _FILES if name in listed]
+    if _FILES[0] not in found:
+        raise UserError(f"{path.lstrip('/')} holds no {_FILES[0]} there; name another version")
+    with _bar(found) as advance:
+        for name in found:
+            digest = hashlib.md5(usedforsecurity=False)
+            with fs.open(listed[name]["name"], "rb") as source, (folder / name).open("wb") as target:
+                while chunk := source.read(_CHUNK):
+                    digest.update(chunk)
+                    target.write(chunk)
+                    if target.tell() > _LARGEST:
+                        raise UserError(f"{name} there is larger than {_LARGEST >> 30} GiB; it is no model")
+                    advance(len(chunk))
+            if digest.hexdigest() != listed[name].get("md5", digest.hexdigest()):
+                raise UserError(f"{name} on the DVC remote is damaged; `dvc push` it again")
+
+
+@contextmanager
+def _bar(names: list[str]) -> Iterator[Callable[[int], None]]:
+    """A progress bar in bytes, where somebody watches."""
+    from rich import progress
+
+    columns = (progress.TextColumn("{task.description}"), progress.DownloadColumn())
+    with progress.Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as shown:
+        task = shown.add_task(f"download {', '.join(names)}", total=None)
+        yield lambda size: shown.advance(task, size)
+
+
+def _readable(repository: str) -> AbstractContextManager[None]:
+    """What opening and reading a repository may raise becomes a sentence."""
+    return _failing_as(
+        lambda error: (
+            f"{repository} cannot be read as the git repository of a DVC project ({_reason(error)}); name "
+            "its folder or an address that you can clone"
+        )
+    )
+
+
+def _reached(what: str) -> AbstractContextManager[None]:
+    """The same for the DVC remote."""
+
+    def sentence(error: Exception) -> str:
+        # Of a server that cannot be reached fsspec says "not found" as well, for another cause.
+        causes = [cause for cause in _chain(error) if isinstance(cause, OSError)]
+        if causes and all(isinstance(cause, FileNotFoundError) for cause in causes):
+            return f"the files of {what} are not on its DVC remote; was it pushed there? `dvc push`"
+        return (
+            f"the files of {what} cannot be had from its DVC remote ({_reason(error)}); see that it can be "
+            "reached, then run this again"
+        )
+
+    return _failing_as(sentence)
+
+
+@contextmanager
+def _failing_as(sentence: Callable[[Exception], str]) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # each transport of git and each kind of remote has classes of its own
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        raise UserError(sentence(error)) from None
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    found = [error]
+    while (earlier := found[-1].__cause__ or found[-1].__context__) is not None:
+        found.append(earlier)
+    return found
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of the cause of all."""
+    text = str(_chain(error)[-1]).strip() or type(_chain(error)[-1]).__name__
+    return text.splitlines()[0][:160]

@@ -1,0 +1,1 @@
+"""What a scan is once read: header, spacing, what its labels mean."""

@@ -1,1 +1,0 @@
-"""Manifest tables, the slice store, the torch dataset over it, the augmentation policies."""

@@ -1,0 +1,60 @@
+"""From a source's name and place to the records of its slices: what `stages.ingest` is made of."""
+
+import random
+from pathlib import Path
+
+from stages.core import progress
+from stages.core.errors import UserError
+from stages.core.record import Record
+from stages.formats import images
+from stages.sources import kaggle, location
+from stages.sources.source import Found, Source
+
+
+def place(source: Source, name: str | None, project: Path) -> Path | None:
+    """The folder or archive that `ingest.location` names, relative to `project`, downloaded where it is on
+    Kaggle; None where the source generates its own scans.
+    """
+    if name is None and source.generate is not None:
+        return None
+    handle = kaggle.parse(name or f"kaggle:{source.kaggle}")
+    return kaggle.download(handle) if handle else project / Path(str(name)).expanduser()
+
+
+def bring(source: Source, place: Path | None, raw: Path, patients: int | None, seed: int) -> None:
+    """Fill `raw` from a place, or let the source generate its own scans, of so many patients (None: all)."""
+    if place is not None:
+        location.bring(source, place, raw, lambda items: progress.track(items, "ingest"))
+    elif source.generate is not None:
+        source.generate(raw, patients, seed)
+
+
+def annotated(scans: Found, negative: bool) -> tuple[list[Record], list[str]]:
+    """The slices that have a label, with those without one where they count as `negative`; and a sentence
+    where some are left out.
+    """
+    if negative:
+        return scans.records, []
+    kept = [record for record in scans.records if record.sample_id not in scans.unannotated]
+    way_out = "set ingest.unannotated: negative if they show no tumour"
+    if not kept:
+        raise UserError(f"none of the {len(scans.records)} images has an annotation; {way_out}")
+    left_out = len(scans.records) - len(kept)
+    return kept, [f"{left_out} images without annotation are left out; {way_out}"] if left_out else []
+
+
+def limited(records: list[Record], patients: int | None, seed: int) -> list[Record]:
+    """At most so many patients, drawn with the seed; None: all."""
+    names = sorted({record.patient_id for record in records})
+    if patients is None or patients >= len(names):
+        return records
+    drawn = set(random.Random(seed).sample(names, patients))
+    return [record for record in records if record.patient_id in drawn]
+
+
+def prune(raw: Path, needed: set[str]) -> None:
+    """Remove scans of which no slice is made, such as a set's second copy; tables stay."""
+    for path in raw.rglob("*"):
+        name = path.relative_to(raw).as_posix()
+        if images.suffix_of(path.name) and path.is_file() and name not in needed:
+            path.unlink()

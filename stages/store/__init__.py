@@ -1,0 +1,1 @@
+"""The slice store: shards of cases, and the torch dataset over them."""

@@ -1,0 +1,226 @@
+"""`brainseg predict` as a user runs it: without torch, over good and bad scans, with exit statuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from stages.commands import predict
+from stages.core import errors
+from tests.fixtures import dicom, graphs, scans, volumes
+from tests.pipeline.import_graph import reached_from
+
+ROOT = Path(__file__).resolve().parents[2]
+WITHOUT = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "lightning", "pandas", "onnx", "monai"}:
+            raise AssertionError(f"{name} was imported")
+sys.meta_path.insert(0, Refuse())
+from stages import cli
+cli.main()
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return graphs.export(tmp_path_factory.mktemp("three"), graphs.describe())
+
+
+@pytest.fixture(scope="module")
+def flair(tmp_path_factory) -> Path:
+    return graphs.export(tmp_path_factory.mktemp("one"), graphs.describe(channels=("flair",)))
+
+
+def run(capfd, *words) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of a run within this process."""
+    with pytest.raises(SystemExit) as end:
+        errors.run(lambda: predict.app([str(word) for word in words], prog_name="predict"))
+    return int(end.value.code or 0), *capfd.readouterr()
+
+
+def summary(out: Path) -> dict:
+    return json.loads((out / "summary.json").read_text(encoding="utf-8"))
+
+
+def everything(root: Path) -> None:
+    """One scan of each kind that a model of one sequence takes."""
+    images, _ = scans.volume(5, seed=1)
+    flair_only = images[..., scans.FLAIR]
+    root.mkdir()
+    Image.fromarray(flair_only[2]).save(root / "a.png")
+    Image.fromarray(flair_only[2]).save(root / "b.jpg", quality=95)
+    Image.fromarray(flair_only[2][..., None].repeat(3, 2)).save(root / "b2.png")
+    tifffile.imwrite(root / "c.tif", flair_only[2])
+    volumes.save(root / "d.nii.gz", flair_only)
+    dicom.write_series(root / "e", flair_only.astype(np.uint16) * 4, spacing_mm=(3.0, 1.0, 1.0))
+    (case,) = volumes.write_brats(root / "f", cases=1, slices=4, size=64)
+    case.rename(root / "f" / "g")
+
+
+def test_every_kind_of_scan_without_torch(tmp_path, flair):
+    everything(tmp_path / "in")
+    out = tmp_path / "out"
+    words = ["predict", str(tmp_path / "in"), "--model", str(flair), "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"7 of 7 scans segmented, 0 to look at first: {out}\n"
+    names = {path.name for path in out.iterdir()}
+    masks = (
+        "a_mask.png",
+        "b_mask.png",
+        "b2_mask.png",
+        "c_mask.tif",
+        "d_mask.nii.gz",
+        "e_mask.nii.gz",
+        "e_mask.dcm",
+    )
+    pictures = {f"{name}_overlay.png" for name in ("a", "b", "b2", "c", "d", "e", "g")}
+    assert names == {*masks, "g_mask.nii", *pictures, "summary.json", "summary.csv"}
+    assert [row["kind"] for row in summary(out)["scans"]] == [
+        "nifti", *["flat"] * 4, "dicom", "brats"
+    ]  # fmt: skip
+    _, truth = scans.volume(5, seed=1)
+    for name in masks[:4]:
+        mask = tifffile.imread(out / name) if name.endswith("tif") else np.asarray(Image.open(out / name))
+        assert dice(mask > 0, truth[2] > 0) > 0.85, name
+    for name in masks[4:6]:
+        mask = np.asanyarray(nib.load(out / name).dataobj).transpose(2, 1, 0)
+        assert dice(mask > 0, truth > 0) > 0.85, name
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
+
+
+def test_cases_of_three_sequences(tmp_path, model, capfd):
+    scans.write_lgg(tmp_path / "in", patients=3, slices=4)
+    out = tmp_path / "out"
+    assert run(capfd, tmp_path / "in", "--model", model, "--out", out)[0] == 0
+    for patient in range(3):
+        case = scans.case_name(patient)
+        truth = scans.volume(4, seed=(0, patient))[1]
+        masks = [tifffile.imread(out / f"{case}_mask" / f"{case}_{k}_mask.tif") for k in range(1, 5)]
+        assert dice(np.array(masks) > 0, truth > 0) > 0.8
+
+
+def test_one_bad_scan_does_not_stop_the_others(tmp_path, flair, capfd):
+    everything(tmp_path / "in")
+    (tmp_path / "in" / "a.png").write_bytes(b"no picture")
+    nib.Nifti1Image(np.zeros((4, 4, 4, 5), np.int16), np.eye(4)).to_filename(tmp_path / "in" / "d.nii.gz")
+    dicom.write_series(tmp_path / "in" / "e", np.zeros((1, 4, 4), np.uint16), series=2)
+    out = tmp_path / "out"
+    status, told, complaints = run(capfd, tmp_path / "in", "--model", flair, "--out", out)
+    assert status == 3
+    assert told == f"4 of 7 scans segmented, 0 to look at first: {out}\n"
+    assert complaints.splitlines() == [
+        f"error: {tmp_path}/in/d.nii.gz: it is a series of 5 volumes, one is needed",
+        f"error: {tmp_path}/in/a.png: it is not a readable PNG or JPEG",
+        f"error: {tmp_path}/in/e: it mixes 2 series; give each a folder of its own",
+    ]
+    assert [entry["scan"] for entry in summary(out)["failed"]] == [
+        f"{tmp_path}/in/{name}" for name in ("d.nii.gz", "a.png", "e")
+    ]
+    assert len(summary(out)["scans"]) == 4
+    assert not [path for path in out.iterdir() if path.name.startswith(("a_", "d_", "e_", "."))]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda root: (root / "model.onnx").write_bytes(b"damaged"),
+            "{root}/model.onnx is not the file that the spec.json beside it describes; "
+            "export the model again",
+        ),
+        (
+            lambda root: (
+                graphs.write(root / "model.onnx", graphs.describe(), told='{"schema_version": 9}')
+                and (root / "spec.json").unlink()
+            ),
+            "{root}/model.onnx has schema 9, this version reads 2; update brainseg",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_used(tmp_path, capfd, make, message):
+    root = graphs.export(tmp_path / "export", graphs.describe())
+    make(root)
+    Image.new("L", (8, 8)).save(tmp_path / "x.png")
+    status, _, told = run(capfd, tmp_path / "x.png", "--model", root, "--out", tmp_path / "out")
+    assert (status, told) == (2, f"error: {message.format(root=root)}\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_made_where_nothing_can_be_done(tmp_path, flair, capfd):
+    out = tmp_path / "out"
+    (tmp_path / "empty").mkdir()
+    for path, message in (
+        (tmp_path / "x.png", "does not exist; name a scan or a folder of scans"),
+        (tmp_path / "empty", "holds no scan: no PNG, JPEG, TIFF, NIfTI or DICOM file is in it"),
+    ):
+        status, _, told = run(capfd, path, "--model", flair, "--out", out)
+        assert (status, told) == (2, f"error: {path} {message}\n")
+    assert not out.exists()
+
+
+def test_labels_beside_the_scans_are_safe(tmp_path, model, capfd):
+    """`--out` of an LGG case itself would put predictions where the expert's masks are."""
+    scans.write_lgg(tmp_path, patients=1, slices=2)
+    case = tmp_path / "kaggle_3m" / scans.case_name(0)
+    before = {path: path.read_bytes() for path in case.iterdir()}
+    status, _, told = run(capfd, case, "--model", model, "--out", case)
+    assert (status, told) == (
+        2,
+        f"error: {case} is not empty; name a new folder with --out, or add --overwrite\n",
+    )
+    assert {path: path.read_bytes() for path in case.iterdir()} == before
+
+
+def test_twice_into_one_folder(tmp_path, flair, capfd):
+    Image.fromarray(scans.volume(3)[0][1, ..., 1]).save(tmp_path / "x.png")
+    words = (tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
+    assert run(capfd, *words)[0] == 0
+    first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert run(capfd, *words)[0] == 2
+    assert run(capfd, *words, "--overwrite")[0] == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
+
+
+def test_a_failing_write_leaves_nothing_of_the_scan(tmp_path, flair, capfd, monkeypatch):
+    Image.fromarray(scans.volume(3)[0][1, ..., 1]).save(tmp_path / "x.png")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(predict.overlay, "write", full)
+    status, _, told = run(capfd, tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
+    assert status == 2
+    assert told.startswith("error: the disk is full; ")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_predicting_imports_only_what_lies_below_it():
+    for file in sorted((ROOT / "stages").glob("*/*.py")):
+        own = file.relative_to(ROOT)
+        below = {other.parts[1] for other in reached_from(own) if len(other.parts) == 3}
+        if own.parts[1] == "predicting":
+            assert below <= {"core", "formats", "framing", "inference", "predicting", "scan", "sources"}, own
+
+
+def test_a_scan_too_large_for_this_machine(tmp_path, flair, capfd, monkeypatch):
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    Image.new("L", (8, 8)).save(tmp_path / "x.png")
+    monkeypatch.setattr(predict.reading, "read", exhausted)
+    status, _, told = run(capfd, tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
+    assert (status, told) == (3, f"error: {tmp_path}/x.png: it does not fit into memory\n")

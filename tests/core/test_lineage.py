@@ -1,0 +1,70 @@
+"""Keys of a training: changed by everything that counts, by nothing else."""
+
+import hashlib
+import os
+
+import pytest
+
+from stages.core import lineage
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    (folder / "images-000.npy").write_bytes(b"pixels")
+    (folder / "index.csv").write_bytes(b"rows")
+    (tmp_path / "splits.csv").write_bytes(b"splits")
+    (tmp_path / "code.py").write_bytes(b"code")
+    return tmp_path
+
+
+def key(root, params=None):
+    return lineage.key(
+        params or {"lr": 0.1, "seed": 0}, [root / "slices", root / "splits.csv"], [root / "code.py"]
+    )
+
+
+@pytest.mark.parametrize("name", ["slices/images-000.npy", "slices/index.csv", "splits.csv", "code.py"])
+def test_content_counts(inputs, name):
+    before = key(inputs)
+    content = (inputs / name).read_bytes()
+    (inputs / name).write_bytes(content + b"!")
+    assert key(inputs) != before
+    (inputs / name).write_bytes(content)
+    assert key(inputs) == before
+
+
+def test_params_count_in_any_order(inputs):
+    before = key(inputs)
+    assert key(inputs, {"lr": 0.1, "seed": 1}) != before
+    assert key(inputs, {"seed": 0, "lr": 0.1}) == before
+
+
+def test_names_and_new_files_count(inputs):
+    before = key(inputs)
+    (inputs / "slices/index.csv").rename(inputs / "slices/index2.csv")
+    renamed = key(inputs)
+    (inputs / "slices/empty").touch()
+    assert len({before, renamed, key(inputs)}) == 3
+
+
+def test_swapped_contents_count(inputs):
+    before = key(inputs)
+    (inputs / "slices/images-000.npy").write_bytes(b"rows")
+    (inputs / "slices/index.csv").write_bytes(b"pixels")
+    assert key(inputs) != before
+
+
+def test_dates_and_the_place_do_not_count(inputs, tmp_path_factory):
+    before = key(inputs)
+    os.utime(inputs / "slices/index.csv", (1, 1))
+    os.utime(inputs / "slices", (1, 1))
+    assert key(inputs) == before
+    elsewhere = tmp_path_factory.mktemp("moved") / "project"
+    inputs.rename(elsewhere)
+    assert key(elsewhere) == before
+
+
+def test_content_hash_is_sha256(inputs):
+    assert lineage.content_hash(inputs / "code.py") == hashlib.sha256(b"code").hexdigest()

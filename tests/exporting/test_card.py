@@ -1,0 +1,135 @@
+"""The model card in all its variants."""
+
+import pandas as pd
+import pytest
+from markdown_it import MarkdownIt
+
+from stages.exporting import card
+from tests.fixtures import reports
+
+COUNTS = {"patients": 7, "slices": 50, "tumour_slices": 21}
+SPLIT = {"strategy": "patient", "leaking_test_slices": 0.0, "train": COUNTS, "val": COUNTS, "test": COUNTS}
+SITES = [{"site": "CS", "patients": 2, "dice": 0.71, "worst": 0.402}]
+FINDINGS = [{"severity": "warning", "check": "copied channels", "count": 3}]
+REASON = "loses 0.0225 test Dice, export.max_dice_drop allows 0.01"
+
+
+def run(regions=False, leaky=False, int8=True, spacing_known=True, **parts) -> card.Run:
+    exported = reports.exported(int8)
+    if int8 is False:
+        exported["int8"]["reason"] = REASON
+    usual = {
+        "evaluated": reports.evaluated(regions, leaky, spacing_known),
+        "exported": exported,
+        "split": SPLIT,
+        "findings": FINDINGS,
+        "sites": SITES,
+        "source": "lgg",
+        "hashes": {"split": "5b" * 32},
+    }
+    return card.Run(**(usual | parts))
+
+
+def render(regions=False, of_model=None, **of_run) -> str:
+    return card.render(
+        reports.model(regions, **(of_model or {})),
+        reports.decision(regions),
+        reports.meta(),
+        run(regions, **of_run),
+    )
+
+
+@pytest.mark.parametrize("regions", [False, True])
+@pytest.mark.parametrize("leaky", [False, True])
+@pytest.mark.parametrize("int8", [True, False, None])
+def test_variants(regions, leaky, int8):
+    text = render(regions, leaky=leaky, int8=int8)
+    assert ("Leaky: patients of the test set were also trained on" in text) is leaky
+    assert ("Mean over 22 patients that were not trained on, on the 128 px grid" in text) is not leaky
+    assert "| volume Dice | 0.812 (0.701 to 0.904) |" in text
+    assert ("| volume Dice, core | 0.654 (0.701 to 0.904) |" in text) is regions
+    assert ("- core: probability at least 0.35, components under 0.3 ml removed\n" in text) is regions
+    assert ("- tumour: probability at least 0.35\n" in text) is not regions
+    assert ("ONNX int8" in text) is (int8 is not None)
+    assert (f"ONNX int8 (not shipped: {REASON})" in text) is (int8 is False)
+    assert "the crop cut off 6 labelled pixels" in text
+    assert f"- model (weights, safetensors): `{'a1' * 32}`" in text
+    assert f"- split: `{'5b' * 32}`" in text
+    assert "| encoder_weights | null |" in text
+
+
+def test_what_the_stages_before_it_say():
+    text = render()
+    assert "- licence of the data: CC BY-NC-SA 4.0\n" in text
+    assert "| train | 7 | 50 | 21 |\n" in text
+    assert "0.0 % of the test slices belong to patients" in text
+    assert "| warning | copied channels | 3 |\n" in text
+    assert "| CS | 2 | 0.710 | 0.402 |\n" in text
+
+
+def test_nothing_found_and_no_sites():
+    text = render(findings=[], sites=[], source="hospital")
+    assert "Validation found nothing amiss with the data." in text
+    assert "The data do not tell at which site a scan was made" in text
+    assert "- licence of the data: not known to this program\n" in text
+
+
+@pytest.mark.parametrize("source", [*card.LICENCES, "other"])
+def test_tables_are_tables(source):
+    """A blank or missing line would break a Markdown table silently."""
+    html = MarkdownIt("commonmark").enable("table").render(render(regions=True, int8=False, source=source))
+    assert html.count("<table>") == 6
+    assert "| " not in html
+    assert html.count("<h2>") == 7
+
+
+def test_metrics_without_an_interval_or_a_value():
+    evaluated = reports.evaluated()
+    evaluated["test"] = {"dice": 0.5, "hd95_mm": None, "iou": 0.4, "iou_ci_low": None, "iou_ci_high": None}
+    evaluated["test"] |= {"patients": 3, "worst_dice": 0.1}
+    text = render(evaluated=evaluated)
+    assert "| volume Dice | 0.500 |\n" in text
+    assert "| 95 % Hausdorff distance, mm | not defined |\n" in text
+    assert "| IoU | 0.400 |\n" in text
+    assert "| recall |" not in text
+
+
+def test_context_and_spacing_are_told():
+    assert "with 2 neighbouring slices on each side" in render(of_model={"context": 2})
+    assert "- It sees a slice and 2 on each side.\n" in render(of_model={"context": 2})
+    assert "neighbouring" not in render()
+    assert "spacing as told by the scans" in render()
+    assert "1 mm was assumed" in render(spacing_known=False)
+
+
+def test_the_same_run_gives_the_same_card():
+    assert render() == render()
+
+
+def test_findings_are_counted_the_worst_first():
+    table = pd.DataFrame(
+        [("info", "b_c"), ("warning", "x"), ("critical", "z"), ("warning", "a"), ("warning", "x")],
+        columns=["severity", "check"],
+    )
+    assert card.findings(table) == [
+        {"severity": "critical", "check": "z", "count": 1},
+        {"severity": "warning", "check": "a", "count": 1},
+        {"severity": "warning", "check": "x", "count": 2},
+        {"severity": "info", "check": "b c", "count": 1},
+    ]
+    assert card.findings(table.head(0)) == []
+
+
+def test_sites_average_patients_and_not_scans():
+    scores = pd.DataFrame(
+        [("p1", 0.2), ("p1", 0.4), ("p2", 0.9), ("p3", 0.5)], columns=["patient_id", "dice"]
+    )
+    index = pd.DataFrame(
+        [("p1", "CS"), ("p1", "CS"), ("p2", "CS"), ("p3", ""), ("p4", "DU")], columns=["patient_id", "site"]
+    )
+    none, cs = card.by_site(scores, index)
+    assert none == {"site": "not told", "patients": 1, "dice": 0.5, "worst": 0.5}
+    assert (cs["site"], cs["patients"]) == ("CS", 2)
+    assert cs["dice"] == pytest.approx(0.6)
+    assert cs["worst"] == pytest.approx(0.3)
+    assert card.by_site(scores, index.assign(site="")) == []

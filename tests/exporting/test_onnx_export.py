@@ -1,0 +1,115 @@
+"""The exported graph against torch, and its bytes."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from stages.exporting import onnx_export
+from stages.inference import onnx_predictor, torch_predictor
+from stages.networks import network
+from stages.networks.architecture import Architecture
+from tests.fixtures import trainings
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return trainings.blobs(tmp_path_factory.mktemp("store"), cases=3, slices=5)
+
+
+@pytest.fixture(scope="module")
+def net(store):
+    """Random weights with batch statistics of the store, so that activations have the range of a real net."""
+    torch.manual_seed(0)
+    net = network.build(
+        Architecture(arch="unet", encoder=trainings.ENCODER, dropout=0.1), None, 2, [60.0] * 3, [40.0] * 3
+    )
+    with torch.no_grad():
+        for _ in range(20):
+            net.train()(torch.from_numpy(store.images(np.arange(15))))
+    return net.eval()
+
+
+@pytest.fixture(scope="module")
+def exported(net, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "model.onnx"
+    onnx_export.write(net, 32, 18, path)
+    return path
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_answers_as_torch_does(batch, net, store, exported):
+    images = store.images(np.arange(batch))
+    (found,) = onnx_predictor.session(exported).run([onnx_export.OUTPUT], {onnx_export.INPUT: images})
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(images)).sigmoid().permute(0, 2, 3, 1).numpy()
+    assert found.dtype == np.float32
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_same_weights_give_the_same_bytes(net, exported, tmp_path):
+    def deeper():  # another stack, another folder
+        onnx_export.write(net, 32, 18, tmp_path / "other.onnx")
+
+    deeper()
+    assert (tmp_path / "other.onnx").read_bytes() == exported.read_bytes()
+
+
+def test_no_trace_of_this_machine(exported):
+    content = exported.read_bytes()
+    for trace in (b".py", b"/home", b"/work", b"/tmp", b"site-packages", b"stages.", b"Traceback"):
+        assert trace not in content
+    model = onnx.load(exported)
+    assert [opset.version for opset in model.opset_import if not opset.domain] == [18]
+    assert [value.name for value in model.graph.input] == [onnx_export.INPUT]
+    shape = model.graph.input[0].type.tensor_type.shape.dim
+    assert [dim.dim_value or dim.dim_param for dim in shape] == ["batch", 32, 32, 3]
+
+
+@pytest.mark.parametrize("tta", ["none", "flip"])
+def test_cases_as_inference_gives_them(tta, net, store, exported):
+    session, everything = onnx_predictor.session(exported), np.arange(15)
+    plain = {}
+    for case_id, rows, expected in torch_predictor.by_case(net, store, everything, 0, tta, 4):
+        found = onnx_predictor.probabilities(session, store.images(rows), 2, tta)
+        np.testing.assert_allclose(found, expected.transpose(0, 2, 3, 1), atol=1e-5)
+        plain[case_id] = onnx_predictor.probabilities(session, store.images(rows), 2, "none")
+        if tta == "flip":
+            assert np.abs(found - plain[case_id]).max() > 1e-3
+
+
+def test_int8_is_smaller_close_and_runs(net, store, exported, tmp_path):
+    path = tmp_path / "model.int8.onnx"
+    batches = (store.images(np.arange(start, start + 5)) for start in (0, 5, 10))
+    onnx_export.write_int8(exported, batches, path)
+    assert list(tmp_path.iterdir()) == [path]
+    model = onnx.load(path)
+    kinds = {node.op_type for node in model.graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear", "Conv"} <= kinds
+    assert path.stat().st_size < 0.6 * exported.stat().st_size
+    images = store.images(np.arange(15))
+    full, small = (
+        onnx_predictor.probabilities(onnx_predictor.session(model), images, 4, "none")
+        for model in (exported, path)
+    )
+    assert full.shape == small.shape == (15, 32, 32, 2)
+    assert 0 < np.abs(full - small).mean() < 0.02
+
+
+def test_a_description_changes_nothing_but_the_metadata(exported, tmp_path, store):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(exported.read_bytes())
+    for text in ("first", "sizes, names, thresholds"):
+        onnx_export.describe(path, "brainseg", text)
+    told = onnx_predictor.session(path).get_modelmeta().custom_metadata_map
+    assert told == {"brainseg": "sizes, names, thresholds"}
+    images = store.images(np.arange(3))
+    before, after = (
+        onnx_predictor.probabilities(onnx_predictor.session(model), images, 4, "none")
+        for model in (exported, path)
+    )
+    np.testing.assert_array_equal(before, after)
+    described = path.read_bytes()
+    onnx_export.describe(path, "brainseg", "sizes, names, thresholds")
+    assert path.read_bytes() == described

@@ -1,0 +1,196 @@
+"""DICOM series are put in order whatever their files are called, or refused if they make no volume."""
+
+from contextlib import suppress
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLosslessSV1
+
+from stages.formats import dicom, dicom_seg, orientation
+from stages.scan.header import Unreadable
+from tests.fixtures import graphs, volumes
+from tests.fixtures.dicom import AXIAL, CORONAL, SAGITTAL, write_series
+
+VOXELS = volumes.numbered("u2") + 100
+
+
+def refused(paths) -> str:
+    with pytest.raises(Unreadable) as error:
+        dicom.read(tuple(paths))
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "plane", [AXIAL, SAGITTAL, CORONAL, ((-1.0, 0, 0), (0, -1.0, 0)), ((0, 1.0, 0), (1.0, 0, 0))]
+)
+def test_any_plane_becomes_axial_slices(tmp_path, plane):
+    series = dicom.read(tuple(write_series(tmp_path, VOXELS, plane, spacing_mm=(4.0, 2.0, 1.0))))
+    slices = orientation.to_slices(series.voxels, series.affine)
+    np.testing.assert_array_equal(slices[..., 0], VOXELS)
+    assert slices.dtype == np.uint16
+    assert orientation.spacing(series.affine) == pytest.approx((4.0, 2.0, 1.0))
+    np.testing.assert_array_equal(orientation.from_slices(slices[..., 0], series.affine), series.voxels)
+
+
+def test_the_affine_leads_to_where_the_scanner_says(tmp_path):
+    """Voxel (column, row, slice) lies at IPP + column x row direction x spacing + ..., negated to RAS."""
+    series = dicom.read(tuple(write_series(tmp_path, VOXELS, SAGITTAL, spacing_mm=(4.0, 2.0, 1.0))))
+    for number, header in enumerate(series.headers):
+        row, column = np.array(header.ImageOrientationPatient).reshape(2, 3).astype(float)
+        down, across = map(float, header.PixelSpacing)
+        place = np.array(header.ImagePositionPatient, float) + row * across * 2 + column * down * 1
+        found = series.affine @ [2, 1, number, 1]
+        np.testing.assert_allclose(found[:3], place * [-1, -1, 1], atol=1e-5)
+
+
+def test_rescaling_and_inverted_levels(tmp_path):
+    paths = write_series(tmp_path / "a", VOXELS, RescaleSlope="0.5", RescaleIntercept="-10")
+    scaled = dicom.read(tuple(paths))
+    assert scaled.voxels.dtype == np.float32
+    np.testing.assert_allclose(orientation.to_slices(scaled.voxels, scaled.affine)[..., 0], VOXELS * 0.5 - 10)
+    inverted = dicom.read(
+        tuple(write_series(tmp_path / "b", VOXELS, PhotometricInterpretation="MONOCHROME1"))
+    )
+    plain = orientation.to_slices(inverted.voxels, inverted.affine)[..., 0]
+    np.testing.assert_array_equal(plain, VOXELS.max() - VOXELS)
+
+
+def test_one_slice_takes_its_thickness(tmp_path):
+    series = dicom.read(tuple(write_series(tmp_path, VOXELS[:1], spacing_mm=(5.0, 2.0, 1.0))))
+    assert orientation.spacing(series.affine) == pytest.approx((5.0, 2.0, 1.0))
+
+
+def test_mixed_series(tmp_path):
+    paths = write_series(tmp_path / "a", VOXELS) + write_series(tmp_path / "b", VOXELS, series=2)
+    assert refused(paths) == "it mixes 2 series; give each a folder of its own"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"Modality": "CT"}, "000.dcm is of modality CT, the model takes MR"),
+        ({"Modality": None}, "000.dcm is of modality unknown, the model takes MR"),
+        (
+            {"NumberOfFrames": 2},
+            "000.dcm holds several frames; convert the series to single frames or to NIfTI",
+        ),
+        (
+            {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"},
+            "000.dcm is in colours; a sequence as the scanner made it is needed",
+        ),
+        ({"ImagePositionPatient": None}, "000.dcm does not tell its ImagePositionPatient"),
+        ({"FrameOfReferenceUID": None}, "000.dcm does not tell its FrameOfReferenceUID"),
+        ({"PixelSpacing": [0.0, 0.0]}, "its files do not tell a spacing that a scan can have"),
+        ({"PixelSpacing": [1e9, 1e9]}, "its files do not tell a spacing that a scan can have"),
+        ({"PixelSpacing": 1.0}, "its PixelSpacing is damaged"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "its files do not say how the head lies"),
+        ({"ImageOrientationPatient": [2, 0, 0, 0, 2, 0]}, "its files do not say how the head lies"),
+        (
+            {"ImagePositionPatient": [0, 0, 0]},
+            "two of its slices lie at the same place; give each volume a folder of its own",
+        ),
+        (
+            {"TransferSyntaxUID": DeflatedExplicitVRLittleEndian},
+            "000.dcm is deflated; save it uncompressed",
+        ),
+        ({"Rows": 60000, "Columns": 60000}, None),
+        ({"PixelData": b"\0\0"}, None),
+    ],
+)
+def test_what_makes_no_volume(tmp_path, attributes, message):
+    told = refused(write_series(tmp_path, VOXELS, **attributes))
+    if message is None:
+        assert told.startswith(("its header says 60000x60000 pixels", "the pixels of 00"))
+    else:
+        assert told == message
+
+
+def test_a_missing_slice(tmp_path):
+    tall = np.repeat(VOXELS, 3, axis=0)
+    paths = write_series(tmp_path, tall, spacing_mm=(2.0, 1.0, 1.0))
+    gone = next(path for path in paths if pydicom.dcmread(path).InstanceNumber == 3)
+    paths.remove(gone)
+    assert refused(paths) == "its slices are 2.00 to 4.00 mm apart, so one seems to be missing"
+
+
+def test_slices_that_differ(tmp_path):
+    paths = write_series(tmp_path, VOXELS)
+    header = pydicom.dcmread(paths[0])
+    header.PixelSpacing = [3, 3]
+    header.save_as(paths[0])
+    assert refused(paths) == "its slices differ in size, spacing or orientation"
+
+
+def test_a_tilted_gantry(tmp_path):
+    paths = write_series(tmp_path, np.repeat(VOXELS, 2, axis=0))
+    for path in paths:
+        header = pydicom.dcmread(path)
+        header.ImagePositionPatient[1] = float(header.ImagePositionPatient[2]) * 0.3
+        header.save_as(path)
+    assert refused(paths) == "its slices are shifted against each other, as by a tilted gantry"
+
+
+def test_files_that_are_damaged(tmp_path):
+    paths = write_series(tmp_path, VOXELS)
+    (tmp_path / "text.dcm").write_text("no picture")
+    assert refused([tmp_path / "text.dcm"]) == "text.dcm is no DICOM file"
+    content = paths[0].read_bytes()
+    for length in range(130, len(content), 7):
+        paths[0].write_bytes(content[:length])
+        refused(paths)
+
+
+def test_random_damage_never_gets_through_as_another_error(tmp_path):
+    paths = write_series(tmp_path, VOXELS)
+    content, rng = paths[0].read_bytes(), np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(content)
+        for at in rng.integers(132, len(content), 3):
+            damaged[at] = rng.integers(256)
+        paths[0].write_bytes(damaged)
+        with suppress(Unreadable):
+            dicom.read(tuple(paths))
+
+
+def test_a_compression_that_cannot_be_undone(tmp_path):
+    paths = write_series(tmp_path, VOXELS)
+    header = pydicom.dcmread(paths[0])
+    header.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    header.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xc3no picture"])
+    header["PixelData"].is_undefined_length = True
+    header.save_as(paths[0])
+    assert refused(paths).startswith("the pixels of 000.dcm cannot be decoded (")
+
+
+def test_too_many_files(tmp_path):
+    assert refused([tmp_path / "x"] * 5000) == (
+        "it holds 5000 files, more than the 4096 slices that are allowed"
+    )
+
+
+@pytest.mark.parametrize("plane", [AXIAL, SAGITTAL])
+def test_a_segmentation_points_at_the_slices_it_was_made_of(tmp_path, plane):
+    described = graphs.describe(regions=graphs.BRATS)
+    voxels = np.zeros((5, 3, 7), np.uint16)  # planes of 21 and 15 pixels, which do not fill bytes
+    series = dicom.read(tuple(write_series(tmp_path, voxels, plane, PatientID=None)))
+    labels = np.zeros_like(series.voxels, np.uint8).transpose(2, 1, 0)
+    labels[0, 1, 1], labels[-1, 0, 1], labels[-1, 1, 0] = 1, 2, 3
+    dicom_seg.write(labels, series, described.output.classes, "0" * 64, tmp_path / "mask.dcm")
+    written = pydicom.dcmread(tmp_path / "mask.dcm")
+    assert written.Modality == "SEG"
+    assert [part.SegmentLabel for part in written.SegmentSequence] == list(graphs.BRATS_CLASSES.values())
+    back = np.zeros_like(labels)
+    frames = np.atleast_3d(written.pixel_array).reshape(-1, *labels.shape[1:])
+    of_uid = {header.SOPInstanceUID: place for place, header in enumerate(series.headers)}
+    for frame, about in zip(frames, written.PerFrameFunctionalGroupsSequence, strict=True):
+        source = about.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        number = about.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        back[of_uid[source]][frame > 0] = number
+    np.testing.assert_array_equal(back, labels)
+
+
+def test_an_empty_segmentation(tmp_path):
+    series = dicom.read(tuple(write_series(tmp_path, VOXELS)))
+    dicom_seg.write(np.zeros(VOXELS.shape, np.uint8), series, {1: "tumour"}, "0" * 64, tmp_path / "mask.dcm")
+    assert not pydicom.dcmread(tmp_path / "mask.dcm").pixel_array.any()

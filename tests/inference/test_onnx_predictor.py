@@ -1,0 +1,83 @@
+"""Where a model may lie, what is wrong with a file, and the answers of a graph."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from stages.core.errors import UserError
+from stages.inference import onnx_predictor
+from tests.fixtures import graphs
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return graphs.export(tmp_path / "export", graphs.describe())
+
+
+def refused(path) -> str:
+    with pytest.raises(UserError) as error:
+        onnx_predictor.open_model(path)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("named", ["model.onnx", ".", "spec.json"])
+def test_a_file_a_folder_or_its_spec(folder, named):
+    assert onnx_predictor.open_model(folder / named).spec == graphs.describe()
+
+
+def test_the_file_alone_is_enough(folder, tmp_path):
+    shutil.copy(folder / "model.onnx", tmp_path / "other.onnx")
+    assert onnx_predictor.open_model(tmp_path / "other.onnx").spec == graphs.describe()
+
+
+def test_a_changed_file_does_not_fit_its_spec(folder):
+    content = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(content.replace(b"brainseg", b"brainsag", 1))
+    assert refused(folder) == (
+        f"{folder}/model.onnx is not the file that the spec.json beside it describes; export the model again"
+    )
+
+
+def test_nothing_there(tmp_path):
+    way_out = "name an .onnx file or the folder of an export with --model"
+    assert refused(tmp_path / "x.onnx") == f"{tmp_path}/x.onnx does not exist; {way_out}"
+    assert refused(tmp_path) == f"{tmp_path} holds no model.onnx; {way_out}"
+
+
+@pytest.mark.parametrize("content", [b"", b"no model at all", None])
+def test_no_model(tmp_path, content):
+    path = graphs.write(tmp_path / "model.onnx", graphs.describe())
+    path.write_bytes(path.read_bytes()[:200] if content is None else content)
+    assert refused(path).startswith(f"{path} is not a readable ONNX model (")
+    assert "\n" not in refused(path)
+
+
+def test_a_model_of_somebody_else(tmp_path):
+    path = graphs.write(tmp_path / "model.onnx", graphs.describe(), told="")
+    assert refused(path) == (
+        f"{path} does not say how scans are prepared for it; export it with `dvc repro export`"
+    )
+
+
+def test_a_newer_model(tmp_path):
+    newer = graphs.describe().text().replace('"schema_version":2', '"schema_version":3')
+    path = graphs.write(tmp_path / "model.onnx", graphs.describe(), told=newer)
+    assert refused(path) == f"{path} has schema 3, this version reads 2; update brainseg"
+
+
+def test_a_description_of_another_graph(tmp_path):
+    other = graphs.describe(channels=("flair",)).text()
+    path = graphs.write(tmp_path / "model.onnx", graphs.describe(), told=other)
+    assert refused(path) == f"{path} holds a damaged description; export the model again"
+
+
+def test_batches_and_flips_do_not_change_a_model_without_sides(folder):
+    model = onnx_predictor.open_model(folder)
+    slices = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), np.uint8)
+    expected = 1 / (1 + np.exp(-(slices[..., 1:2].astype(np.float64) - graphs.BRIGHT[0]) / 4))
+    np.testing.assert_allclose(model.probabilities(slices), expected, atol=1e-6)
+    for batch in (1, 2, 7):
+        for tta in ("none", "flip"):
+            found = onnx_predictor.probabilities(model.session, slices, batch, tta)
+            np.testing.assert_allclose(found, expected, atol=1e-6)

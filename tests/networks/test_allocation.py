@@ -1,0 +1,48 @@
+"""Freed memory is kept: big tensors of the next step need no new pages."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from stages.networks import allocation
+
+ROUNDS = """
+import resource
+import torch
+from stages.networks import allocation
+
+if {kept}:
+    allocation.keep_freed_memory()
+for number in range(20):
+    if number == 10:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(64 * 2**20, dtype=torch.uint8)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def pages(kept: bool) -> int:
+    """Pages that ten tensors of 64 MiB had mapped, after as many others; in a process of its own."""
+    command = [sys.executable, "-c", ROUNDS.format(kept=kept)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_big_tensors_reuse_the_pages_of_those_before() -> None:
+    assert pages(kept=True) < 50
+    assert pages(kept=False) >= 10  # at least one for each tensor, also where pages are huge
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Library:
+        def __getattr__(self, name: str) -> None:
+            asked.append(name)
+            raise AttributeError(name)
+
+    monkeypatch.setattr(allocation.ctypes, "CDLL", lambda _: Library())
+    allocation.keep_freed_memory()
+    assert asked == ["mallopt"]

@@ -1,0 +1,178 @@
+"""The evaluate stage on a tiny store and an untrained network: its outs, and what they may depend on."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from stages import evaluate
+from stages.networks import modelfile, network
+from stages.networks.architecture import Architecture
+from stages.project.paths import HERE
+from stages.scoring.cases import METRICS
+from stages.scoring.decision import Decision
+from tests.fixtures import trainings
+from tests.pipeline.import_graph import ROOT
+
+REGIONS = {"whole": [1, 2, 3], "core": [2, 3]}
+SPLITS = ("train", "val", "val", "test", "test", "test")  # of the six patients
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project's folder with everything that evaluate reads: 12 cases of four slices, two regions."""
+    root = tmp_path_factory.mktemp("project")
+    store = trainings.blobs(root / HERE.slices, cases=12, regions=REGIONS)
+    patients = sorted(store.index["patient_id"].unique())
+    split = store.index["patient_id"].map(dict(zip(patients, SPLITS, strict=True)))
+    table = store.index[["sample_id", "case_id", "patient_id"]].assign(
+        group=store.index["patient_id"], split=split
+    )
+    table.to_csv(root / HERE.splits, index=False)
+    mean, std = [60.0] * 3, [40.0] * 3
+    torch.manual_seed(0)
+    net = network.build(Architecture(arch="unet", encoder=trainings.ENCODER), None, len(REGIONS), mean, std)
+    about = modelfile.Model(
+        arch="unet",
+        encoder=trainings.ENCODER,
+        dropout=0.0,
+        context=0,
+        size=trainings.SIZE,
+        channels=store.meta.channels,
+        regions=REGIONS,
+        mean=mean,
+        std=std,
+        best_epoch=0,
+        best_val_dice=0.5,
+        batch_size=4,
+        params={},
+        data_hash="d" * 32,
+        weights_hash="",
+    )
+    (root / HERE.model).parent.mkdir()
+    weights = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    modelfile.save(about, weights, root / HERE.model, root / HERE.weights)
+    (root / HERE.history).parent.mkdir(parents=True)
+    history = pd.DataFrame({"epoch": [0], "train_loss": [1.0], "val_loss": [1.0], "val_dice": [0.5]})
+    history.to_csv(root / HERE.history, index=False)
+    shutil.copyfile(ROOT / HERE.params, root / HERE.params)
+    return root
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy that a test may change, as the working folder."""
+    shutil.copytree(made, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def outs() -> dict[str, bytes]:
+    written = [HERE.decision, *(path for path in Path("reports/evaluate").rglob("*") if path.is_file())]
+    return {path.as_posix(): path.read_bytes() for path in written}
+
+
+def metrics() -> dict:
+    return json.loads(HERE.evaluate_metrics.read_text(encoding="utf-8"))
+
+
+def spoil(split: str) -> None:
+    """Turn the labels of a split upside down, and shift them, in the store."""
+    index, splits = (pd.read_csv(path) for path in (HERE.index, HERE.splits))
+    rows = np.flatnonzero(index["sample_id"].isin(splits.loc[splits["split"] == split, "sample_id"]))
+    masks = np.load(HERE.slices / "masks-000.npy", mmap_mode="r+")
+    masks[rows] = np.roll(masks[rows][:, ::-1], 7, axis=2)
+    masks[rows[::3]] = 0
+    masks.flush()
+
+
+def test_the_test_set_has_no_say_in_the_decision(project: Path) -> None:
+    evaluate.main()
+    decision, first = HERE.decision.read_bytes(), metrics()
+    spoil("test")
+    evaluate.main()
+    assert HERE.decision.read_bytes() == decision
+    assert metrics()["val"] == first["val"]
+    assert metrics()["test"]["dice"] != first["test"]["dice"]
+    spoil("val")
+    evaluate.main()
+    assert HERE.decision.read_bytes() != decision  # which the validation set has
+
+
+def test_the_outs_are_a_function_of_what_is_read(project: Path) -> None:
+    evaluate.main()
+    first = outs()
+    evaluate.main()
+    assert outs() == first
+    assert sorted(first) == sorted(
+        [
+            "models/decision.json",
+            *(
+                f"reports/evaluate/curves/{name}"
+                for name in (
+                    "calibration.csv",
+                    "calibration.png",
+                    "failures.png",
+                    "frames.csv",
+                    "precision_recall.csv",
+                    "precision_recall.png",
+                    "training.png",
+                    "volumes.png",
+                )
+            ),
+            "reports/evaluate/metrics.json",
+            *(f"reports/evaluate/overlays/{place:02d}.png" for place in range(1, 7)),
+            "reports/evaluate/per_case.csv",
+            "reports/evaluate/suspects.csv",
+        ]
+    )
+    assert str(project).encode() not in b"".join(first.values())
+
+
+def test_metrics_have_the_names_others_rely_on(project: Path) -> None:
+    evaluate.main()
+    found, table = metrics(), pd.read_csv(HERE.per_case)
+    assert list(found["test"]["regions"]) == list(REGIONS)
+    for scores, rows in (
+        (found["test"], table),
+        (found["test"]["regions"]["core"], table[table["region"] == "core"]),
+    ):
+        for name in METRICS:
+            assert {name, f"{name}_ci_low", f"{name}_ci_high"} <= set(scores)
+            assert scores[name] == pytest.approx(rows.groupby("patient_id")[name].mean().mean(), rel=1e-5)
+    assert len(table) == 6 * len(REGIONS)
+    assert found["test"]["patients"] == 3
+    assert table["dice"].is_monotonic_increasing
+    chosen = Decision.model_validate_json(HERE.decision.read_text(encoding="utf-8"))
+    convention = found["conventions"][f"tta_{chosen.tta}"]
+    assert convention["volume_dice"] == pytest.approx(found["test"]["dice"], abs=1e-6)
+    assert convention["pooled_dice"] == found["conventions"]["pooled_dice"]
+    assert found["conventions"]["tta_flip"] != found["conventions"]["tta_none"]
+    assert set(pd.read_csv(HERE.suspects)["split"]) <= {"val", "test"}
+
+
+def test_what_params_fix_is_not_chosen(project: Path) -> None:
+    text = HERE.params.read_text(encoding="utf-8")
+    for name, value in (("threshold", "0.7"), ("tta", "flip"), ("postprocess", "0.05")):
+        assert f"\n  {name}: auto " in text
+        text = text.replace(f"\n  {name}: auto ", f"\n  {name}: {value} ")
+    HERE.params.write_text(text, encoding="utf-8")
+    evaluate.main()
+    chosen = Decision.model_validate_json(HERE.decision.read_text(encoding="utf-8"))
+    assert chosen.threshold == dict.fromkeys(REGIONS, 0.7)
+    assert (chosen.tta, chosen.smallest_component_ml) == ("flip", dict.fromkeys(REGIONS, 0.05))
+    assert [name for name in metrics()["conventions"] if name.startswith("tta_")] == ["tta_flip"]
+
+
+def test_a_leaky_split_is_told(project: Path) -> None:
+    evaluate.main()
+    assert metrics()["leaky"] is False
+    splits = pd.read_csv(HERE.splits)
+    splits.loc[splits.index[splits["split"] == "test"][0], "split"] = "train"
+    splits.to_csv(HERE.splits, index=False)
+    evaluate.main()
+    assert metrics()["leaky"] is True

@@ -1,0 +1,272 @@
+"""Ingest: what it brings, draws, leaves out and says; and that it writes nowhere but below data/."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from stages import ingest, preprocess, validate
+from stages.core import errors, manifest
+from stages.core.errors import UserError
+from stages.formats import images
+from stages.project.paths import HERE
+from stages.sources import kaggle, pairs
+from stages.store import shards
+from tests.fixtures import coco, pictures, scans
+from tests.pipeline.import_graph import ROOT
+
+TRIANGLES = [coco.annotation([coco.TRIANGLE], image_id=number) for number in (1, 2, 3)]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project folder, in which the test runs, with a folder `scans` beside it."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "scans").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return tmp_path / "project"
+
+
+def configure(**sections: dict[str, Any]) -> None:
+    """Write params.yaml: this project's own with some changes."""
+    yaml = YAML()
+    content = yaml.load(ROOT / "params.yaml")
+    for section, changes in sections.items():
+        content[section].update(changes)
+    yaml.dump(content, HERE.params)
+
+
+def ingested(source: str, **changes: Any) -> pd.DataFrame:
+    """The manifest of ../scans."""
+    configure(ingest={"source": source, "location": "../scans", **changes})
+    ingest.main()
+    return manifest.read(HERE.manifest)
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def pictures_of(root: Path) -> set[str]:
+    return {path.relative_to(root).as_posix() for path in root.rglob("*.png")}
+
+
+def test_all_files_and_rows_of_a_folder(project: Path) -> None:
+    pictures.write_pairs(Path("../scans"), count=3)
+    before = tree(project.parent / "scans")
+    table = ingested("pairs")
+    assert tree(HERE.raw) == before
+    assert list(table["sample_id"]) == ["1", "2", "3"]
+    assert set(table["modalities"]) == {"gray"}
+
+
+def test_an_archive_is_the_same_as_its_folder(project: Path) -> None:
+    pictures.write_pairs(Path("../scans"), count=3)
+    ingested("pairs")
+    brought = tree(project / "data")
+    with zipfile.ZipFile("../scans.zip", "w") as archive:
+        for name, content in tree(Path("../scans")).items():
+            archive.writestr(name, content)
+    configure(ingest={"source": "pairs", "location": str(project.parent / "scans.zip")})
+    ingest.main()
+    assert tree(project / "data") == brought
+
+
+def test_a_limit_draws_whole_patients_with_the_seed(project: Path) -> None:
+    scans.write_lgg(Path("../scans"), patients=6, slices=3, size=32)
+    everything = tree(Path("../scans"))
+    drawn = {}
+    for seed in (0, 1, 2, 0):
+        table = ingested("lgg", limit=2, seed=seed)
+        assert table["patient_id"].nunique() == 2
+        assert len(table) == 2 * 3
+        named = {name for column in ("image", "mask") for name in table[column]}
+        assert set(tree(HERE.raw)) == named | {"kaggle_3m/data.csv"}
+        assert all(everything[name] == content for name, content in tree(HERE.raw).items())
+        known = drawn.setdefault(seed, tree(Path("data")))
+        assert tree(Path("data")) == known
+    assert len({content["manifest.csv"] for content in drawn.values()}) > 1
+
+
+@pytest.mark.parametrize("limit", [6, 7, None])
+def test_a_limit_that_nobody_exceeds(project: Path, limit: int | None) -> None:
+    pictures.write_pairs(Path("../scans"), count=6)
+    assert len(ingested("pairs", limit=limit)) == 6
+    assert len(pictures_of(HERE.raw)) == 12
+
+
+def test_a_limit_keeps_what_the_patients_share(project: Path) -> None:
+    """The annotation file tells of all images; the table of patients, too."""
+    entries = [coco.image(number, f"{number}.png") for number in (1, 2, 3)]
+    coco.write_set(Path("../scans/train"), entries, TRIANGLES)
+    table = ingested("coco", limit=1)
+    kept = table["sample_id"].item()
+    assert set(tree(HERE.raw)) == {f"train/{coco.NAME}", f"train/{kept}.png"}
+    assert images.Reader(HERE.raw).mask(table["mask"].item(), 1).any()
+
+
+def unannotated() -> None:
+    """Three images, one of them without annotation, and one that is not listed."""
+    entries = [coco.image(number, f"{number}.png") for number in (1, 2, 3)]
+    coco.write_set(Path("../scans"), entries, TRIANGLES[:2])
+    Path("../scans/other.png").write_bytes(Path("../scans/1.png").read_bytes())
+
+
+IGNORED = "note: images that no annotation file lists, ignored: 1, the first is 'other.png'\n"
+
+
+def test_images_that_nobody_annotated_are_left_out_and_told(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unannotated()
+    assert list(ingested("coco", unannotated="drop")["sample_id"]) == ["1", "2"]
+    left_out = "note: 1 images without annotation are left out; "
+    left_out += "set ingest.unannotated: negative if they show no tumour\n"
+    told = capsys.readouterr()
+    assert (told.out, sorted(told.err.splitlines())) == ("", sorted((left_out + IGNORED).splitlines()))
+    assert pictures_of(HERE.raw) == {"1.png", "2.png"}
+
+
+def test_or_they_are_free_of_tumour(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    unannotated()
+    table = ingested("coco", unannotated="negative")
+    assert list(table["sample_id"]) == ["1", "2", "3"]
+    assert capsys.readouterr() == ("", IGNORED)
+    reader = images.Reader(HERE.raw)
+    assert [reader.mask(mask, 1).any() for mask in table["mask"]] == [True, True, False]
+
+
+def test_nothing_is_written_but_below_data(project: Path) -> None:
+    pictures.write_pairs(Path("../scans"), count=3)
+    configure(ingest={"source": "pairs", "location": "../scans"})
+    before = tree(project.parent)
+    ingest.main()
+    after = tree(project.parent)
+    assert {name: after[name] for name in before} == before
+    assert {Path(name).parts[:2] for name in set(after) - set(before)} == {("project", "data")}
+    assert sorted(path.name for path in Path("data").iterdir()) == ["manifest.csv", "raw"]
+
+
+def no_pairs(_: pytest.MonkeyPatch) -> str:
+    Path("../scans/masks/1.png").unlink()
+    Path("../scans/masks/2.png").unlink()
+    return "no image with its mask was found below "
+
+
+def bad_table(_: pytest.MonkeyPatch) -> str:
+    Path("../scans/patients.csv").write_text("a,b\n")
+    return "patients.csv must have the columns file and patient; correct its first line"
+
+
+def other_source(_: pytest.MonkeyPatch) -> str:
+    configure(ingest={"source": "brats", "location": "../scans"})
+    return "ingest.location "
+
+
+def no_archive(_: pytest.MonkeyPatch) -> str:
+    Path("../scans.zip").write_bytes(b"PK")
+    configure(ingest={"source": "pairs", "location": "../scans.zip"})
+    return "ingest.location "
+
+
+def no_place(_: pytest.MonkeyPatch) -> str:
+    configure(ingest={"source": "pairs", "location": "~/nowhere/at/all"})
+    return f"ingest.location {Path.home()}/nowhere/at/all does not exist; "
+
+
+def no_network(monkeypatch: pytest.MonkeyPatch) -> str:
+    def refuse(handle: str) -> Path:
+        raise UserError(f"no {handle}")
+
+    monkeypatch.setattr(kaggle, "download", refuse)
+    configure(ingest={"source": "pairs", "location": None})
+    return f"no {pairs.PAIRS.kaggle}"
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["first run", "later run"])
+@pytest.mark.parametrize(
+    "harm",
+    [no_pairs, bad_table, other_source, no_archive, no_place, no_network],
+    ids=lambda harm: harm.__name__,
+)
+def test_a_failure_is_one_sentence_and_leaves_data_as_it_was(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], harm: Any, again: bool
+) -> None:
+    pictures.write_pairs(Path("../scans"), count=2)
+    configure(ingest={"source": "pairs", "location": "../scans"})
+    if again:
+        ingest.main()
+    told = harm(monkeypatch)
+    before = tree(project.parent)
+    with pytest.raises(SystemExit) as ended:
+        errors.run(ingest.main)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"error: {told}")
+    assert said.err.count("\n") == 1
+    assert tree(project.parent) == before
+    assert HERE.raw.exists() is again
+    assert not list(project.rglob(".*part*"))
+
+
+def test_a_location_is_relative_to_the_folder_a_person_works_in(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Queued experiments of DVC run in a copy elsewhere."""
+    pictures.write_pairs(project.parent / "mine" / "scans", count=2)
+    configure(ingest={"source": "pairs", "location": "scans"})
+    with pytest.raises(UserError, match=r"/project/scans does not exist"):
+        ingest.main()
+    monkeypatch.setenv("DVC_ROOT", str(project.parent / "mine"))
+    ingest.main()
+    assert len(manifest.read(HERE.manifest)) == 2
+    assert not (project.parent / "mine" / "data").exists()
+
+
+def test_downloads_are_the_sources_own_or_the_one_that_is_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures.write_pairs(Path("../scans"), count=2)
+    asked = []
+    monkeypatch.setattr(kaggle, "download", lambda handle: asked.append(handle) or Path("../scans").resolve())
+    for place in (None, "kaggle:someone/heads/versions/3"):
+        configure(ingest={"source": "pairs", "location": place})
+        ingest.main()
+        assert len(manifest.read(HERE.manifest)) == 2
+    assert asked == [pairs.PAIRS.kaggle, "someone/heads/versions/3"]
+
+
+def test_one_bad_picture_is_quarantined_with_its_reason_and_the_rest_goes_on(project: Path) -> None:
+    pictures.write_pairs(Path("../scans"), count=8)
+    bad = Path("../scans/images/3.png")
+    bad.write_bytes(bad.read_bytes()[:-300])
+    configure(
+        ingest={"source": "pairs", "location": "../scans"},
+        validate={"on_error": "quarantine", "max_quarantined": 0.2},
+        preprocess={"size": 32, "crop": "none", "jobs": 1},
+    )
+    for stage in (ingest, validate, preprocess):
+        stage.main()
+    rest = ["1", "2", "4", "5", "6", "7", "8"]
+    found = pd.read_csv(HERE.findings, dtype=str)
+    assert found.loc[found["severity"] == "critical"].to_numpy().tolist() == [
+        ["critical", "image", "3", "images/3.png", "it is cut short"]
+    ]
+    told = json.loads(HERE.validate_metrics.read_text(encoding="utf-8"))
+    assert (told["slices"], told["quarantined"], told["tumour_slices"]) == (7, 1, 7)
+    assert list(manifest.read(HERE.validated)["sample_id"]) == rest
+    stored = shards.open_store(HERE.slices)
+    assert list(stored.index["sample_id"]) == rest
+    assert (stored.meta.channels, stored.meta.classes) == (["gray"], {1: "tumour"})
+    for row, name in enumerate(rest):
+        mask = images.Reader(HERE.raw).mask(f"masks/{name}.png", 1) > 0
+        halved = mask.reshape(32, 2, 32, 2).mean(axis=(1, 3))
+        sure = halved != 0.5
+        np.testing.assert_array_equal(stored.masks(np.array([row]))[0][sure], (halved > 0.5)[sure])

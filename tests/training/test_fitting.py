@@ -1,0 +1,188 @@
+"""Loaders, precision, workers and Ctrl-C."""
+
+import re
+import signal
+import sys
+from collections import Counter
+
+import lightning.pytorch as L
+import numpy as np
+import pytest
+import torch
+
+from stages.core.errors import UserError
+from stages.store import dataset
+from stages.training import fitting
+from tests.fixtures import trainings
+from tests.fixtures.trainings import Setup, same_weights
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory):
+    return Setup(trainings.blobs(tmp_path_factory.mktemp("store")), epochs=2, dropout=0.2)
+
+
+def flat(batches):
+    return [row for batch in batches for row in batch]
+
+
+def rows(loader, epoch=0):
+    loader.sampler.set_epoch(epoch)
+    return [batch.rows.tolist() for batch in loader]
+
+
+def test_an_epoch_has_every_slice_once_and_each_epoch_its_own_order(setup):
+    train, validation = setup.loaders()
+    first, second = rows(train, 0), rows(train, 1)
+    assert sorted(flat(first)) == list(range(12))
+    assert first != second
+    assert first == rows(train, 0)
+    assert flat(batch.rows.tolist() for batch in validation) == [12, 13, 14, 15]
+
+
+def test_balanced_draws_as_many_without_tumour_as_with(tmp_path):
+    store = trainings.blobs(tmp_path)
+    store.index.loc[store.index["slice"] < 3, "label_pixels"] = 0  # now most slices are without
+    train, _ = Setup(store, sampling="balanced", batch_size=2).loaders()
+    drawn = [Counter(store.index["label_pixels"][flat(rows(train, epoch))] > 0) for epoch in range(4)]
+    assert drawn == [{True: 3, False: 3}] * 4
+    assert len({tuple(sorted(flat(rows(train, epoch)))) for epoch in range(4)}) > 1
+
+
+def test_an_incomplete_batch_is_dropped_only_where_others_remain(setup):
+    assert [len(batch) for batch in rows(setup.with_(batch_size=5).loaders()[0])] == [5, 5]
+    assert [len(batch) for batch in rows(setup.with_(batch_size=50).loaders()[0])] == [12]
+
+
+def test_workers_change_nothing(setup, tmp_path):
+    alone = setup.train(tmp_path / "alone")
+    helped = setup.with_(workers=2).train(tmp_path / "helped")
+    assert helped.history == alone.history
+    assert same_weights(helped.best_weights(), alone.best_weights())
+
+
+@pytest.mark.parametrize(
+    ("devices", "nodes", "gpus", "expected"),
+    [(1, 1, 0, 1), (2, 3, 0, 6), ("auto", 1, 0, 1), ("auto", 2, 4, 8), (1, 1, 4, 1)],
+)
+def test_how_many_processes_train(devices, nodes, gpus, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert fitting.Machine("fp32", devices, nodes).processes == expected
+
+
+@pytest.mark.parametrize("processes", [3, 8])
+def test_a_batch_that_the_processes_cannot_share(setup, processes):
+    machine = fitting.Machine("fp32", processes, 1)
+    with pytest.raises(UserError) as error:
+        fitting.loaders(*setup.datasets(), "all", 8, 0, machine)
+    assert str(error.value) == (
+        f"train.batch_size 8 and 4 validation slices cannot be shared by {processes} processes; "
+        "make the batch a multiple of train.devices x train.nodes"
+    )
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_every_batch_and_all_of_validation(setup, processes, monkeypatch):
+    whole = rows(setup.with_(batch_size=6).loaders()[0], 1)
+    parts, validated = [], []
+    for rank in range(processes):
+        monkeypatch.setattr(dataset, "_share", lambda rank=rank: (rank, processes))
+        machine = fitting.Machine("fp32", processes, 1)
+        mine, others = fitting.loaders(*setup.datasets(), "all", 6, 0, machine)
+        parts.append(rows(mine, 1))
+        validated += flat(batch.rows.tolist() for batch in others)
+    assert len({len(part) for part in parts}) == 1
+    for number, batch in enumerate(whole):
+        assert sorted(batch) == sorted(row for part in parts for row in part[number])
+    assert sorted(validated) == [12, 13, 14, 15]
+
+
+class Steps(L.Callback):
+    """Counts the optimiser's steps and keeps the largest norm of the gradients it saw."""
+
+    def __init__(self):
+        self.count, self.norm = 0, 0.0
+
+    def on_before_optimizer_step(self, _, module, __):
+        self.count += 1
+        gradients = [p.grad.norm() for p in module.network.parameters() if p.grad is not None]
+        self.norm = max(self.norm, float(torch.stack(gradients).norm()))
+
+    def on_before_zero_grad(self, _, module, __):
+        gradients = [p.grad.norm() for p in module.network.parameters() if p.grad is not None]
+        if gradients:
+            self.after = float(torch.stack(gradients).norm())
+
+
+@pytest.mark.parametrize(("accumulate", "steps"), [(1, 6), (2, 4), (3, 2), (50, 2)])
+def test_accumulation_makes_fewer_steps(setup, accumulate, steps, tmp_path):
+    seen = Steps()
+    setup.with_(accumulate=accumulate).train(tmp_path, callbacks=[seen])
+    assert seen.count == steps  # of 2 epochs with 3 batches each
+
+
+def test_gradients_are_clipped(setup, tmp_path):
+    for clip in (0.0, 1e-3):
+        seen = Steps()
+        setup.with_(clip=clip, epochs=1).train(tmp_path / str(clip), callbacks=[seen])
+        assert seen.norm > 1e-3
+        assert (seen.after <= 1.001e-3) == (clip > 0)
+
+
+def test_precision_by_name(monkeypatch):
+    assert fitting.precision("fp32") == "32-true"
+    assert fitting.precision("bf16") == "bf16-mixed"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for tiles, expected in ((True, "bf16-mixed"), (False, "32-true")):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda tiles=tiles: tiles)
+        assert fitting.precision("auto") == expected
+
+
+def test_bf16_multiplies_in_bf16(setup, tmp_path):
+    seen = set()
+    for precision in ("fp32", "bf16"):
+        wanted = setup.with_(precision=precision, epochs=1)
+        segmenter = wanted.segmenter()
+        segmenter.network.get_submodule(trainings.FIRST_CONVOLUTION).register_forward_hook(
+            lambda *given, precision=precision: seen.add((precision, given[2].dtype))
+        )
+        wanted.train(tmp_path / precision, segmenter=segmenter)
+    assert seen == {("fp32", torch.float32), ("bf16", torch.bfloat16)}
+
+
+class CtrlC(L.Callback):
+    def on_train_batch_end(self, *_):
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_comes_through(setup, tmp_path):
+    """Lightning makes SystemExit(1) of it; a command ends with 130."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            setup.train(tmp_path, callbacks=[CtrlC()])
+    finally:
+        signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
+
+
+def test_seeding_sets_the_networks_first_weights(setup):
+    first, again, other = (setup.with_(seed=seed).segmenter().network.state_dict() for seed in (0, 0, 1))
+    np.random.default_rng().random()
+    assert same_weights(first, again)
+    assert not same_weights(first, other)
+
+
+def test_a_terminal_shows_loss_and_dice(setup, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    keeper = setup.train(tmp_path)
+    bars = re.split(r"[\r\n]", capsys.readouterr().out)
+    assert any(re.search(r"^Epoch 0: .* loss=\d\.\d{3}\]", bar) for bar in bars)  # before there is a Dice
+    last = [bar for bar in bars if bar.startswith("Epoch 1: 100%")][-1]
+    assert (
+        f"loss={keeper.history[1]['train_loss']:.3f}, val_dice={keeper.history[1]['val_dice']:.3f}]" in last
+    )
+
+
+def test_no_bar_in_a_log(setup, tmp_path, capsys):
+    setup.train(tmp_path)
+    assert capsys.readouterr().out == ""
