@@ -13,7 +13,7 @@ from stages.checks import audit, fingerprint
 from stages.core import progress, record, workers
 from stages.core.errors import UserError
 from stages.formats import images
-from stages.scan.task import LABEL_SETS, harmonise
+from stages.scan.task import TASKS, harmonise
 
 ROW = ["sample_id", "image", "mask", "slice", "modalities", "label_set"]
 """What `measure` needs of a row of the manifest."""
@@ -41,7 +41,7 @@ def _measure(reader: images.Reader, row: dict[str, Any]) -> dict[str, Any]:
     classes, label_problem = None, ""
     if mask is not None:
         try:
-            classes = harmonise(mask, LABEL_SETS[row["label_set"]])
+            classes = harmonise(mask, TASKS[row["label_set"]])
         except UserError as error:
             label_problem = str(error)
     seen = _of_image(image)

@@ -9,7 +9,7 @@ import pandas as pd
 from stages.core.errors import UserError
 from stages.figures import picture
 from stages.formats import images
-from stages.scan.task import LABEL_SETS, harmonise
+from stages.scan.task import TASKS, harmonise
 
 EACH = 3
 """Pictures of one check."""
@@ -40,7 +40,7 @@ def _shown(reader: images.Reader, row: pd.Series) -> np.ndarray | None:
     plain = _scaled(picture.rgb(picture.levels(image)), cv2.INTER_AREA)
     outlined = plain.copy()
     try:
-        mask = harmonise(reader.mask(str(row["mask"]), int(row["slice"])), LABEL_SETS[str(row["label_set"])])
+        mask = harmonise(reader.mask(str(row["mask"]), int(row["slice"])), TASKS[str(row["label_set"])])
         edges, _ = cv2.findContours(
             _scaled((mask > 0).astype(np.uint8), cv2.INTER_NEAREST), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
         )

@@ -11,7 +11,7 @@ from stages.core import manifest
 from stages.core.errors import UserError
 from stages.formats import images
 from stages.framing import transform
-from stages.scan.task import LABEL_SETS, harmonise
+from stages.scan.task import TASKS, harmonise
 from stages.store.shards import ASSUMED_SPACING_MM, CaseMeta, Meta
 
 
@@ -53,7 +53,7 @@ def recipe(table: pd.DataFrame, channels: str | list[str], size: int, crop: str)
     Raises `UserError` for an unknown name, and where the scans have no channels or no labels in common.
     """
     positions, kept = _channels(table, channels)
-    sets = [LABEL_SETS[name] for name in table["label_set"].unique()]
+    sets = [TASKS[name] for name in table["label_set"].unique()]
     if any((one.classes, one.regions) != (sets[0].classes, sets[0].regions) for one in sets):
         names = " and ".join(one.name for one in sets)
         raise UserError(f"the scans differ in their labels ({names}); ingest them separately")
@@ -121,7 +121,7 @@ def read(
     for number, row in enumerate(rows):
         image = reader.image(row["image"], row["slice"], row["modalities"])
         image = transform.to_channels(image[None], positions)[0]
-        mask = harmonise(reader.mask(row["mask"], row["slice"]), LABEL_SETS[row["label_set"]])
+        mask = harmonise(reader.mask(row["mask"], row["slice"]), TASKS[row["label_set"]])
         if number == 0:
             # Filled in place: a list of slices, stacked, would hold a volume twice.
             volume = np.empty((len(rows), *image.shape), image.dtype)

@@ -1,4 +1,4 @@
-"""The label numbers that sources use, brought to one set of classes, and the regions to learn from them."""
+"""What the numbers in masks mean: brought to one set of classes, and the regions to learn from them."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,21 @@ from stages.scan.header import Unreadable
 
 
 @dataclass(frozen=True)
-class LabelSet:
-    """Classes by number, regions as unions of classes, and which class each number in a file stands for.
+class Task:
+    """What the numbers of a data set's masks mean, and what is learnt from them.
 
-    `class_of` None: a mask of 0 and one other number, which is class 1.
+    classes: names by number, from 1; 0 is background. regions: unions of classes, one channel of a network
+    each. numbers: which class each number in a file stands for; None: a mask of 0 and one other number, which
+    is class 1. exclusive: regions never share a pixel, so that of several the most probable has it; else the
+    smaller are painted over the wider ones. noun: what a labelled pixel shows, for heads of tables.
     """
 
     name: str
     classes: dict[int, str]
     regions: dict[str, list[int]]
-    class_of: dict[int, int] | None = None
+    numbers: dict[int, int] | None = None
+    exclusive: bool = False
+    noun: str = "tumour"
 
 
 _BRATS = {1: "necrosis", 2: "oedema", 3: "enhancing"}
@@ -26,21 +31,21 @@ _BRATS_REGIONS = {"whole_tumour": [1, 2, 3], "tumour_core": [1, 3], "enhancing_t
 _FULL = (1, 255, 65535)
 """What programs write for "yes" into a mask."""
 
-TUMOUR = LabelSet("tumour", {1: "tumour"}, {"tumour": [1]})
-BRATS = LabelSet("brats", _BRATS, _BRATS_REGIONS, {1: 1, 2: 2, 3: 3, 4: 3})
+TUMOUR = Task("tumour", {1: "tumour"}, {"tumour": [1]})
+BRATS = Task("brats", _BRATS, _BRATS_REGIONS, {1: 1, 2: 2, 3: 3, 4: 3})
 """BraTS 2017 to 2021 number enhancing tumour 4 and have no 3 (Baid, arXiv 2107.02314); since 2023 it is 3."""
-BRATS_2015 = LabelSet("brats2015", _BRATS, _BRATS_REGIONS, {1: 1, 2: 2, 3: 1, 4: 3})
+BRATS_2015 = Task("brats2015", _BRATS, _BRATS_REGIONS, {1: 1, 2: 2, 3: 1, 4: 3})
 """Until 2015, 3 was core that does not enhance, later counted as necrosis (Menze, IEEE TMI 34, 2015)."""
 
-LABEL_SETS = {one.name: one for one in (TUMOUR, BRATS, BRATS_2015)}
+TASKS = {one.name: one for one in (TUMOUR, BRATS, BRATS_2015)}
 
 
-def harmonise(mask: np.ndarray, labels: LabelSet) -> np.ndarray:
+def harmonise(mask: np.ndarray, task: Task) -> np.ndarray:
     """Numbers of a mask file, any dtype and shape -> classes, uint8.
 
     Raises `Unreadable` where the file holds numbers that the label set does not have.
     """
-    return _binary(mask) if labels.class_of is None else _classes(mask, labels.class_of)
+    return _binary(mask) if task.numbers is None else _classes(mask, task.numbers)
 
 
 def _binary(mask: np.ndarray) -> np.ndarray:
@@ -51,7 +56,7 @@ def _binary(mask: np.ndarray) -> np.ndarray:
     return some.astype(np.uint8)
 
 
-def _classes(mask: np.ndarray, class_of: dict[int, int]) -> np.ndarray:
+def _classes(mask: np.ndarray, numbers: dict[int, int]) -> np.ndarray:
     if mask.dtype.kind == "f":
         whole = np.rint(mask)
         with np.errstate(invalid="ignore"):  # infinity less itself is NaN, and refused with it
@@ -61,7 +66,7 @@ def _classes(mask: np.ndarray, class_of: dict[int, int]) -> np.ndarray:
             raise Unreadable("the mask holds values that are no whole numbers")
         mask = whole
     low, high = mask.min(initial=0), mask.max(initial=0)
-    known = {0: 0, **class_of}
+    known = {0: 0, **numbers}
     if low < 0 or high > max(known):
         raise Unreadable(_unknown(low if low < 0 else high, known))
     table = np.full(max(known) + 1, 255, dtype=np.uint8)

@@ -44,7 +44,7 @@ def read(root: Path, source: ModuleType, every: int = 1) -> Slices:
     slices = []
     for row in table.to_dict("records"):
         image = reader.image(row["image"], row["slice"], row["modalities"])
-        mask = task.harmonise(reader.mask(row["mask"], row["slice"]), task.LABEL_SETS[row["label_set"]])
+        mask = task.harmonise(reader.mask(row["mask"], row["slice"]), task.TASKS[row["label_set"]])
         slices.append((image, mask))
     return table, slices
 

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from stages.scan import task
 from stages.scan.header import Unreadable
-from stages.scan.task import BRATS, BRATS_2015, TUMOUR, LabelSet
+from stages.scan.task import BRATS, BRATS_2015, TUMOUR, Task
 
 pytestmark = pytest.mark.filterwarnings("error")
 NOT_BINARY = "the mask holds other values than 0 and one label (1, or 255, or 65535 in 16 bits)"
@@ -20,7 +20,7 @@ def unknown(label: str) -> str:
     return f"the mask holds label {label}, known are 0, 1, 2, 3, 4"
 
 
-def refusal(mask: np.ndarray, label_set: LabelSet) -> str:
+def refusal(mask: np.ndarray, label_set: Task) -> str:
     with pytest.raises(Unreadable) as refused:
         task.harmonise(mask, label_set)
     return str(refused.value)
@@ -31,7 +31,7 @@ def refusal(mask: np.ndarray, label_set: LabelSet) -> str:
     ("label_set", "classes"),
     [(BRATS, {0: 0, 1: 1, 2: 2, 3: 3, 4: 3}), (BRATS_2015, {0: 0, 1: 1, 2: 2, 3: 1, 4: 3})],
 )
-def test_numbers_of_each_year(dtype: type, label_set: LabelSet, classes: dict[int, int]) -> None:
+def test_numbers_of_each_year(dtype: type, label_set: Task, classes: dict[int, int]) -> None:
     harmonised = task.harmonise(np.array([list(classes)] * 2, dtype), label_set)
     assert harmonised.dtype == np.uint8
     assert harmonised.tolist() == [list(classes.values())] * 2
@@ -48,7 +48,7 @@ def test_numbers_of_each_year(dtype: type, label_set: LabelSet, classes: dict[in
         )
     ),
 )
-def test_every_voxel_is_looked_up(label_set: LabelSet, mask: np.ndarray) -> None:
+def test_every_voxel_is_looked_up(label_set: Task, mask: np.ndarray) -> None:
     """Against one voxel after the other, in Python's own numbers."""
     with np.errstate(invalid="ignore"):
         assume(
@@ -61,12 +61,12 @@ def test_every_voxel_is_looked_up(label_set: LabelSet, mask: np.ndarray) -> None
     assert harmonised == naive(mask, label_set)
 
 
-def naive(mask: np.ndarray, label_set: LabelSet) -> list[int] | None:
+def naive(mask: np.ndarray, label_set: Task) -> list[int] | None:
     values = mask.ravel().tolist()
-    if label_set.class_of is None:
+    if label_set.numbers is None:
         numbers = set(values) - {0}
         return [int(value != 0) for value in values] if numbers in ({1}, {255}, {65535}, set()) else None
-    known = {0: 0, **label_set.class_of}
+    known = {0: 0, **label_set.numbers}
     found = [next((known[label] for label in known if abs(value - label) < 0.01), None) for value in values]
     return None if None in found else found
 
@@ -106,7 +106,7 @@ def test_numbers_that_no_year_has(values: list[float], dtype: type, reason: str)
 
 
 def test_a_gap_among_the_labels_is_no_class() -> None:
-    gap = LabelSet("gap", {1: "a"}, {"a": [1]}, {1: 1, 4: 1})
+    gap = Task("gap", {1: "a"}, {"a": [1]}, {1: 1, 4: 1})
     assert task.harmonise(np.array([0, 1, 4]), gap).tolist() == [0, 1, 1]
     assert refusal(np.array([0, 3, 2]), gap) == "the mask holds label 3, known are 0, 1, 4"
 
@@ -143,14 +143,14 @@ def test_a_mask_that_is_not_binary(values: list[float], dtype: type) -> None:
 
 
 @pytest.mark.parametrize("label_set", [BRATS, TUMOUR])
-def test_an_empty_array(label_set: LabelSet) -> None:
+def test_an_empty_array(label_set: Task) -> None:
     assert task.harmonise(np.zeros((0, 4), np.float32), label_set).shape == (0, 4)
 
 
-@pytest.mark.parametrize("label_set", task.LABEL_SETS.values(), ids=lambda one: one.name)
-def test_label_sets_are_consistent(label_set: LabelSet) -> None:
-    assert task.LABEL_SETS[label_set.name] is label_set
+@pytest.mark.parametrize("label_set", task.TASKS.values(), ids=lambda one: one.name)
+def test_label_sets_are_consistent(label_set: Task) -> None:
+    assert task.TASKS[label_set.name] is label_set
     assert sorted(label_set.classes) == list(range(1, len(label_set.classes) + 1))
     assert set().union(*label_set.regions.values()) == set(label_set.classes)
-    if label_set.class_of is not None:
-        assert set(label_set.class_of.values()) == set(label_set.classes)
+    if label_set.numbers is not None:
+        assert set(label_set.numbers.values()) == set(label_set.classes)

@@ -311,7 +311,7 @@ def test_the_real_set(shared_data: Path, tmp_path: Path) -> None:
     reader = images.Reader(tmp_path)
     masks = np.stack([reader.mask(row.mask, row.slice) for row in case])
     assert np.unique(masks).tolist() == [0, 1, 2, 3, 4]
-    classes = task.harmonise(masks, task.LABEL_SETS[case[0].label_set])
+    classes = task.harmonise(masks, task.TASKS[case[0].label_set])
     assert [int((classes == one).sum()) for one in (1, 2, 3)] == [
         int(((masks == 1) | (masks == 3)).sum()),
         int((masks == 2).sum()),
