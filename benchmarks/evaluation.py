@@ -22,6 +22,7 @@ from scipy import ndimage
 from stages.core.record import Record
 from stages.evaluate import headline
 from stages.figures import curves, films
+from stages.inference.cases import Prediction
 from stages.scoring import conventions, decision, tables
 from stages.scoring.prediction import Predictions
 from stages.store.shards import CaseMeta, Meta, Store, Writer, open_store
@@ -83,7 +84,7 @@ def predicted(store: Store, cases: list[str], seed: int) -> Iterator[tuple[str, 
         truth = np.stack([np.isin(labels, values) for values in store.meta.regions.values()], axis=1)
         noise = ndimage.gaussian_filter(random.normal(size=truth.shape).astype(np.float32), (0, 0, 5, 5))
         sharp = ndimage.gaussian_filter(truth.astype(np.float32), (0.5, 0, 2, 2)) + 2 * noise
-        yield case_id, rows, 1 / (1 + np.exp(-12 * (sharp - 0.5)))
+        yield Prediction(case_id, rows, 1 / (1 + np.exp(-12 * (sharp - 0.5))))
 
 
 def measure(store: Store, folder: Path) -> tuple[float, float]:

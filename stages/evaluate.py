@@ -4,6 +4,7 @@ patients.
 python -m stages.evaluate        # what `dvc repro evaluate` runs; about 15 s for the sample
 """
 
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,9 @@ import typer
 
 from stages.core import atomic, errors, manifest, progress
 from stages.figures import curves, films
-from stages.inference import torch_predictor
+from stages.inference import cases as inference
+from stages.inference.torch_predictor import TorchPredictor
+from stages.masks.rule import Tta
 from stages.networks import allocation, modelfile
 from stages.project.params import Evaluate, load
 from stages.project.paths import Paths
@@ -33,16 +36,17 @@ def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
     allocation.keep_freed_memory()
     slices = shards.open_store(paths.slices)
     model, network = modelfile.load(paths.model, paths.weights)
+    predictor = TorchPredictor.of(model, network)
     regions = list(model.regions)
     splits = pd.read_csv(paths.splits, dtype=str, keep_default_na=False)
 
-    def predicted(split: str, tta: str) -> Predictions:
+    def predicted(split: str, tta: Tta) -> Predictions:
         rows = dataset.rows_of(slices, splits, split)
-        cases = torch_predictor.by_case(network, slices, rows, model.context, tta, model.batch_size)
         number = slices.index["case_id"].iloc[rows].nunique()
+        cases = inference.of(predictor, slices, rows, tta)
         return Predictions(slices, progress.track(cases, f"{split}, augmentation: {tta}", number))
 
-    options = ("none", "flip") if params.tta == "auto" else (params.tta,)
+    options: tuple[Tta, ...] = ("none", "flip") if params.tta == "auto" else (params.tta,)
     val = {tta: predicted("val", tta) for tta in options}
     chosen = decision.choose(val, regions, params.threshold, params.postprocess)
     tests = {tta: predicted("test", tta) for tta in options}
@@ -63,7 +67,7 @@ def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
         manifest.write(frames, folder / paths.frames.name)
     manifest.write(suspected, paths.suspects)
     manifest.write(scores.per_case, paths.per_case)
-    atomic.json_file(chosen.model_dump(mode="json"), paths.decision)
+    atomic.json_file(asdict(chosen), paths.decision)
     metrics = {
         "test": headline(scores.per_case, regions, params.bootstrap),
         "val": {"dice": chosen.val_dice},

@@ -25,7 +25,7 @@ from stages.experiments import crossvalidation
 from stages.experiments.crossvalidation import Member
 from stages.exporting import onnx_ensemble, onnx_export
 from stages.inference import spec
-from stages.inference.spec import Rule, Spec
+from stages.inference.spec import ServedRule, Spec
 from stages.project.paths import HERE
 from stages.scoring import leakage
 from stages.scoring.intervals import patient_bootstrap
@@ -111,7 +111,7 @@ def average(specs: list[Spec]) -> Spec:
 
     rules = [one.decision for one in specs]
     sure = [rule.low_confidence_below for rule in rules if rule.low_confidence_below is not None]
-    rule = Rule(
+    rule = ServedRule(
         threshold=mean_of([rule.threshold for rule in rules]),
         tta="flip" if 2 * sum(rule.tta == "flip" for rule in rules) > len(rules) else "none",
         smallest_component_ml=mean_of([rule.smallest_component_ml for rule in rules]),

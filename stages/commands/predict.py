@@ -15,11 +15,12 @@ import typer
 from stages.core import errors
 from stages.core.errors import UserError
 from stages.inference import onnx_predictor
-from stages.inference.onnx_predictor import Model
+from stages.inference.onnx_predictor import Exported
 from stages.predicting import finding, overlay, reading, segmenting, summary, writing
 from stages.predicting.finding import Scan
 from stages.project.paths import HERE
 from stages.registry import versions
+from stages.scan.spacing import Spacing
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SOME_FAILED = 3
@@ -65,15 +66,16 @@ def main(
         raise typer.Exit(SOME_FAILED)
 
 
-def one(scan: Scan, model: Model, out: Path) -> dict[str, Any]:
+def one(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
     """Segment one scan and write what belongs to it; its row of the summary. Raises `UserError`."""
     picture = reading.read(scan, model.spec.input)
-    found = segmenting.segment(picture.voxels, picture.spacing_mm, model)
+    mm = Spacing(*picture.spacing_mm) if picture.spacing_mm else None
+    segmented = segmenting.segment(picture.voxels, mm, model)
     with writing.together(out) as folder:
-        files = writing.write(found.labels, scan, picture, model.spec, folder)
+        files = writing.write(segmented.labels, scan, picture, model.spec, folder)
         files.append(f"{scan.name}_overlay.png")
-        overlay.write(picture.voxels, found.labels, model.spec.input, folder / files[-1])
-    return summary.row(scan, found, picture.spacing_mm, model.spec, files)
+        overlay.write(picture.voxels, segmented.labels, model.spec.input, folder / files[-1])
+    return summary.row(scan, segmented, mm, model.spec, files)
 
 
 def progress(scans: list[Scan]) -> Iterable[Scan]:

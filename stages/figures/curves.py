@@ -11,8 +11,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from stages.core import manifest
 from stages.figures.figures import BLUE, GREEN, GREY, ORANGE, RED, axes_of, save
-from stages.masks import levels
-from stages.scoring import agreement
+from stages.scoring import agreement, histograms
 from stages.scoring.tables import Tables
 
 COLOURS = (BLUE, ORANGE, GREEN, RED)
@@ -21,8 +20,8 @@ MARKERS = ("o", "s", "^", "D")  # a second sign beside colour
 
 def write(found: Tables, history: pd.DataFrame, regions: list[str], folder: Path) -> None:
     """Every curve into a folder. history: of training, a row an epoch. Failures are of `regions[0]`."""
-    precision = _by_region(found, levels.precision_recall)
-    calibration = _by_region(found, levels.reliability)
+    precision = _by_region(found, histograms.precision_recall)
+    calibration = _by_region(found, histograms.reliability)
     manifest.write(precision, folder / "precision_recall.csv")
     manifest.write(calibration, folder / "calibration.csv")
     training(history, folder / "training.png")

@@ -3,12 +3,14 @@
 The same JSON is in the ONNX file's metadata and in `spec.json` beside it, so that the file alone is enough.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import UserError
 from stages.framing import head, transform
+from stages.masks.rule import Rule
 
 KEY = "brainseg"
 """Name of the JSON among the metadata of an ONNX file."""
@@ -31,13 +33,17 @@ class Input(_Part):
 
 
 class Output(_Part):
-    """Probabilities, one channel a region. A region is a union of classes, which have a name by number."""
+    """Probabilities, one channel a region. A region is a union of classes, which have a name by number.
+    exclusive, noun: as in `scan.task.Task`.
+    """
 
     name: str
     shape: tuple[Literal["batch"], int, int, int]
     dtype: Literal["float32"] = "float32"
     regions: dict[str, list[int]] = Field(min_length=1)
     classes: dict[int, str]
+    exclusive: bool = False
+    noun: str = "tumour"
 
 
 class Scaling(_Part):
@@ -50,16 +56,12 @@ class Scaling(_Part):
     z_range: tuple[float, float] = transform.Z_RANGE
 
 
-class Rule(_Part):
-    """How probabilities become masks: a threshold and a smallest component (26-connected, ml) a region.
-
-    tta "flip" averages with the mirror image. `low_confidence_below`: the mean probability within a mask
-    that nine of ten validation patients exceed; None where too few of them were given a mask.
+@dataclass(frozen=True)
+class ServedRule(Rule):
+    """`low_confidence_below`: the mean probability within a mask that nine of ten validation patients exceed;
+    None where too few of them were left with a mask.
     """
 
-    threshold: dict[str, float]
-    tta: Literal["none", "flip"]
-    smallest_component_ml: dict[str, float]
     low_confidence_below: float | None
 
 
@@ -72,7 +74,7 @@ class Spec(_Part):
     input: Input
     output: Output
     scaling: Scaling
-    decision: Rule
+    decision: ServedRule
 
     def text(self) -> str:
         """The JSON for the metadata; equal for equal models."""
@@ -105,10 +107,6 @@ def parse(content: str | bytes, where: str) -> Spec:
         size,
         len(regions),
     )
-    if (
-        not fits
-        or regions != set(spec.decision.threshold)
-        or regions != set(spec.decision.smallest_component_ml)
-    ):
+    if not fits or regions != set(spec.decision.threshold):
         raise UserError(f"{where} holds a damaged description; export the model again")
     return spec

@@ -1,37 +1,28 @@
-"""Probabilities of a trained network for the cases of a store."""
-
-from collections.abc import Iterator
+"""A trained network that answers, on a GPU where there is one."""
 
 import numpy as np
 import torch
 
+from stages.networks.modelfile import Model
 from stages.networks.network import Network
-from stages.store.dataset import Neighbours
-from stages.store.shards import Store
+from stages.scan.windows import flat
 
 
-@torch.inference_mode()
-def by_case(
-    network: Network, store: Store, rows: np.ndarray, context: int, tta: str, batch_size: int
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield (case_id, rows of the case, probabilities (S, R, H, W) float32), one case in memory at a time.
+class TorchPredictor:
+    """See `predictor.Predictor`. The network is left in evaluation mode."""
 
-    tta "flip" averages the probabilities of a slice and of its mirror image; left and right of a head look
-    alike.
-    """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = network.to(device).eval()
-    neighbours = Neighbours(store.index, context)
-    for case_id, case in store.index.iloc[rows].groupby("case_id", sort=False):
-        members = case.index.to_numpy()
-        parts = []
-        for start in range(0, len(members), batch_size):
-            images = torch.from_numpy(neighbours.images(store, members[start : start + batch_size])).to(
-                device
-            )
-            probabilities = network(images).sigmoid()
-            if tta == "flip":
-                mirrored = network(images.flip(2)).sigmoid().flip(3)
-                probabilities = (probabilities + mirrored) / 2
-            parts.append(probabilities.cpu().numpy())
-        yield str(case_id), members, np.concatenate(parts)
+    def __init__(self, network: Network, depth: int, batch_size: int) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = network.to(self.device).eval()
+        self.depth = depth
+        self.batch_size = batch_size
+
+    @classmethod
+    def of(cls, model: Model, network: Network) -> "TorchPredictor":
+        """With the window and the batch that the model was trained with."""
+        return cls(network, 2 * model.context + 1, model.batch_size)
+
+    @torch.inference_mode()
+    def answer(self, windows: np.ndarray) -> np.ndarray:
+        images = torch.from_numpy(np.ascontiguousarray(flat(windows))).to(self.device)
+        return self.network(images).sigmoid().cpu().numpy()

@@ -40,7 +40,8 @@ def save(model: Model, weights: dict[str, torch.Tensor], model_path: Path, weigh
     with atomic.file(weights_path) as part:
         save_file(weights, part)
         digest = lineage.content_hash(part)
-    atomic.json_file(model.model_copy(update={"weights_hash": digest}).model_dump(mode="json"), model_path)
+    fields = model.model_copy(update={"weights_hash": digest}).model_dump(mode="json")
+    atomic.json_file({"schema_version": SCHEMA, **fields}, model_path)  # a reader asks for the schema first
 
 
 def load(model_path: Path, weights_path: Path) -> tuple[Model, network.Network]:

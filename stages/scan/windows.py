@@ -16,3 +16,11 @@ def positions(slices: int, depth: int) -> np.ndarray:
 def of(volume: np.ndarray, depth: int) -> np.ndarray:
     """The window around every slice of (S, H, W, C): (S, depth, H, W, C); a view where depth is 1."""
     return volume[:, None] if depth == 1 else volume[positions(len(volume), depth)]
+
+
+def flat(windows: np.ndarray) -> np.ndarray:
+    """Windows (N, D, H, W, C) -> (N, H, W, D x C), the lowest slice's channels first; a view where D is 1."""
+    if windows.shape[1] == 1:
+        return windows[:, 0]
+    number, _, height, width, _ = windows.shape
+    return windows.transpose(0, 2, 3, 1, 4).reshape(number, height, width, -1)

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.masks import levels
-from stages.scoring import lesions, overlap, surface
+from stages.scoring import histograms, lesions, overlap, surface
 from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
 
@@ -33,7 +32,7 @@ def score(case: Scored, number: int, region: str, mask: np.ndarray, tolerance_mm
     """
     truth = case.truth[:, number]
     counts = overlap.count(mask, truth)
-    hd95_mm, nsd = surface.hd95_and_nsd(mask, truth, case.spacing_mm, tolerance_mm)
+    hd95_mm, nsd = surface.hd95_and_nsd(mask, truth, case.spacing, tolerance_mm)
     truth_ml, predicted_ml = counts.true * case.voxel_ml, counts.predicted * case.voxel_ml
     return {
         "case_id": case.case_id,
@@ -50,7 +49,7 @@ def score(case: Scored, number: int, region: str, mask: np.ndarray, tolerance_mm
         "nsd": nsd,
         "volume_error_ml": abs(predicted_ml - truth_ml),
         "detection_f1": lesions.detection_f1(mask, truth),
-        "calibration_error": levels.calibration_error(levels.histogram(case.levels[:, number], truth)),
+        "calibration_error": histograms.calibration_error(histograms.count(case.levels[:, number], truth)),
         "truth_ml": truth_ml,
         "predicted_ml": predicted_ml,
     }

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from stages.core.errors import UserError
 from stages.masks import components, levels
 from stages.masks.levels import LEVELS
-from stages.scoring import overlap
+from stages.masks.rule import Rule, Tta
+from stages.scan.spacing import Spacing
+from stages.scoring import histograms, overlap
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(2, 19))  # 0.10 ... 0.90
 SMALLEST_ML = (0.0, 0.1, 0.3, 1.0)
@@ -22,25 +24,16 @@ no gain.
 """
 
 
-class Decision(BaseModel):
-    """How probabilities become a mask. Thresholds and volumes in ml by region."""
+@dataclass(frozen=True)
+class Decision(Rule):
+    """The rule with the mean volume Dice that it reached on the validation cases: decision.json."""
 
-    model_config = ConfigDict(frozen=True)
-
-    threshold: dict[str, float]
-    tta: str
-    smallest_component_ml: dict[str, float]
     val_dice: float
-
-    def mask(self, levels: np.ndarray, region: str, voxel_ml: float) -> np.ndarray:
-        """Mask (S, H, W) of a region from its levels (S, H, W)."""
-        above = levels >= round(self.threshold[region] * LEVELS)
-        return components.without_small(above, self.smallest_component_ml[region] / voxel_ml)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One case: levels (S, R, H, W) uint8 in 0..`LEVELS`, truth (S, R, H, W) bool, spacing in mm, and its
+    """One case: levels (S, R, H, W) uint8 in 0..`LEVELS`, truth (S, R, H, W) bool, spacing, and its
     rows (S,) in the store's index: of a case that a leaky split divides, not all.
     """
 
@@ -48,16 +41,16 @@ class Scored:
     patient_id: str
     levels: np.ndarray
     truth: np.ndarray
-    spacing_mm: tuple[float, float, float]
+    spacing: Spacing
     rows: np.ndarray
 
     @property
     def voxel_ml(self) -> float:
-        return float(np.prod(self.spacing_mm)) / 1000
+        return self.spacing.voxel_ml
 
 
 def choose(
-    by_tta: Mapping[str, Iterable[Scored]],
+    by_tta: Mapping[Tta, Iterable[Scored]],
     regions: list[str],
     threshold: str | float,
     postprocess: str | float,
@@ -70,17 +63,17 @@ def choose(
     """
     best: Decision | None = None
     for tta, cases in by_tta.items():
-        found = _choose_masks(tta, cases, regions, threshold, postprocess)
-        if best is None or found.val_dice > best.val_dice + MIN_GAIN:
-            best = found
+        decision = _choose_masks(tta, cases, regions, threshold, postprocess)
+        if best is None or decision.val_dice > best.val_dice + MIN_GAIN:
+            best = decision
     assert best is not None
     return best
 
 
 def _choose_masks(
-    tta: str, cases: Iterable[Scored], regions: list[str], threshold: str | float, postprocess: str | float
+    tta: Tta, cases: Iterable[Scored], regions: list[str], threshold: str | float, postprocess: str | float
 ) -> Decision:
-    tried = THRESHOLDS if threshold == "auto" else (round(float(threshold) * LEVELS) / LEVELS,)
+    tried = THRESHOLDS if threshold == "auto" else (levels.at(float(threshold)) / LEVELS,)
     by_threshold = _dice_by_threshold(cases, len(regions), tried)
     # Of equal scores the one nearest to a half: the least daring choice.
     thresholds = [max(dice, key=lambda t: (round(dice[t], 6), -abs(t - 0.5))) for dice in by_threshold]
@@ -105,11 +98,14 @@ def _dice_by_threshold(
 ) -> list[dict[float, float]]:
     """Mean volume Dice of each region at each threshold, every component kept."""
     counts = [
-        [levels.histogram(case.levels[:, number], case.truth[:, number]) for number in range(regions)]
+        [histograms.count(case.levels[:, number], case.truth[:, number]) for number in range(regions)]
         for case in cases
     ]
     return [
-        {t: float(np.mean([_dice(*levels.above(case[number], t)) for case in counts])) for t in thresholds}
+        {
+            t: float(np.mean([_dice(*histograms.above(case[number], t)) for case in counts]))
+            for t in thresholds
+        }
         for number in range(regions)
     ]
 
@@ -118,17 +114,17 @@ def _dice_by_smallest(
     cases: Iterable[Scored], thresholds: list[float], volumes: Iterable[float]
 ) -> list[dict[float, float]]:
     """Mean volume Dice of each region for each volume in ml below which components are removed."""
-    found: list[dict[float, list[float]]] = [{ml: [] for ml in volumes} for _ in thresholds]
+    scores: list[dict[float, list[float]]] = [{ml: [] for ml in volumes} for _ in thresholds]
     for case in cases:
-        for number, (threshold, by_volume) in enumerate(zip(thresholds, found, strict=True)):
+        for number, (threshold, by_volume) in enumerate(zip(thresholds, scores, strict=True)):
             truth = case.truth[:, number]
-            mask = case.levels[:, number] >= round(threshold * LEVELS)
+            mask = case.levels[:, number] >= levels.at(threshold)
             every, right = components.sizes(mask, truth)  # labelled once for all volumes
             for ml, dice in by_volume.items():
                 keep = every >= ml / case.voxel_ml
                 tp = int(right[keep].sum())
                 dice.append(_dice(tp, int(every[keep].sum()) - tp, int(np.count_nonzero(truth)) - tp))
-    return [{ml: float(np.mean(dice)) for ml, dice in by_volume.items()} for by_volume in found]
+    return [{ml: float(np.mean(dice)) for ml, dice in by_volume.items()} for by_volume in scores]
 
 
 def _dice(tp: int, fp: int, fn: int) -> float:
@@ -138,7 +134,7 @@ def _dice(tp: int, fp: int, fn: int) -> float:
 def read(path: Path) -> Decision:
     """Read decision.json; raises `UserError` where it is missing or damaged."""
     try:
-        return Decision.model_validate_json(path.read_bytes())
+        return TypeAdapter(Decision).validate_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; `dvc repro evaluate` makes it") from None
     except ValidationError:

@@ -1,17 +1,16 @@
-"""Turn predicted probabilities and the store's labels into cases that can be scored."""
+"""Predicted probabilities and the store's labels as cases that can be scored."""
 
 import zlib
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from stages.masks.levels import quantise
+from stages.inference.cases import Prediction
+from stages.masks import levels
+from stages.scan.spacing import Spacing
 from stages.scoring import overlap
 from stages.scoring.decision import Decision, Scored
 from stages.store.shards import Store
-
-Predicted = tuple[str, np.ndarray, np.ndarray]
-"""case_id, rows of the store, probabilities (S, R, H, W) float32."""
 
 
 class Predictions:
@@ -21,35 +20,39 @@ class Predictions:
     cases of BraTS are 20 to 50 MB so, and 3.8 GB as floats. The truth is read from the store again each time.
     """
 
-    def __init__(self, store: Store, predicted: Iterable[Predicted]) -> None:
+    def __init__(self, store: Store, predicted: Iterable[Prediction]) -> None:
         self.store = store
         self._packed = []
         for case_id, rows, probabilities in predicted:
-            levels = np.ascontiguousarray(quantise(probabilities))
-            self._packed.append((case_id, rows, levels.shape, zlib.compress(levels.data, 1)))
+            own = np.ascontiguousarray(_levels(store, probabilities))
+            self._packed.append((case_id, rows, own.shape, zlib.compress(own.data, 1)))
 
     def __len__(self) -> int:
         return len(self._packed)
 
     def __iter__(self) -> Iterator[Scored]:
         for case_id, rows, shape, packed in self._packed:
-            levels = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
-            yield _scored(self.store, case_id, rows, levels)
+            own = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
+            yield _scored(self.store, case_id, rows, own)
 
 
-def scored(store: Store, predicted: Iterable[Predicted]) -> list[Scored]:
-    """The cases, all in memory; truth is taken from the store's label maps."""
-    return [_scored(store, case_id, rows, quantise(values)) for case_id, rows, values in predicted]
+def scored(store: Store, predicted: Prediction) -> Scored:
+    """A case with its truth, which is taken from the store's label maps."""
+    return _scored(store, predicted.case_id, predicted.rows, _levels(store, predicted.probabilities))
 
 
-def _scored(store: Store, case_id: str, rows: np.ndarray, levels: np.ndarray) -> Scored:
+def _levels(store: Store, probabilities: np.ndarray) -> np.ndarray:
+    return levels.quantise(probabilities)
+
+
+def _scored(store: Store, case_id: str, rows: np.ndarray, own: np.ndarray) -> Scored:
     labels = store.masks(rows)
     return Scored(
         case_id=case_id,
         patient_id=str(store.index["patient_id"].iloc[rows[0]]),
-        levels=levels,
+        levels=own,
         truth=np.stack([np.isin(labels, values) for values in store.meta.regions.values()], axis=1),
-        spacing_mm=store.meta.cases[case_id].spacing_mm,
+        spacing=Spacing(*store.meta.cases[case_id].spacing_mm),
         rows=rows,
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stages.masks import levels
-from stages.scoring import cases, conventions, suspects
+from stages.scoring import cases, conventions, histograms, suspects
 from stages.scoring.decision import Decision, Scored
 from stages.store.shards import Store
 
@@ -27,7 +27,7 @@ def of(store: Store, predicted: Iterable[Scored], chosen: Decision, tolerance_mm
     """Score every case in one pass, one case in memory at a time."""
     rows, parts = [], []
     shape = (2, levels.LEVELS + 1)
-    histograms = {region: np.zeros(shape, np.int64) for region in store.meta.regions}
+    counts = {region: np.zeros(shape, np.int64) for region in store.meta.regions}
     for case in predicted:
         images = store.images(case.rows)
         site = str(store.index["site"].iloc[case.rows[0]])
@@ -36,9 +36,9 @@ def of(store: Store, predicted: Iterable[Scored], chosen: Decision, tolerance_mm
             row = cases.score(case, number, region, mask, tolerance_mm)
             rows.append({**row, "contrast": cases.contrast(images, truth), "site": site})
             parts.append(conventions.slices(case, number, region, mask))
-            histograms[region] += levels.histogram(case.levels[:, number], truth)
+            counts[region] += histograms.count(case.levels[:, number], truth)
     per_case = pd.DataFrame(rows).sort_values(["dice", "case_id"], kind="stable", ignore_index=True)
-    return Tables(per_case, pd.concat(parts, ignore_index=True), histograms)
+    return Tables(per_case, pd.concat(parts, ignore_index=True), counts)
 
 
 def per_slice(store: Store, predicted: Iterable[Scored], chosen: Decision) -> pd.DataFrame:

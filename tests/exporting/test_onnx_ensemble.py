@@ -6,6 +6,7 @@ import pytest
 
 from stages.exporting import onnx_ensemble, onnx_export
 from stages.inference import onnx_predictor
+from stages.inference.onnx_predictor import OnnxPredictor
 from tests.fixtures import trainings
 from tests.fixtures.trainings import SIZE, Setup
 
@@ -23,16 +24,17 @@ def paths(setup, tmp_path_factory):
     return sorted(folder.iterdir())
 
 
+def answer(path, slices):
+    return OnnxPredictor(onnx_predictor.session(path), 1).answer(slices[:, None])
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("batch", [1, 5])
 def test_it_answers_with_the_mean(paths, count, batch, tmp_path):
     slices = np.random.default_rng(0).integers(0, 256, (batch, SIZE, SIZE, 3), dtype=np.uint8)
     onnx.save(onnx_ensemble.mean([onnx.load(path) for path in paths[:count]]), tmp_path / "joint.onnx")
-    apart = [
-        onnx_predictor.probabilities(onnx_predictor.session(path), slices, 8, "none")
-        for path in paths[:count]
-    ]
-    joint = onnx_predictor.probabilities(onnx_predictor.session(tmp_path / "joint.onnx"), slices, 8, "none")
+    apart = [answer(path, slices) for path in paths[:count]]
+    joint = answer(tmp_path / "joint.onnx", slices)
     np.testing.assert_allclose(joint, np.mean(apart, axis=0), atol=1e-6)
     assert count == 1 or np.abs(apart[0] - apart[1]).max() > 0.01
 

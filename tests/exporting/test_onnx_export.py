@@ -6,10 +6,16 @@ import pytest
 import torch
 
 from stages.exporting import onnx_export
-from stages.inference import onnx_predictor, torch_predictor
+from stages.inference import cases, onnx_predictor
+from stages.inference.onnx_predictor import OnnxPredictor
+from stages.inference.torch_predictor import TorchPredictor
 from stages.networks import network
 from stages.networks.architecture import Architecture
 from tests.fixtures import trainings
+
+
+def predictor(path) -> OnnxPredictor:
+    return OnnxPredictor(onnx_predictor.session(path), 1, batch_size=2)
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +75,16 @@ def test_no_trace_of_this_machine(exported):
 
 @pytest.mark.parametrize("tta", ["none", "flip"])
 def test_cases_as_inference_gives_them(tta, net, store, exported):
-    session, everything = onnx_predictor.session(exported), np.arange(15)
-    plain = {}
-    for case_id, rows, expected in torch_predictor.by_case(net, store, everything, 0, tta, 4):
-        found = onnx_predictor.probabilities(session, store.images(rows), 2, tta)
-        np.testing.assert_allclose(found, expected.transpose(0, 2, 3, 1), atol=1e-5)
-        plain[case_id] = onnx_predictor.probabilities(session, store.images(rows), 2, "none")
+    everything = np.arange(15)
+    with_torch = cases.of(TorchPredictor(net, 1, 4), store, everything, tta)
+    with_onnx = cases.of(predictor(exported), store, everything, tta)
+    unflipped = cases.of(predictor(exported), store, everything, "none")
+    for expected, case, plain in zip(with_torch, with_onnx, unflipped, strict=True):
+        assert case.case_id == expected.case_id
+        np.testing.assert_array_equal(case.rows, expected.rows)
+        np.testing.assert_allclose(case.probabilities, expected.probabilities, atol=1e-5)
         if tta == "flip":
-            assert np.abs(found - plain[case_id]).max() > 1e-3
+            assert np.abs(case.probabilities - plain.probabilities).max() > 1e-3
 
 
 def test_int8_is_smaller_close_and_runs(net, store, exported, tmp_path):
@@ -89,11 +97,8 @@ def test_int8_is_smaller_close_and_runs(net, store, exported, tmp_path):
     assert {"QuantizeLinear", "DequantizeLinear", "Conv"} <= kinds
     assert path.stat().st_size < 0.6 * exported.stat().st_size
     images = store.images(np.arange(15))
-    full, small = (
-        onnx_predictor.probabilities(onnx_predictor.session(model), images, 4, "none")
-        for model in (exported, path)
-    )
-    assert full.shape == small.shape == (15, 32, 32, 2)
+    full, small = (predictor(model).answer(images[:, None]) for model in (exported, path))
+    assert full.shape == small.shape == (15, 2, 32, 32)
     assert 0 < np.abs(full - small).mean() < 0.02
 
 
@@ -105,10 +110,7 @@ def test_a_description_changes_nothing_but_the_metadata(exported, tmp_path, stor
     told = onnx_predictor.session(path).get_modelmeta().custom_metadata_map
     assert told == {"brainseg": "sizes, names, thresholds"}
     images = store.images(np.arange(3))
-    before, after = (
-        onnx_predictor.probabilities(onnx_predictor.session(model), images, 4, "none")
-        for model in (exported, path)
-    )
+    before, after = (predictor(model).answer(images[:, None]) for model in (exported, path))
     np.testing.assert_array_equal(before, after)
     described = path.read_bytes()
     onnx_export.describe(path, "brainseg", "sizes, names, thresholds")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.figures import films
+from stages.scan.spacing import Spacing
 from stages.scoring.decision import Decision, Scored
 from tests.fixtures import trainings
 
@@ -96,7 +97,7 @@ def test_films_of_the_worst_cases_and_a_table_of_their_frames(tmp_path):
         truth = (store.masks(members) > 0)[:, None]
         levels = np.zeros(truth.shape, np.uint8)
         levels[..., 0:3, 0:3] = 200
-        predicted.append(Scored(case_id, case_id, levels, truth, (1.0, 1.0, 1.0), members))
+        predicted.append(Scored(case_id, case_id, levels, truth, Spacing(1.0, 1.0, 1.0), members))
     table = pd.DataFrame({"case_id": ["case02", "case00"], "region": "tumour"})
     (tmp_path / "films").mkdir()
     found = films.write(store, predicted, DECISION, "tumour", table, tmp_path / "films")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.core.errors import UserError
-from stages.inference import onnx_predictor
+from stages.inference import onnx_predictor, predictor
 from tests.fixtures import graphs
 
 
@@ -73,11 +73,20 @@ def test_a_description_of_another_graph(tmp_path):
 
 
 def test_batches_and_flips_do_not_change_a_model_without_sides(folder):
-    model = onnx_predictor.open_model(folder)
-    slices = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), np.uint8)
-    expected = 1 / (1 + np.exp(-(slices[..., 1:2].astype(np.float64) - graphs.BRIGHT[0]) / 4))
-    np.testing.assert_allclose(model.probabilities(slices), expected, atol=1e-6)
-    for batch in (1, 2, 7):
+    model = onnx_predictor.open_model(folder).predictor
+    windows = np.random.default_rng(0).integers(0, 256, (5, 1, 64, 64, 3), np.uint8)
+    expected = 1 / (1 + np.exp(-(windows[..., 1].astype(np.float64) - graphs.BRIGHT[0]) / 4))
+    np.testing.assert_allclose(model.answer(windows), expected, atol=1e-6)
+    for size in (1, 2, 7):
         for tta in ("none", "flip"):
-            found = onnx_predictor.probabilities(model.session, slices, batch, tta)
-            np.testing.assert_allclose(found, expected, atol=1e-6)
+            answers = predictor.probabilities(model, predictor.batches(windows, size), tta)
+            np.testing.assert_allclose(answers, expected, atol=1e-6)
+
+
+def test_a_window_reaches_the_graph_as_channels_the_lowest_slice_first(tmp_path):
+    path = graphs.write(tmp_path / "model.onnx", graphs.describe(context=1))  # it looks at the slice itself
+    model = onnx_predictor.open_model(path).predictor
+    assert model.depth == 3
+    windows = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64, 3), np.uint8)
+    middle = 1 / (1 + np.exp(-(windows[:, 1, :, :, 1].astype(np.float64) - graphs.BRIGHT[0]) / 4))
+    np.testing.assert_allclose(model.answer(windows)[:, 0], middle, atol=1e-6)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from stages.inference import torch_predictor
+from stages.inference import cases
+from stages.inference.torch_predictor import TorchPredictor
 from stages.store.shards import Store
 from tests.fixtures import trainings
 
@@ -31,7 +32,7 @@ def store(tmp_path_factory):
 
 def predict(net, store, rows=None, context=0, tta="none", batch_size=4):
     rows = np.arange(len(store.index)) if rows is None else rows
-    return list(torch_predictor.by_case(net, store, rows, context, tta, batch_size))
+    return list(cases.of(TorchPredictor(net, 2 * context + 1, batch_size), store, rows, tta))
 
 
 def test_cases_in_order_with_their_rows_whatever_the_batch_size(store):

@@ -10,6 +10,7 @@ import pytest
 from stages.predicting import summary
 from stages.predicting.finding import Scan
 from stages.predicting.segmenting import Segmented
+from stages.scan.spacing import Spacing
 from tests.fixtures import graphs
 
 SCAN = Scan(Path("x.nii"), "nifti", (Path("x.nii"),), "x")
@@ -22,7 +23,7 @@ def found(labels=((0, 1), (2, 3)), confidence=0.9, peak=0.95, blank=False, slice
 
 
 def test_areas_and_volumes():
-    row = summary.row(SCAN, found(), (5.0, 2.0, 3.0), NESTED, ["x_mask.nii"])
+    row = summary.row(SCAN, found(), Spacing(5.0, 2.0, 3.0), NESTED, ["x_mask.nii"])
     assert row == {
         "scan": "x.nii",
         "kind": "nifti",

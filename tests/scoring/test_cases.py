@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.scan.spacing import Spacing
 from stages.scoring import cases, overlap
 from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
@@ -14,7 +15,8 @@ from stages.training.segmenter import volume_dice
 
 TRUTH = np.array([[0, 1, 1, 0], [0, 0, 1, 1]], dtype=bool)[:, None]
 MASK = np.array([[0, 0, 0, 0], [0, 0, 1, 1]], dtype=bool)[:, None]
-CASE = Scored("b", "q", (MASK * np.uint8(200))[:, None], TRUTH[:, None], (10.0, 10.0, 10.0), np.arange(2))
+MM = Spacing(10.0, 10.0, 10.0)
+CASE = Scored("b", "q", (MASK * np.uint8(200))[:, None], TRUTH[:, None], MM, np.arange(2))
 
 
 def test_a_row_pools_the_slices_of_a_case_and_measures_ml():

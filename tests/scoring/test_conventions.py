@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
+from stages.scan.spacing import Spacing
 from stages.scoring import conventions
 from stages.scoring.decision import Scored
 
@@ -13,7 +14,7 @@ def table(predicted, truth, case_id="a", patient_id="p", region="tumour"):
     """Slices of 4 pixels in a row; (S, 4) zeros and ones."""
     predicted, truth = (np.array(mask, dtype=bool)[:, None] for mask in (predicted, truth))
     case = Scored(
-        case_id, patient_id, truth[:, None], truth[:, None], (10.0, 10.0, 10.0), np.arange(len(truth))
+        case_id, patient_id, truth[:, None], truth[:, None], Spacing(10.0, 10.0, 10.0), np.arange(len(truth))
     )
     return conventions.slices(case, 0, region, predicted)
 

@@ -1,5 +1,8 @@
 """Levels, thresholds and the choices made on validation."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,10 +11,11 @@ from hypothesis import strategies as st
 from stages.core.errors import UserError
 from stages.masks import levels
 from stages.masks.levels import LEVELS
+from stages.scan.spacing import Spacing
 from stages.scoring import decision, overlap
 from stages.scoring.decision import Decision, Scored
 
-MM = (1.0, 1.0, 1.0)
+MM = Spacing(1.0, 1.0, 1.0)
 
 
 def case(probabilities, truth, case_id="a", spacing=MM):
@@ -119,7 +123,7 @@ def speckled(speck, spacing=MM):
 
 def test_finds_the_smallest_component_that_pays_and_measures_it_in_ml():
     # 40 voxels of 8 mm3 are 0.32 ml: only the 1 ml rule removes them.
-    loud = [speckled(40, spacing=(2.0, 2.0, 2.0)) for _ in range(2)]
+    loud = [speckled(40, spacing=Spacing(2.0, 2.0, 2.0)) for _ in range(2)]
     assert choose({"none": loud}, postprocess="auto").smallest_component_ml == {"tumour": 1.0}
     # The same voxels of 1 mm3 are 0.04 ml: the gentlest rule does.
     assert choose({"none": [speckled(40)]}, postprocess="auto").smallest_component_ml == {"tumour": 0.1}
@@ -133,7 +137,7 @@ def test_a_component_rule_must_pay():
     assert choose({"none": [speckled(40)]}, postprocess="none").smallest_component_ml == {"tumour": 0.0}
 
 
-@pytest.mark.parametrize(("spacing", "kept"), [((1.0, 1.0, 1.0), False), ((5.0, 1.0, 1.0), True)])
+@pytest.mark.parametrize(("spacing", "kept"), [(MM, False), (Spacing(5.0, 1.0, 1.0), True)])
 def test_the_mask_drops_components_by_volume(spacing, kept):
     rule = Decision(
         threshold={"tumour": 0.5}, tta="none", smallest_component_ml={"tumour": 0.1}, val_dice=0.0
@@ -171,5 +175,5 @@ def test_decision_json(tmp_path):
     with pytest.raises(UserError) as damaged:
         decision.read(path)
     assert str(damaged.value) == f"{path} is damaged; run `dvc repro --force evaluate`"
-    path.write_text(keep_all(0.35).model_dump_json(), encoding="utf-8")
+    path.write_text(json.dumps(asdict(keep_all(0.35))), encoding="utf-8")
     assert decision.read(path) == keep_all(0.35)

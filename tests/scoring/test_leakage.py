@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stages.core import manifest
 from stages.core.errors import UserError
+from stages.scan.spacing import Spacing
 from stages.scoring import cases, leakage
 from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
@@ -39,7 +40,7 @@ def scans_in_folds(draw: st.DrawFn) -> list[tuple[str, str, np.ndarray, np.ndarr
     return scans
 
 
-def per_case(scans, fold: int, folder: Path, spacing=(4.0, 0.7, 1.3)) -> pd.DataFrame:
+def per_case(scans, fold: int, folder: Path, spacing=Spacing(4.0, 0.7, 1.3)) -> pd.DataFrame:
     """What evaluate writes of one fold, written and read as files are."""
     rows = []
     for case_id, patient_id, truth, predicted, folds in scans:

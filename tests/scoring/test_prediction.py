@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stages.inference.cases import Prediction
 from stages.scoring import prediction
 from stages.scoring.decision import Decision
 from tests.fixtures import trainings
@@ -18,9 +19,9 @@ def store(tmp_path):
 def test_truth_and_identity_come_from_the_store(store):
     rows = np.array([8, 9, 10, 11])
     probabilities = np.full((4, 3, 32, 32), 0.25, dtype=np.float32)
-    (found,) = prediction.scored(store, [("case02", rows, probabilities)])
+    found = prediction.scored(store, Prediction("case02", rows, probabilities))
     assert (found.case_id, found.patient_id) == ("case02", "patient1")
-    assert found.spacing_mm == (3.0, 1.0, 0.5)
+    assert found.spacing == (3.0, 1.0, 0.5)
     assert found.voxel_ml == 0.0015
     assert (found.levels == 50).all()
     labels = store.masks(rows)
@@ -37,11 +38,15 @@ def test_packed_predictions_come_back_whole_as_often_as_wanted(store):
     random = np.random.default_rng(0)
     values = random.random((4, 3, 32, 32)).astype(np.float32)
     as_channels_last = np.ascontiguousarray(values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    predicted = [("case00", np.arange(4), values), ("case01", np.array([5, 7]), as_channels_last[:2])]
+    predicted = [
+        Prediction("case00", np.arange(4), values),
+        Prediction("case01", np.array([5, 7]), as_channels_last[:2]),
+    ]
     packed = prediction.Predictions(store, iter(predicted))
     assert len(packed) == 2
     for _ in range(2):
-        for found, expected in zip(packed, prediction.scored(store, predicted), strict=True):
+        for found, case in zip(packed, predicted, strict=True):
+            expected = prediction.scored(store, case)
             assert (found.case_id, found.patient_id) == (expected.case_id, expected.patient_id)
             np.testing.assert_array_equal(found.levels, expected.levels)
             np.testing.assert_array_equal(found.truth, expected.truth)

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from stages.scan.spacing import Spacing
 from stages.scoring import suspects
 from stages.scoring.decision import Scored
 
 IDS = ["s0", "s1", "s2"]
 
 
-def of(levels, truth, spacing=(10.0, 10.0, 10.0)):
+def of(levels, truth, spacing=Spacing(10.0, 10.0, 10.0)):
     case = Scored("a", "p", levels[:, None], truth[:, None], spacing, np.arange(3))
     return suspects.of_case(case, 0, "tumour", "val", IDS)
 

@@ -13,8 +13,8 @@ from stages import evaluate
 from stages.networks import modelfile, network
 from stages.networks.architecture import Architecture
 from stages.project.paths import HERE
+from stages.scoring import decision
 from stages.scoring.cases import METRICS
-from stages.scoring.decision import Decision
 from tests.fixtures import trainings
 from tests.pipeline.import_graph import ROOT
 
@@ -147,7 +147,7 @@ def test_metrics_have_the_names_others_rely_on(project: Path) -> None:
     assert len(table) == 6 * len(REGIONS)
     assert found["test"]["patients"] == 3
     assert table["dice"].is_monotonic_increasing
-    chosen = Decision.model_validate_json(HERE.decision.read_text(encoding="utf-8"))
+    chosen = decision.read(HERE.decision)
     convention = found["conventions"][f"tta_{chosen.tta}"]
     assert convention["volume_dice"] == pytest.approx(found["test"]["dice"], abs=1e-6)
     assert convention["pooled_dice"] == found["conventions"]["pooled_dice"]
@@ -162,7 +162,7 @@ def test_what_params_fix_is_not_chosen(project: Path) -> None:
         text = text.replace(f"\n  {name}: auto ", f"\n  {name}: {value} ")
     HERE.params.write_text(text, encoding="utf-8")
     evaluate.main()
-    chosen = Decision.model_validate_json(HERE.decision.read_text(encoding="utf-8"))
+    chosen = decision.read(HERE.decision)
     assert chosen.threshold == dict.fromkeys(REGIONS, 0.7)
     assert (chosen.tta, chosen.smallest_component_ml) == ("flip", dict.fromkeys(REGIONS, 0.05))
     assert [name for name in metrics()["conventions"] if name.startswith("tta_")] == ["tta_flip"]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from stages import export
+from stages.exporting import description, parity
 from stages.inference import onnx_predictor
+from stages.inference.cases import Prediction
 from stages.networks import modelfile, network
 from stages.networks.architecture import Architecture
 from stages.project.paths import HERE
@@ -49,7 +52,7 @@ def project(tmp_path_factory) -> Path:
     chosen = Decision(
         threshold={"tumour": 0.1}, tta="flip", smallest_component_ml={"tumour": 0.0}, val_dice=0.5
     )
-    write(root / HERE.decision, chosen.model_dump())
+    write(root / HERE.decision, asdict(chosen))
     write(root / HERE.evaluate_metrics, reports.evaluated())
     parts = dict.fromkeys(("train", "val", "test"), COUNTS)
     write(root / HERE.split_metrics, {"strategy": "patient", "leaking_test_slices": 0.0, **parts})
@@ -130,8 +133,8 @@ def test_an_int8_model_that_loses_too_much_is_not_shipped(tmp_path, allowed, shi
     )
     path = tmp_path / "model.int8.onnx"
     path.write_bytes(b"12345")
-    case = ("case00", np.arange(2), found.reshape(2, 1, *truth.shape[1:]))
-    metrics = export.weighed(opened, chosen, 1.0, allowed + 0.005, lambda _: iter([case]), path)
+    case = Prediction("case00", np.arange(2), found.reshape(2, 1, *truth.shape[1:]))
+    metrics = parity.weighed(opened, chosen, 1.0, allowed + 0.005, [case], path)
     assert metrics["dice"] == pytest.approx(0.6, abs=0.01)
     assert (metrics["shipped"], path.exists(), metrics["bytes"]) == (shipped, shipped, 5)
     if not shipped:
@@ -153,4 +156,4 @@ def test_modalities_where_all_scans_have_the_same(tmp_path, told, expected):
     opened = trainings.blobs(tmp_path / "s", cases=1, slices=3)
     opened.index["modalities"] = pd.Series(told)
     chosen = reports.decision()
-    assert export.spec_of(reports.model(channels=["flair"]), chosen, opened).input.modalities == expected
+    assert description.of(reports.model(channels=["flair"]), chosen, opened).input.modalities == expected

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from stages.core.errors import UserError
-from stages.inference import torch_predictor
+from stages.inference import cases
+from stages.inference.torch_predictor import TorchPredictor
 from stages.scoring import overlap
 from stages.training.segmenter import volume_dice
 from tests.fixtures import trainings
@@ -110,7 +111,7 @@ def test_training_loss_is_the_mean_over_the_batches_of_an_epoch(accumulate, setu
 
 @pytest.mark.parametrize("ema", [0.0, 0.5])
 def test_validation_dice_is_the_evaluations_at_a_half(ema, tmp_path):
-    """By an independent road: the kept weights, `inference.by_case`, and counts of `scoring.overlap`."""
+    """By an independent road: the kept weights, `inference.cases`, and counts of `scoring.overlap`."""
     store = trainings.blobs(tmp_path / "store", cases=5, regions=REGIONS)
     setup = Setup(store, epochs=3, batch_size=3).with_(ema=ema, lr=3e-3)
     _, validation = setup.datasets()
@@ -126,7 +127,7 @@ def test_validation_dice_is_the_evaluations_at_a_half(ema, tmp_path):
     net = setup.segmenter().network
     net.load_state_dict(keeper.best_weights())
     scores = []
-    for _, rows, probabilities in torch_predictor.by_case(net, store, validation.rows, 0, "none", 8):
+    for _, rows, probabilities in cases.of(TorchPredictor(net, 1, 8), store, validation.rows, "none"):
         labels = store.masks(rows)
         for number, values in enumerate(REGIONS.values()):
             truth = np.isin(labels, values)
