@@ -19,6 +19,7 @@ from stages.core.errors import UserError
 from stages.inference import onnx_predictor
 from stages.networks import modelfile
 from stages.project.paths import HERE
+from stages.scan import windows
 from stages.store import dataset, shards
 from stages.training import tracking
 
@@ -31,12 +32,14 @@ Run = Callable[[np.ndarray], object]
 
 def forms(threads: int) -> dict[str, Run]:
     """What to call for a batch, by form; int8 only where it was shipped."""
-    _, network = modelfile.load(HERE.model, HERE.weights)
+    model, network = modelfile.load(HERE.model, HERE.weights)
+    depth = 2 * model.context + 1
 
     @torch.inference_mode()
     def eager(batch: np.ndarray) -> object:
         torch.set_num_threads(threads)
-        return network(torch.from_numpy(batch)).sigmoid().numpy()
+        windows = batch.reshape(*batch.shape[:3], depth, -1).transpose(0, 3, 1, 2, 4)
+        return network(torch.from_numpy(windows)).sigmoid().numpy()
 
     found: dict[str, Run] = {"torch": eager}
     for name, path in (("onnx", HERE.onnx), ("int8", HERE.onnx_int8)):
@@ -90,8 +93,8 @@ def main() -> None:
     model = modelfile.read(HERE.model)
     run_id = run_of(model) if args.log else None
     opened = shards.open_store(HERE.slices)
-    neighbours = dataset.Neighbours(opened.index, model.context)
-    slices = neighbours.images(opened, dataset.rows_of(opened, HERE.splits, "test"))
+    around = dataset.Windows(opened.index, 2 * model.context + 1)
+    slices = windows.flat(around.images(opened, dataset.rows_of(opened, HERE.splits, "test")))
     spent = measure(slices, args.repeat)
     heads = [
         f"{threads} thread{'s' * (threads > 1)}, batch {batch}"

@@ -118,8 +118,8 @@ class Bench:
 
     def loaders(self) -> tuple[DataLoader, DataLoader]:
         augment = partial(policies.apply, policies.load(HERE.policy))
-        train = dataset.SliceDataset(self.store, self.rows["train"], 0, augment, 0)
-        validation = dataset.SliceDataset(self.store, self.rows["val"], 0)
+        train = dataset.SliceDataset(self.store, self.rows["train"], 1, augment, 0)
+        validation = dataset.SliceDataset(self.store, self.rows["val"], 1)
         return fitting.loaders(train, validation, "all", self.params.batch_size, 0, self.machine)
 
     def bare(self) -> float:
@@ -129,7 +129,7 @@ class Bench:
         segmenter = self.segmenter().to(DEVICE)
         adam = optimisation.optimizer("adamw", segmenter.network, 1e-3, 1e-2)
         size, batch = self.store.meta.size, self.params.batch_size
-        images = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8, device=DEVICE)
+        images = torch.randint(0, 256, (batch, 1, size, size, 3), dtype=torch.uint8, device=DEVICE)
         truth = segmenter.truth(torch.randint(0, 2, (batch, size, size), dtype=torch.uint8, device=DEVICE))
 
         def step() -> None:

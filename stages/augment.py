@@ -5,6 +5,7 @@ python -m stages.augment         # what `dvc repro augment` runs; about 4 s
 
 from typing import Any
 
+import albumentations as A
 import numpy as np
 import typer
 
@@ -41,7 +42,7 @@ def run(params: Augment, paths: Paths) -> dict[str, Any]:
     labelled = rows[slices.index["label_pixels"].to_numpy()[rows] > 0]
     chosen = labelled[np.linspace(0, len(labelled) - 1, min(EXAMPLES, len(labelled))).astype(int)]
     examples = [
-        [(image, mask)] + [policies.apply(policy, image, mask, (0, 0, n)) for n in range(VARIANTS)]
+        [(image, mask)] + [augmented(policy, image, mask, n) for n in range(VARIANTS)]
         for image, mask in zip(slices.images(chosen), slices.masks(chosen), strict=True)
     ]
     with atomic.file(paths.augment_preview) as part:
@@ -58,6 +59,14 @@ def run(params: Augment, paths: Paths) -> dict[str, Any]:
     }
     atomic.metrics(metrics, paths.augment_metrics)
     return metrics
+
+
+def augmented(
+    policy: A.Compose, image: np.ndarray, mask: np.ndarray, number: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A slice (H, W, C) and its label map (H, W) as the policy changes them, by the number of the variant."""
+    window, mask = policies.apply(policy, image[None], mask, (0, 0, number))
+    return window[0], mask
 
 
 if __name__ == "__main__":

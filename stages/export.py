@@ -21,6 +21,7 @@ from stages.inference.torch_predictor import TorchPredictor
 from stages.networks import modelfile
 from stages.project.params import Export, load
 from stages.project.paths import Paths
+from stages.scan import windows
 from stages.scoring import decision
 from stages.store import dataset, shards
 
@@ -39,16 +40,17 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
     store = shards.open_store(paths.slices)
     model, net = modelfile.load(paths.model, paths.weights)
     chosen = decision.read(paths.decision)
+    depth = 2 * model.context + 1
     rows = {split: dataset.rows_of(store, paths.splits, split) for split in ("train", "val", "test")}
 
     def with_onnx(path: Path, split: str = "test") -> Iterator[Prediction]:
         session = onnx_predictor.session(path)
-        predictor = OnnxPredictor(session, 2 * model.context + 1, model.batch_size)
+        predictor = OnnxPredictor(session, depth, model.batch_size)
         return cases.of(predictor, store, rows[split], chosen.tta)
 
     with atomic.directory(paths.export) as folder:
         exact, small = folder / paths.onnx.name, folder / paths.onnx_int8.name
-        onnx_export.write(net, model.size, params.opset, exact)
+        onnx_export.write(net, depth, model.size, params.opset, exact)
         with_torch = cases.of(TorchPredictor.of(model, net), store, rows["test"], chosen.tta)
         compared = parity.of(store, chosen, with_torch, with_onnx(exact))
         metrics: dict[str, Any] = {
@@ -61,7 +63,7 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
             },
         }
         if params.int8:
-            onnx_export.write_int8(exact, calibration(store, rows["train"], model.context), small)
+            onnx_export.write_int8(exact, calibration(store, rows["train"], depth), small)
             metrics["int8"] = parity.weighed(
                 store, chosen, compared.reference, params.max_dice_drop, with_onnx(small), small
             )
@@ -77,12 +79,12 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
     return metrics
 
 
-def calibration(store: shards.Store, rows: np.ndarray, context: int) -> Iterator[np.ndarray]:
+def calibration(store: shards.Store, rows: np.ndarray, depth: int) -> Iterator[np.ndarray]:
     """Training slices as the graph takes them, evenly spread over the patients."""
-    neighbours = dataset.Neighbours(store.index, context)
+    around = dataset.Windows(store.index, depth)
     rows = rows[np.linspace(0, len(rows) - 1, min(CALIBRATION, len(rows))).astype(int)]
     for start in range(0, len(rows), 16):
-        yield neighbours.images(store, rows[start : start + 16])
+        yield windows.flat(around.images(store, rows[start : start + 16]))
 
 
 def of_run(store: shards.Store, exported: dict[str, Any], paths: Paths) -> card.Run:

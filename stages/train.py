@@ -46,14 +46,14 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
         slices = shards.joined(slices, shards.open_store(paths.copies))
         train_rows = np.concatenate([train_rows, np.arange(originals, len(slices.index))])
 
+    depth = 2 * params.context + 1
     augment = partial(policies.apply, policies.load(paths.policy))
-    training = dataset.SliceDataset(slices, train_rows, params.context, augment, params.seed)
-    validation = dataset.SliceDataset(slices, val_rows, params.context)
+    training = dataset.SliceDataset(slices, train_rows, depth, augment, params.seed)
+    validation = dataset.SliceDataset(slices, val_rows, depth)
     machine = fitting.Machine(params.precision, params.devices, params.nodes, params.workers, params.compile)
     loaders = fitting.loaders(training, validation, params.sampling, params.batch_size, params.seed, machine)
 
     fitting.seed_everything(params.seed)
-    depth = 2 * params.context + 1
     regions = slices.meta.regions
     local = local_weights(params, paths)
     weights = str(local[0]) if local else params.encoder_weights
@@ -71,7 +71,7 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     logger = tracking.start(paths.project, params.model_dump(), data_hash)
     began = time.perf_counter()
     if fitting.is_first():
-        batch = (params.batch_size // machine.processes, slices.meta.size, slices.meta.size, len(net.mean))
+        batch = (params.batch_size // machine.processes, depth, *slices.shape)
         batches, validated = (len(loader) // machine.processes for loader in loaders)
         print(estimate.measure(segmenter, precision, batch, batches, validated).sentence(), flush=True)
         if keeper.resume():

@@ -23,13 +23,13 @@ def write(store: Store, rows: np.ndarray, policy: A.Compose, copies: int, folder
         for number, (case_id, case) in enumerate(index.groupby("case_id", sort=False)):
             key = (0, copy, number)
             pairs = [
-                policies.apply(policy, image, mask, key)
+                policies.apply(policy, image[None], mask, key)
                 for image, mask in zip(
                     store.images(case.index.values), store.masks(case.index.values), strict=True
                 )
             ]
             masks = np.stack([mask for _, mask in pairs])
-            writer.add(np.stack([image for image, _ in pairs]), masks)
+            writer.add(np.concatenate([window for window, _ in pairs]), masks)
             parts.append(
                 case.assign(
                     sample_id=case["sample_id"] + f"~{copy}",

@@ -17,6 +17,7 @@ from albumentations.augmentations.geometric.functional import center, create_aff
 
 from stages.core import atomic
 from stages.core.errors import UserError
+from stages.scan import windows
 
 NAMESPACE = "brainseg"
 """What the names of our own steps begin with in policy.json: where their code lies decides nothing."""
@@ -61,7 +62,7 @@ class Affine(_Named, A.Affine):
 
 
 def _sequences(data: dict[str, Any]) -> int:
-    """Channels of one slice. An image with neighbouring slices has so many of each, slice after slice."""
+    """Channels of one slice: the picture of a window, which `apply` makes, has so many for each slice."""
     return data.get("sequences") or data["image"].shape[-1]
 
 
@@ -238,19 +239,22 @@ def load(path: Path) -> A.Compose:
 
 
 def apply(
-    policy: A.Compose, image: np.ndarray, mask: np.ndarray, key: tuple[int, ...], sequences: int | None = None
+    policy: A.Compose, window: np.ndarray, mask: np.ndarray, key: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Augment one slice: image (H, W, C) and label map (H, W), both uint8.
+    """Augment a window (D, H, W, C) and the label map (H, W) of its middle slice, both uint8, with one draw:
+    all its slices change alike.
 
-    `key`, e.g. (seed, epoch, sample), alone decides what is drawn: no history, no worker count. sequences:
-    channels of one slice, C unless the image has neighbouring slices, which follow each other as channels and
-    are changed alike.
+    `key`, e.g. (seed, epoch, sample), alone decides what is drawn: no history, no worker count.
     """
     if not policy.transforms:
-        return image, mask
+        return window, mask
     seeds = np.random.SeedSequence(key)
     # One generator for all steps: `set_random_seed` starts each of them alike, and those that follow one draw
     # would come and go together.
     policy.set_random_state(np.random.default_rng(seeds), random.Random(int(seeds.generate_state(1)[0])))
-    done = policy(image=image, mask=mask, sequences=sequences)
-    return done["image"], done["mask"]
+    depth, height, width, channels = window.shape
+    # As one picture of D x C channels, in which OpenCV moves all slices at once.
+    image = windows.flat(window[None])[0]
+    done = policy(image=image, mask=mask, sequences=channels)
+    image = done["image"].reshape(height, width, depth, channels)
+    return np.moveaxis(image, 2, 0), done["mask"]

@@ -23,19 +23,27 @@ INPUT, OUTPUT = "slices", "probabilities"
 
 
 class Served(torch.nn.Module):
-    """Slices (N, H, W, C) uint8, as the store holds them, to probabilities (N, H, W, R) float32."""
+    """Slices (N, H, W, D x C) uint8, as the store holds them, to probabilities (N, H, W, R) float32.
 
-    def __init__(self, network: Network) -> None:
+    The graph has always taken the slices of a window as channels; clients count on it.
+    """
+
+    def __init__(self, network: Network, depth: int) -> None:
         super().__init__()
         self.network = network
+        self.depth = depth
 
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
-        return self.network(slices).sigmoid().permute(0, 2, 3, 1)
+        if self.depth == 1:
+            windows = slices[:, None]
+        else:
+            windows = slices.unflatten(3, (self.depth, -1)).permute(0, 3, 1, 2, 4)
+        return self.network(windows).sigmoid().permute(0, 2, 3, 1)
 
 
-def write(network: Network, size: int, opset: int, path: Path) -> None:
-    """Export with normalisation and sigmoid inside; any batch size. The same weights always give the same
-    bytes.
+def write(network: Network, depth: int, size: int, opset: int, path: Path) -> None:
+    """Export for windows of `depth` slices, with normalisation and sigmoid inside; any batch size. The same
+    weights always give the same bytes.
     """
     network = network.cpu().eval()
     example = torch.zeros(2, size, size, len(network.mean), dtype=torch.uint8)
@@ -43,7 +51,7 @@ def write(network: Network, size: int, opset: int, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            Served(network),
+            Served(network, depth),
             (example,),
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),

@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.inference import predictor
 from stages.inference.predictor import Predictor
-from stages.store.dataset import Neighbours
+from stages.store.dataset import Windows
 from stages.store.shards import Store
 
 
@@ -23,16 +23,8 @@ class Prediction(NamedTuple):
 
 def of(model: Predictor, store: Store, rows: np.ndarray, tta: str) -> Iterator[Prediction]:
     """The cases that `rows` of a store belong to, in their order; windows see the whole case."""
-    windows = Neighbours(store.index, model.depth // 2)
+    windows = Windows(store.index, model.depth)
     for case_id, case in store.index.iloc[rows].groupby("case_id", sort=False):
         members = case.index.to_numpy()
-        parts = (
-            deep(windows.images(store, part), model.depth)
-            for part in predictor.batches(members, model.batch_size)
-        )
+        parts = (windows.images(store, part) for part in predictor.batches(members, model.batch_size))
         yield Prediction(str(case_id), members, predictor.probabilities(model, parts, tta))
-
-
-def deep(flat: np.ndarray, depth: int) -> np.ndarray:
-    """Windows as channels (N, H, W, D x C) -> (N, D, H, W, C)."""
-    return flat.reshape(*flat.shape[:3], depth, -1).transpose(0, 3, 1, 2, 4)

@@ -5,7 +5,6 @@ import torch
 
 from stages.networks.modelfile import Model
 from stages.networks.network import Network
-from stages.scan.windows import flat
 
 
 class TorchPredictor:
@@ -24,5 +23,5 @@ class TorchPredictor:
 
     @torch.inference_mode()
     def answer(self, windows: np.ndarray) -> np.ndarray:
-        images = torch.from_numpy(np.ascontiguousarray(flat(windows))).to(self.device)
+        images = torch.from_numpy(windows).to(self.device)
         return self.network(images).sigmoid().cpu().numpy()

@@ -16,8 +16,9 @@ from stages.networks.architecture import Architecture
 class Network(nn.Module):
     """Normalisation, an smp model and dropout before its last convolution.
 
-    Input: uint8 or float slices as the store holds them, (N, H, W, C) with levels 0..255. Output: logits (N,
-    R, H, W) float32, one channel a region. `mean` and `std` (levels, one a channel) are buffers, so they
+    Input: uint8 or float windows of slices as the store holds them, (N, D, H, W, C) with levels 0..255; the
+    slices of a window become channels here, the lowest first. Output: logits (N, R, H, W) float32 of the
+    slice in the middle, one channel a region. `mean` and `std` (levels, one a channel) are buffers, so they
     travel with the weights.
     """
 
@@ -32,11 +33,16 @@ class Network(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
 
-    def forward(self, slices: torch.Tensor) -> torch.Tensor:
-        levels = (slices.float() - self.mean) / self.std
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        levels = (_flat(windows).float() - self.mean) / self.std
         # A permuted NHWC tensor is NCHW in channels_last memory: no copy, and the layout oneDNN and cuDNN
         # want.
         return self.body(levels.permute(0, 3, 1, 2)).float()
+
+
+def _flat(windows: torch.Tensor) -> torch.Tensor:
+    """(N, D, H, W, C) -> (N, H, W, D x C), as `scan.windows.flat` does with arrays."""
+    return windows[:, 0] if windows.shape[1] == 1 else windows.permute(0, 2, 3, 1, 4).flatten(3)
 
 
 def build(

@@ -1,6 +1,4 @@
-"""The torch dataset over the slice store: batches of uint8 slices with their neighbours, augmented, without
-copies.
-"""
+"""The torch dataset over the slice store: batches of uint8 windows, augmented, without copies."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,12 +9,13 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset, Sampler
 
+from stages.scan import windows
 from stages.store.shards import Store
 
 
 class Batch(NamedTuple):
-    """images (N, H, W, C x (2 context + 1)) and labels (N, H, W), uint8; rows (N,) in the store's index,
-    int64.
+    """images (N, D, H, W, C) and labels (N, H, W) of the slices in the middle, uint8; rows (N,) of these in
+    the store's index, int64.
     """
 
     images: torch.Tensor
@@ -31,37 +30,29 @@ class Key(NamedTuple):
     position: int
 
 
-class Neighbours:
-    """For each row of a store's index the rows of its `context` neighbours on both sides, within the case.
+class Windows:
+    """For each row of a store's index the rows of the window of `depth` slices around it, within its case."""
 
-    The first and last slices of a case repeat, as padding does.
-    """
-
-    def __init__(self, index: pd.DataFrame, context: int) -> None:
+    def __init__(self, index: pd.DataFrame, depth: int) -> None:
         case = pd.factorize(index["case_id"])[0]
-        rows = np.arange(len(index))
-        first = np.searchsorted(case, case, side="left")
-        last = np.searchsorted(case, case, side="right") - 1
-        steps = np.arange(-context, context + 1)
-        self.table = np.clip(rows[:, None] + steps, first[:, None], last[:, None])
+        lengths = np.bincount(case)  # the slices of a case lie together
+        firsts = np.cumsum(lengths) - lengths
+        self.rows = np.concatenate(
+            [first + windows.positions(length, depth) for first, length in zip(firsts, lengths, strict=True)]
+        )
 
     def images(self, store: Store, rows: np.ndarray) -> np.ndarray:
-        """Slices with their neighbours as channels, lowest first: (N, H, W, C x (2 context + 1)) uint8."""
-        wanted = self.table[rows]
-        if wanted.shape[1] == 1:
-            return store.images(rows)
-        stack = store.images(wanted.ravel())
-        height, width, channels = stack.shape[1:]
-        stack = stack.reshape(len(rows), wanted.shape[1], height, width, channels)
-        return stack.transpose(0, 2, 3, 1, 4).reshape(len(rows), height, width, -1)
+        """The windows around `rows` (N,), any order, lowest slice first: (N, D, H, W, C) uint8."""
+        around = self.rows[rows]
+        return store.images(around.ravel()).reshape(*around.shape, *store.shape)
 
 
-Augment = Callable[[np.ndarray, np.ndarray, tuple[int, ...], int], tuple[np.ndarray, np.ndarray]]
-"""Image (H, W, C), label map (H, W), key, channels of one slice -> both, augmented (`policies.apply`)."""
+Augment = Callable[[np.ndarray, np.ndarray, tuple[int, ...]], tuple[np.ndarray, np.ndarray]]
+"""Window (D, H, W, C), label map (H, W) of its middle, key -> both, augmented (`policies.apply`)."""
 
 
 class SliceDataset(Dataset):
-    """Slices at `rows` of a store; whole batches are fetched at once (`__getitems__`).
+    """Slices at `rows` of a store, in windows of `depth`; whole batches are fetched at once (`__getitems__`).
 
     augment: what changes a training slice, by the key (seed, epoch, row) alone; None leaves slices alone.
     """
@@ -70,13 +61,13 @@ class SliceDataset(Dataset):
         self,
         store: Store,
         rows: np.ndarray,
-        context: int = 0,
+        depth: int = 1,
         augment: Augment | None = None,
         seed: int = 0,
     ) -> None:
         self.store = store
         self.rows = np.asarray(rows, dtype=np.int64)
-        self.neighbours = Neighbours(store.index, context)
+        self.windows = Windows(store.index, depth)
         self.augment = augment
         self.seed = seed
 
@@ -88,15 +79,13 @@ class SliceDataset(Dataset):
 
     def __getitems__(self, keys: list[Key]) -> Batch:
         rows = self.rows[[key.position for key in keys]]
-        images, labels = self.neighbours.images(self.store, rows), self.store.masks(rows)
+        images, labels = self.windows.images(self.store, rows), self.store.masks(rows)
         if self.augment is not None:
             for number, key in enumerate(keys):
                 # The row, not the position: a subset of the data augments each of its slices as the whole set
                 # would.
                 drawn = (self.seed, key.epoch, int(rows[number]))
-                images[number], labels[number] = self.augment(
-                    images[number], labels[number], drawn, len(self.store.meta.channels)
-                )
+                images[number], labels[number] = self.augment(images[number], labels[number], drawn)
         return Batch(torch.from_numpy(images), torch.from_numpy(labels), torch.from_numpy(rows))
 
 

@@ -62,6 +62,11 @@ class Store:
     image_shards: list[np.ndarray]
     mask_shards: list[np.ndarray]
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a slice: height, width, channels."""
+        return self.meta.size, self.meta.size, len(self.meta.channels)
+
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Slices at `rows` (any order) as (N, size, size, C) uint8."""
         return self._take(self.image_shards, rows)

@@ -46,8 +46,8 @@ def measure(
 ) -> Estimate:
     """Two training steps on noise, the second one timed. The network and torch's generators stay as they are.
 
-    precision: Lightning's name. shape: (N, H, W, C) of one process's batch. batches: an epoch's; validated:
-    validation slices in units of batches.
+    precision: Lightning's name. shape: (N, D, H, W, C) of one process's batch. batches: an epoch's;
+    validated: validation slices in units of batches.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trial = copy.deepcopy(segmenter).to(device).train()
@@ -62,7 +62,7 @@ def measure(
 
     with torch.random.fork_rng(), torch.autocast(device.type, torch.bfloat16, precision == "bf16-mixed"):
         images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
-        labels = torch.randint(0, 2, shape[:3], dtype=torch.uint8, device=device)
+        labels = torch.randint(0, 2, (shape[0], *shape[2:4]), dtype=torch.uint8, device=device)
         for _ in range(2):
             began = time.perf_counter()
             kept.clear()

@@ -52,9 +52,9 @@ def test_all_slices_of_a_copied_case_share_one_draw_and_copies_differ(
                 copied.masks(after),
                 strict=True,
             ):
-                wanted = policies.apply(policy, image, mask, (0, copy, number))
-                np.testing.assert_array_equal(done, wanted[0])
-                np.testing.assert_array_equal(labelled, wanted[1])
+                window, changed = policies.apply(policy, image[None], mask, (0, copy, number))
+                np.testing.assert_array_equal(done, window[0])
+                np.testing.assert_array_equal(labelled, changed)
             heads = (copied.images(after) > 0).any(axis=3)
             assert heads.all(axis=0).sum() > 0.95 * heads.any(axis=0).sum()
     half = len(copied.index) // 2

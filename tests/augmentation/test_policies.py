@@ -25,7 +25,15 @@ IMAGE, MASK = IMAGES[1], 3 * MASKS[1] + (IMAGES[1, ..., 0] > 190)  # labels 0, 1
 
 def augmented(policy: A.Compose, key: tuple[int, ...], channels: int = 3) -> tuple[np.ndarray, np.ndarray]:
     image = np.concatenate([IMAGE] * (channels // 3 + 1), axis=2)[..., :channels]
-    return policies.apply(policy, np.ascontiguousarray(image), MASK.copy(), key)
+    return changed(policy, np.ascontiguousarray(image), MASK.copy(), key)
+
+
+def changed(
+    policy: A.Compose, image: np.ndarray, mask: np.ndarray, key: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """A slice (H, W, C) as the only one of a window."""
+    window, mask = policies.apply(policy, image[None], mask, key)
+    return window[0], mask
 
 
 def certain(step: A.BasicTransform) -> A.Compose:
@@ -93,10 +101,22 @@ def test_neighbouring_slices_change_as_the_slice_does(policy: str, sequences: in
     built = policies.build(policy)
     slices = np.ascontiguousarray(IMAGE[..., :sequences])
     for k in range(40):
-        alone, mask = policies.apply(built, slices, MASK, (k,))
-        among, same = policies.apply(built, np.dstack([slices] * 3), MASK, (k,), sequences)
-        np.testing.assert_array_equal(among, np.dstack([alone] * 3))
+        alone, mask = changed(built, slices, MASK, (k,))
+        among, same = policies.apply(built, np.stack([slices] * 3), MASK, (k,))
+        np.testing.assert_array_equal(among, np.stack([alone] * 3))
         np.testing.assert_array_equal(same, mask)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_each_slice_of_a_window_keeps_its_place(policy: str) -> None:
+    """Of a blank slice nothing comes of it, wherever in the window it lies."""
+    built = policies.build(policy)
+    for blank in range(3):
+        window = np.stack([IMAGE] * 3)
+        window[blank] = 0
+        for k in range(20):
+            lit = policies.apply(built, window, MASK, (k,))[0].any(axis=(1, 2, 3))
+            assert lit.tolist() == [place != blank for place in range(3)]
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4, 9])
@@ -119,7 +139,7 @@ def test_no_policy_lights_up_an_empty_slice() -> None:
     blank = np.zeros_like(IMAGE)
     for policy in POLICIES:
         for k in range(60):
-            image, _ = policies.apply(policies.build(policy), blank, MASK, (k,))
+            image, _ = changed(policies.build(policy), blank, MASK, (k,))
             assert not image.any()
 
 
@@ -147,7 +167,7 @@ def test_what_moves_the_head_moves_its_labels_with_it(step: A.BasicTransform) ->
     picture = np.repeat(200 * tumour[..., None], 3, axis=2)
     moved = 0
     for k in range(40):
-        image, mask = policies.apply(built, picture.copy(), tumour.copy(), (k,))
+        image, mask = changed(built, picture.copy(), tumour.copy(), (k,))
         shown, labelled = image[..., 0] > 100, mask > 0
         assert 2 * (shown & labelled).sum() >= 0.85 * (shown.sum() + labelled.sum())
         moved += not np.array_equal(mask, tumour)
@@ -160,7 +180,7 @@ def test_scanner_contrast_is_one_rising_curve_for_each_channel(gain: float, gamm
     ramp = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
     levels = np.arange(256) / 255
     for k in range(50):
-        image, _ = policies.apply(built, ramp, np.zeros((16, 16), np.uint8), (k,))
+        image, _ = changed(built, ramp, np.zeros((16, 16), np.uint8), (k,))
         curves = image.reshape(256, 3).astype(int)
         assert not curves[0].any()
         assert (curves[1:] >= 1).all()
@@ -174,7 +194,7 @@ def test_a_bias_field_is_smooth_and_the_same_for_all_channels() -> None:
     built = certain(policies.BiasField(0.3))
     flat = np.full((64, 64, 3), 100, np.uint8)
     for k in range(30):
-        image, _ = policies.apply(built, flat, np.zeros((64, 64), np.uint8), (k,))
+        image, _ = changed(built, flat, np.zeros((64, 64), np.uint8), (k,))
         assert (image == image[..., :1]).all()
         shading = image[..., 0].astype(int)
         assert np.abs(shading - 100).max() <= 30 * 1.9 + 1  # a cubic between nodes of at most 30 %
@@ -258,7 +278,7 @@ def test_ghosts_lie_at_even_distances_along_one_axis() -> None:
     image[5, 7] = 250
     seen = set()
     for k in range(30):
-        ghosted, _ = policies.apply(built, image, np.zeros((32, 32), np.uint8), (k,))
+        ghosted, _ = changed(built, image, np.zeros((32, 32), np.uint8), (k,))
         assert (ghosted == ghosted[..., :1]).all()
         brighter = {(int(row), int(column)) for row, column in np.argwhere(ghosted[..., 0] > 50)}
         assert brighter in (

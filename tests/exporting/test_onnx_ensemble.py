@@ -20,7 +20,7 @@ def setup(tmp_path_factory):
 def paths(setup, tmp_path_factory):
     folder = tmp_path_factory.mktemp("graphs")
     for seed in range(3):
-        onnx_export.write(setup.with_(seed=seed).segmenter().network, SIZE, 18, folder / f"{seed}.onnx")
+        onnx_export.write(setup.with_(seed=seed).segmenter().network, 1, SIZE, 18, folder / f"{seed}.onnx")
     return sorted(folder.iterdir())
 
 
@@ -46,9 +46,9 @@ def test_the_same_members_give_the_same_bytes(paths):
 
 def test_graphs_that_do_not_fit_are_refused(setup, paths, tmp_path):
     wider = setup.with_(context=1).segmenter().network
-    onnx_export.write(wider, SIZE, 18, tmp_path / "wider.onnx")
+    onnx_export.write(wider, 3, SIZE, 18, tmp_path / "wider.onnx")
     with pytest.raises(ValueError, match="differ in input or output"):
         onnx_ensemble.mean([onnx.load(paths[0]), onnx.load(tmp_path / "wider.onnx")])
-    onnx_export.write(setup.segmenter().network, SIZE, 20, tmp_path / "newer.onnx")
+    onnx_export.write(setup.segmenter().network, 1, SIZE, 20, tmp_path / "newer.onnx")
     with pytest.raises(ValueError, match="differ in their ONNX version"):
         onnx_ensemble.mean([onnx.load(paths[0]), onnx.load(tmp_path / "newer.onnx")])

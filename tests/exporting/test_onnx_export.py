@@ -32,14 +32,14 @@ def net(store):
     )
     with torch.no_grad():
         for _ in range(20):
-            net.train()(torch.from_numpy(store.images(np.arange(15))))
+            net.train()(torch.from_numpy(store.images(np.arange(15))[:, None]))
     return net.eval()
 
 
 @pytest.fixture(scope="module")
 def exported(net, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "model.onnx"
-    onnx_export.write(net, 32, 18, path)
+    onnx_export.write(net, 1, 32, 18, path)
     return path
 
 
@@ -48,7 +48,7 @@ def test_answers_as_torch_does(batch, net, store, exported):
     images = store.images(np.arange(batch))
     (found,) = onnx_predictor.session(exported).run([onnx_export.OUTPUT], {onnx_export.INPUT: images})
     with torch.inference_mode():
-        expected = net(torch.from_numpy(images)).sigmoid().permute(0, 2, 3, 1).numpy()
+        expected = net(torch.from_numpy(images[:, None])).sigmoid().permute(0, 2, 3, 1).numpy()
     assert found.dtype == np.float32
     assert expected.std() > 0.01
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -56,7 +56,7 @@ def test_answers_as_torch_does(batch, net, store, exported):
 
 def test_the_same_weights_give_the_same_bytes(net, exported, tmp_path):
     def deeper():  # another stack, another folder
-        onnx_export.write(net, 32, 18, tmp_path / "other.onnx")
+        onnx_export.write(net, 1, 32, 18, tmp_path / "other.onnx")
 
     deeper()
     assert (tmp_path / "other.onnx").read_bytes() == exported.read_bytes()

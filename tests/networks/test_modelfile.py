@@ -42,7 +42,7 @@ def test_round_trip(saved):
     model, again = modelfile.load(model_path, weights_path)
     assert model == MODEL.model_copy(update={"weights_hash": model.weights_hash})
     assert not again.training
-    given = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    given = torch.randint(0, 256, (2, 3, 32, 32, 1), dtype=torch.uint8)
     with torch.inference_mode():
         assert torch.equal(again(given), net.eval()(given))
 

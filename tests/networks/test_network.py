@@ -27,7 +27,8 @@ def build(
 
 def slices(count=2, size=32, channels=3):
     generator = torch.Generator().manual_seed(1)
-    return torch.randint(0, 256, (count, size, size, channels), dtype=torch.uint8, generator=generator)
+    shape = (count, 1, size, size, channels)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
 def refused(**options):
@@ -62,10 +63,20 @@ def test_slices_in_logits_out(arch, encoder):
 def test_normalisation_is_inside():
     net = build().eval()
     given = slices()
-    by_hand = torch.stack([(given[..., c].float() - 10 * (c + 1)) / (5 + 10 * (c + 1)) for c in range(3)], 1)
+    by_hand = torch.stack(
+        [(given[:, 0, ..., c].float() - 10 * (c + 1)) / (5 + 10 * (c + 1)) for c in range(3)], 1
+    )
     with torch.inference_mode():
         torch.testing.assert_close(net(given), net.body(by_hand))
     assert {"mean", "std"} <= net.state_dict().keys()
+
+
+def test_a_window_becomes_channels_the_lowest_slice_first():
+    net = build(channels=6).eval()
+    windows = torch.cat([slices(), slices(size=32).flip(0)], dim=1)
+    flat = torch.cat([windows[:, 0], windows[:, 1]], dim=-1)
+    with torch.inference_mode():
+        torch.testing.assert_close(net(windows), net(flat[:, None]), rtol=0, atol=0)
 
 
 def test_the_body_gets_channels_last_memory_without_a_copy():

@@ -36,7 +36,7 @@ def project(tmp_path_factory) -> Path:
     net = network.build(Architecture(arch="unet", encoder=trainings.ENCODER), None, 1, [60.0] * 3, [40.0] * 3)
     with torch.no_grad():
         for _ in range(10):
-            net.train()(torch.from_numpy(store.images(np.arange(30))))
+            net.train()(torch.from_numpy(store.images(np.arange(30))[:, None]))
     (root / "models").mkdir()
     about = reports.model().model_copy(
         update={
@@ -96,9 +96,9 @@ def test_the_confidence_to_compare_with_is_of_validation(exported):
     opened = export.shards.open_store(exported / HERE.slices)
     sure = []
     for case in range(3, 9):
-        images = torch.from_numpy(opened.images(np.arange(3 * case, 3 * case + 3)))
+        images = torch.from_numpy(opened.images(np.arange(3 * case, 3 * case + 3))[:, None])
         with torch.inference_mode():
-            both = (net(images).sigmoid() + net(images.flip(2)).sigmoid().flip(3)) / 2
+            both = (net(images).sigmoid() + net(images.flip(3)).sigmoid().flip(3)) / 2
         levels = np.floor(both.numpy().astype(np.float64) * 200)
         sure.append((levels[levels >= 20].mean() + 0.5) / 200)
     assert described.decision.low_confidence_below == pytest.approx(np.percentile(sure, 10), abs=2e-4)

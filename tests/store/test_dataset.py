@@ -13,7 +13,7 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from stages.augmentation import policies
 from stages.store import dataset, shards
-from stages.store.dataset import Augment, Batch, EpochSampler, InOrder, Key, Neighbours, SliceDataset
+from stages.store.dataset import Augment, Batch, EpochSampler, InOrder, Key, SliceDataset, Windows
 from tests.fixtures import stores
 
 
@@ -33,21 +33,18 @@ def test_neighbours_stay_in_the_case_and_repeat_at_its_ends(cases: list[int], co
         for k in range(count):
             wanted.append([start + min(max(k + step, 0), count - 1) for step in range(-context, context + 1)])
         start += count
-    np.testing.assert_array_equal(Neighbours(index, context).table, wanted)
+    np.testing.assert_array_equal(Windows(index, 2 * context + 1).rows, wanted)
 
 
 @pytest.mark.parametrize("context", [0, 1, 2])
-def test_the_slice_itself_is_in_the_middle_with_its_channels_together(
-    opened: shards.Store, context: int
-) -> None:
+def test_the_slice_itself_is_in_the_middle_of_its_window(opened: shards.Store, context: int) -> None:
     rows = np.array([0, 4, 13, 7])
-    neighbours = Neighbours(opened.index, context)
-    stack = neighbours.images(opened, rows)
-    assert stack.shape == (4, 32, 32, 3 * (2 * context + 1))
+    around = Windows(opened.index, 2 * context + 1)
+    stack = around.images(opened, rows)
+    assert stack.shape == (4, 2 * context + 1, 32, 32, 3)
     for step in range(2 * context + 1):
-        part = stack[..., 3 * step : 3 * step + 3]
-        np.testing.assert_array_equal(part, opened.images(neighbours.table[rows, step]))
-    np.testing.assert_array_equal(stack[..., 3 * context : 3 * context + 3], opened.images(rows))
+        np.testing.assert_array_equal(stack[:, step], opened.images(around.rows[rows, step]))
+    np.testing.assert_array_equal(stack[:, context], opened.images(rows))
 
 
 def augmented(policy: str) -> Augment:
@@ -71,13 +68,13 @@ def everything(data: SliceDataset, batch_size: int, workers: int = 0, epoch: int
 
 def test_a_slice_is_augmented_alike_in_any_batch_worker_or_subset(opened: shards.Store) -> None:
     rows = np.arange(len(opened.index))
-    whole = everything(SliceDataset(opened, rows, 1, augmented("strong"), seed=5), 14)
+    whole = everything(SliceDataset(opened, rows, 3, augmented("strong"), seed=5), 14)
     for batch_size, workers in ((1, 0), (5, 0), (3, 2)):
-        other = everything(SliceDataset(opened, rows, 1, augmented("strong"), seed=5), batch_size, workers)
+        other = everything(SliceDataset(opened, rows, 3, augmented("strong"), seed=5), batch_size, workers)
         for one, two in zip(whole, other, strict=True):
             assert torch.equal(one, two)
     some = np.array([11, 2, 6])
-    subset = everything(SliceDataset(opened, some, 1, augmented("strong"), seed=5), 2)
+    subset = everything(SliceDataset(opened, some, 3, augmented("strong"), seed=5), 2)
     assert torch.equal(subset.images, whole.images[some])
     assert torch.equal(subset.labels, whole.labels[some])
     assert subset.rows.tolist() == some.tolist()
@@ -87,22 +84,22 @@ def test_a_slice_is_augmented_alike_in_any_batch_worker_or_subset(opened: shards
 def test_epoch_and_seed_change_the_augmentation_and_never_the_store(opened: shards.Store) -> None:
     rows = np.arange(len(opened.index))
     before = opened.images(rows)
-    data = SliceDataset(opened, rows, 0, augmented("default"), seed=5)
+    data = SliceDataset(opened, rows, 1, augmented("default"), seed=5)
     one, two = everything(data, 14, epoch=0), everything(data, 14, epoch=1)
     assert not torch.equal(one.images, two.images)
-    other = everything(SliceDataset(opened, rows, 0, augmented("default"), seed=6), 14, epoch=0)
+    other = everything(SliceDataset(opened, rows, 1, augmented("default"), seed=6), 14, epoch=0)
     assert not torch.equal(one.images, other.images)
     np.testing.assert_array_equal(opened.images(rows), before)
     plain = everything(SliceDataset(opened, rows), 14)
-    np.testing.assert_array_equal(plain.images.numpy(), before)
+    np.testing.assert_array_equal(plain.images.numpy()[:, 0], before)
     np.testing.assert_array_equal(plain.labels.numpy(), opened.masks(rows))
 
 
 def test_neighbours_are_augmented_as_the_slice_is(opened: shards.Store) -> None:
     """The case of one slice is its own neighbour on both sides, and stays so."""
-    data = SliceDataset(opened, np.array([4]), 1, augmented("strong"), seed=5)
+    data = SliceDataset(opened, np.array([4]), 3, augmented("strong"), seed=5)
     for epoch in range(30):
-        below, itself, above = everything(data, 1, epoch=epoch).images.split(3, dim=-1)
+        below, itself, above = everything(data, 1, epoch=epoch).images[0]
         assert torch.equal(below, itself)
         assert torch.equal(above, itself)
 

@@ -16,7 +16,7 @@ def setup(tmp_path_factory):
 
 
 def measured(segmenter, batch=4, batches=10, validated=3.0):
-    shape = (batch, SIZE, SIZE, 3)
+    shape = (batch, 1, SIZE, SIZE, 3)
     return estimate.measure(segmenter, "32-true", shape, batches, validated)
 
 
