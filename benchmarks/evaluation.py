@@ -23,9 +23,11 @@ from stages.core.record import Record
 from stages.evaluate import headline
 from stages.figures import curves, films
 from stages.inference.cases import Prediction
+from stages.scan.spacing import Spacing
 from stages.scoring import conventions, decision, tables
 from stages.scoring.prediction import Predictions
-from stages.store.shards import CaseMeta, Meta, Store, Writer, open_store
+from stages.store import shards
+from stages.store.shards import CaseMeta, Meta, Store, open_store
 
 SIZE = 128
 LGG = {"tumour": [1]}
@@ -37,7 +39,7 @@ def write_store(folder: Path, lengths: list[int], regions: dict[str, list[int]])
     """Cases of so many slices: an ellipsoid of noise with a ragged tumour of nested labels."""
     random = np.random.default_rng(0)
     folder.mkdir()
-    writer = Writer(folder, sum(lengths), SIZE, 3)
+    parts = []
     records, metas, pixels = [], {}, []
     for number, length in enumerate(lengths):
         grid = np.ogrid[tuple(slice(-1, 1, n * 1j) for n in (length, SIZE, SIZE))]
@@ -49,7 +51,7 @@ def write_store(folder: Path, lengths: list[int], regions: dict[str, list[int]])
             labels = (labels > 0).astype(np.uint8)
         head = sum((axis / 0.9) ** 2 for axis in grid) < 1
         images = random.normal(100, 20, (*labels.shape, 1)) * head[..., None] + 40 * (labels > 0)[..., None]
-        writer.add(np.repeat(images.clip(0, 255).astype(np.uint8), 3, axis=3), labels)
+        parts.append((np.repeat(images.clip(0, 255).astype(np.uint8), 3, axis=3), labels))
         case_id = f"case{number:03d}"
         spacing = (5.0, 1.5, 1.5) if len(regions) == 1 else (1.0, 1.4, 1.4)
         metas[case_id] = CaseMeta(
@@ -59,7 +61,7 @@ def write_store(folder: Path, lengths: list[int], regions: dict[str, list[int]])
             box=(0, 0, SIZE),
             height=SIZE,
             width=SIZE,
-            spacing_mm=spacing,
+            frame_spacing_mm=Spacing(*spacing),
             spacing_known=True,
             label_pixels_outside_crop=0,
         )
@@ -71,7 +73,8 @@ def write_store(folder: Path, lengths: list[int], regions: dict[str, list[int]])
     classes = {label: str(label) for labels in regions.values() for label in labels}
     channels = ["pre", "flair", "post"]
     meta = Meta(size=SIZE, crop="brain", channels=channels, classes=classes, regions=regions, cases=metas)
-    writer.close(meta, pd.DataFrame(records).assign(label_pixels=pixels))
+    shards.write(folder, lengths, SIZE * SIZE * 3, parts)
+    shards.close(folder, meta, pd.DataFrame(records).assign(label_pixels=pixels))
     return open_store(folder)
 
 

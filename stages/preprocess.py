@@ -3,8 +3,9 @@
 python -m stages.preprocess      # what `dvc repro preprocess` runs; about 2 s
 """
 
+from collections.abc import Iterator
 from functools import partial
-from itertools import accumulate
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from stages.project.paths import Paths
 from stages.store import shards
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-TOGETHER = 8  # slices that a worker takes at a time, or one case
 
 
 @app.command()
@@ -27,35 +27,38 @@ def main() -> None:
 
 
 def run(params: Preprocess, paths: Paths) -> dict[str, Any]:
-    """Write data/slices/; returns how many cases and slices it holds."""
+    """Write data/slices/; returns how many cases, slices and shards it holds."""
     table = manifest.read(paths.validated)
-    recipe = case.recipe(table, params.channels, params.size, params.crop)
+    preparation = case.preparation(table, params.channels, params.size, params.crop)
     cases = case.rows(table)
-    firsts = accumulate((len(rows) for rows in cases), initial=0)
+    planned = shards.plan([len(rows) for rows in cases], preparation.slice_bytes)
+    tasks = [(number, [cases[place] for place in places]) for number, places in enumerate(planned)]
     # The largest first, so that no process is left with a large one at the end.
-    places = sorted(zip(firsts, cases, strict=False), key=lambda place: -len(place[1]))
-    # Flat images, cases of one slice, travel by the dozen; volumes one by one.
-    together = max(1, TOGETHER * len(cases) // len(table))
+    tasks.sort(key=lambda task: -sum(map(len, task[1])))
     with atomic.directory(paths.slices) as folder, workers.pool(params.jobs) as pool:
-        writer = shards.Writer(folder, len(table), recipe.size, len(recipe.channels))
-        parts = pool.map(partial(put, writer, recipe, paths.raw), places, chunksize=together)
-        prepared = {}
-        for done in progress.track(parts, "preprocess", len(cases)):
-            writer.arrived(len(done.label_pixels))
-            prepared[done.case_id] = done
-        summaries = [prepared[rows[0]["case_id"]] for rows in cases]
-        writer.close(case.meta(recipe, summaries), case.index(table, summaries))
-    return {"cases": len(cases), "slices": len(table)}
+        parts = pool.map(partial(write, folder, preparation, paths.raw), tasks)
+        done = chain.from_iterable(progress.track(parts, "preprocess", len(tasks)))
+        by_id = {summary.case_id: summary for summary in done}
+        summaries = [by_id[rows[0]["case_id"]] for rows in cases]
+        shards.close(folder, case.meta(preparation, summaries), case.index(table, summaries))
+    return {"cases": len(cases), "slices": len(table), "shards": len(tasks)}
 
 
-def put(
-    writer: shards.Writer, recipe: case.Recipe, raw: Path, place: tuple[int, list[case.Row]]
-) -> case.Summary:
-    """Prepare a case and write it to its place in the store, which begins at a row; what a worker does."""
-    first, rows = place
-    prepared = case.prepare(raw, recipe, rows)
-    writer.put(first, prepared.images, prepared.masks)
-    return prepared.summary
+def write(
+    folder: Path, preparation: case.Preparation, raw: Path, task: tuple[int, list[list[case.Row]]]
+) -> list[case.Summary]:
+    """Prepare the cases of a shard and write it; what a worker does."""
+    number, cases = task
+    summaries = []
+
+    def prepared() -> Iterator[shards.Slices]:
+        for rows in cases:
+            done = case.prepare(raw, preparation, rows)
+            summaries.append(done.summary)
+            yield done.images, done.masks
+
+    shards.write_shard(folder, number, sum(map(len, cases)), prepared())
+    return summaries
 
 
 if __name__ == "__main__":

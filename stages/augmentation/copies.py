@@ -1,5 +1,7 @@
 """Offline augmentation: whole training cases, augmented once and kept as a store of their own."""
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import albumentations as A
@@ -7,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from stages.augmentation import policies
-from stages.store.shards import Meta, Store, Writer
+from stages.store import shards
+from stages.store.shards import Slices, Store
 
 
 def write(store: Store, rows: np.ndarray, policy: A.Compose, copies: int, folder: Path) -> None:
@@ -15,21 +18,21 @@ def write(store: Store, rows: np.ndarray, policy: A.Compose, copies: int, folder
 
     All slices of a copied case share one draw, so that neighbouring slices still fit together.
     """
-    size, channels = store.meta.size, len(store.meta.channels)
-    index = store.index.iloc[rows]
-    writer = Writer(folder, len(rows) * copies, size, channels)
-    parts, metas = [], {}
-    for copy in range(1, copies + 1):
-        for number, (case_id, case) in enumerate(index.groupby("case_id", sort=False)):
-            key = (0, copy, number)
+    cases = [
+        (copy, number, str(case_id), case)
+        for copy in range(1, copies + 1)
+        for number, (case_id, case) in enumerate(store.index.iloc[rows].groupby("case_id", sort=False))
+    ]
+    parts = []
+
+    def copied() -> Iterator[Slices]:
+        for copy, number, case_id, case in cases:
+            members = case.index.to_numpy()
             pairs = [
-                policies.apply(policy, image[None], mask, key)
-                for image, mask in zip(
-                    store.images(case.index.values), store.masks(case.index.values), strict=True
-                )
+                policies.apply(policy, image[None], mask, (0, copy, number))
+                for image, mask in zip(store.images(members), store.masks(members), strict=True)
             ]
             masks = np.stack([mask for _, mask in pairs])
-            writer.add(np.concatenate([window for window, _ in pairs]), masks)
             parts.append(
                 case.assign(
                     sample_id=case["sample_id"] + f"~{copy}",
@@ -37,6 +40,10 @@ def write(store: Store, rows: np.ndarray, policy: A.Compose, copies: int, folder
                     label_pixels=(masks > 0).sum(axis=(1, 2)),
                 )
             )
-            metas[f"{case_id}~{copy}"] = store.meta.cases[str(case_id)]
-    meta: Meta = store.meta.model_copy(update={"cases": metas})
-    writer.close(meta, pd.concat(parts, ignore_index=True))
+            yield np.concatenate([window for window, _ in pairs]), masks
+
+    lengths = [len(case) for *_, case in cases]
+    shards.write(folder, lengths, math.prod(store.shape), copied())
+    metas = {f"{case_id}~{copy}": store.meta.cases[case_id] for copy, _, case_id, _ in cases}
+    meta = store.meta.model_copy(update={"cases": metas})
+    shards.close(folder, meta, pd.concat(parts, ignore_index=True))

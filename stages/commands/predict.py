@@ -20,7 +20,6 @@ from stages.predicting import finding, overlay, reading, segmenting, summary, wr
 from stages.predicting.finding import Scan
 from stages.project.paths import HERE
 from stages.registry import versions
-from stages.scan.spacing import Spacing
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SOME_FAILED = 3
@@ -69,13 +68,12 @@ def main(
 def one(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
     """Segment one scan and write what belongs to it; its row of the summary. Raises `UserError`."""
     picture = reading.read(scan, model.spec.input)
-    mm = Spacing(*picture.spacing_mm) if picture.spacing_mm else None
-    segmented = segmenting.segment(picture.voxels, mm, model)
+    segmented = segmenting.segment(picture.voxels, picture.spacing_mm, model)
     with writing.together(out) as folder:
         files = writing.write(segmented.labels, scan, picture, model.spec, folder)
         files.append(f"{scan.name}_overlay.png")
         overlay.write(picture.voxels, segmented.labels, model.spec.input, folder / files[-1])
-    return summary.row(scan, segmented, mm, model.spec, files)
+    return summary.row(scan, segmented, picture.spacing_mm, model.spec, files)
 
 
 def progress(scans: list[Scan]) -> Iterable[Scan]:

@@ -42,11 +42,3 @@ def read(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} lacks the column {missing[0]}; `dvc repro --force` makes it anew")
     kinds: dict[str, type] = {name: str for name in (*COLUMNS, *_TEXT_ADDED) if name not in _NUMBERS}
     return pd.read_csv(path, dtype=kinds | dict.fromkeys(_YES_NO, bool), keep_default_na=False, na_values={})
-
-
-def spacing_of(text: str) -> tuple[float, float, float] | None:
-    """`spacing_mm` of a row as (slice, row, column) in mm, or None where the source does not tell."""
-    if not text:
-        return None
-    slice_mm, row_mm, column_mm = (float(part) for part in text.split(";"))
-    return slice_mm, row_mm, column_mm

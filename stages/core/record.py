@@ -49,8 +49,3 @@ def names(reference: str) -> list[str]:
 def files(records: Iterable[Any]) -> set[str]:
     """All files that some records, or other rows with `image` and `mask`, need, relative to data/raw."""
     return {name for one in records for name in names(one.image) + names(one.mask) if name}
-
-
-def spacing_text(spacing_mm: tuple[float, float, float] | None) -> str:
-    """`spacing_mm` of a row: six significant digits, empty for None."""
-    return ";".join(f"{mm:.6g}" for mm in spacing_mm) if spacing_mm else ""

@@ -40,6 +40,8 @@ def of(model: Model, chosen: Decision, store: Store) -> Spec:
             shape=("batch", model.size, model.size, len(model.regions)),
             regions=model.regions,
             classes=store.meta.classes,
+            exclusive=store.meta.exclusive,
+            noun=store.meta.noun,
         ),
         scaling=spec.Scaling.model_validate({"size": model.size, "crop": store.meta.crop}),
         decision=spec.ServedRule(**rule, low_confidence_below=None),

@@ -102,7 +102,7 @@ def told(path: Path) -> dict[str, Any]:
         "width": header.width,
         "height": header.height,
         "channels": header.channels,
-        "spacing_mm": record.spacing_text(header.spacing_mm),
+        "spacing_mm": header.spacing_mm.text() if header.spacing_mm else "",
     }
 
 

@@ -17,7 +17,8 @@ import nibabel as nib
 import numpy as np
 from nibabel import nifti1, orientations
 
-from stages.scan.header import Header, Spacing, Unreadable, first_words
+from stages.scan.header import Header, Unreadable, first_words
+from stages.scan.spacing import Spacing
 
 # What nibabel corrects in a header ("pixdim[1,2,3] should be positive") it prints too; no user can act on it.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
@@ -137,7 +138,8 @@ def _spacing(head: nib.Nifti1Header, axes: tuple[int, int, int]) -> Spacing | No
     if unit is None:
         return None
     slices, rows, columns = (float(head["pixdim"][1 + axis]) * unit for axis in axes)
-    return (slices, rows, columns) if all(0.01 <= mm <= 100 for mm in (slices, rows, columns)) else None
+    spacing = Spacing(slices, rows, columns)
+    return spacing if all(0.01 <= mm <= 100 for mm in spacing) else None
 
 
 def _voxels(stream: BinaryIO | gzip.GzipFile, layout: _Layout, room: int) -> np.ndarray:

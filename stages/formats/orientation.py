@@ -3,6 +3,8 @@
 import numpy as np
 from nibabel import orientations
 
+from stages.scan.spacing import Spacing
+
 _SLICES = orientations.axcodes2ornt(("L", "P", "S"))
 """Where columns, rows and slices run to: the patient's left, back and head, as `sources.nifti` turns them."""
 
@@ -21,9 +23,9 @@ def from_slices(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(orientations.apply_orientation(mask.transpose(2, 1, 0), turn))
 
 
-def spacing(affine: np.ndarray) -> tuple[float, float, float]:
+def spacing(affine: np.ndarray) -> Spacing:
     """Millimetres between slices, rows and columns."""
     mm = np.linalg.norm(affine[:3, :3], axis=0)
     axis = orientations.io_orientation(affine)[:, 0]
     across, down, up = (float(mm[axis == direction][0]) for direction in range(3))
-    return up, down, across
+    return Spacing(up, down, across)

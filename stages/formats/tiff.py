@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from stages.scan.header import Header, Spacing, Unreadable, first_words
+from stages.scan.header import Header, Unreadable, first_words
+from stages.scan.spacing import Spacing
 
 # Damaged tags make tifffile log and read on; what matters of them is checked below.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -74,7 +75,7 @@ def _spacing(tiff: tifffile.TiffFile) -> Spacing | None:
     tags = tiff.pages.first.tags
     try:
         (columns, column_unit), (rows, row_unit) = tags["XResolution"].value, tags["YResolution"].value
-        spacing = (float(described["spacing"]), row_unit / rows, column_unit / columns)
+        spacing = Spacing(float(described["spacing"]), row_unit / rows, column_unit / columns)
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     return spacing if all(0.01 <= mm <= 100 for mm in spacing) else None

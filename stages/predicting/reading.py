@@ -9,7 +9,8 @@ import numpy as np
 from stages.inference.spec import Input
 from stages.predicting import channels
 from stages.predicting.finding import Scan, suffix_of
-from stages.scan.header import Header, Spacing, Unreadable
+from stages.scan.header import Header, Unreadable
+from stages.scan.spacing import Spacing
 
 if TYPE_CHECKING:
     from stages.formats.dicom import Series

@@ -7,24 +7,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.core import manifest
 from stages.core.errors import UserError
 from stages.formats import images
 from stages.framing import transform
-from stages.scan.task import TASKS, harmonise
-from stages.store.shards import ASSUMED_SPACING_MM, CaseMeta, Meta
+from stages.scan import spacing
+from stages.scan.task import TASKS, Task, harmonise
+from stages.store.shards import CaseMeta, Meta
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Preparation:
     """What all cases of a store share. `positions`: channels taken from a scan, None for their mean."""
 
     size: int
     crop: str
     channels: list[str]
     positions: list[int] | None
-    classes: dict[int, str]
-    regions: dict[str, list[int]]
+    task: Task
+
+    @property
+    def slice_bytes(self) -> int:
+        """Of an image in the store."""
+        return self.size * self.size * len(self.channels)
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,17 @@ class Prepared:
     summary: Summary
 
 
-def recipe(table: pd.DataFrame, channels: str | list[str], size: int, crop: str) -> Recipe:
+def preparation(table: pd.DataFrame, channels: str | list[str], size: int, crop: str) -> Preparation:
     """Turn `preprocess.channels` into channel positions, and the table's label sets into classes and regions.
 
     Raises `UserError` for an unknown name, and where the scans have no channels or no labels in common.
     """
     positions, kept = _channels(table, channels)
-    sets = [TASKS[name] for name in table["label_set"].unique()]
-    if any((one.classes, one.regions) != (sets[0].classes, sets[0].regions) for one in sets):
-        names = " and ".join(one.name for one in sets)
+    tasks = [TASKS[name] for name in table["label_set"].unique()]
+    if not all(task.alike(tasks[0]) for task in tasks):
+        names = " and ".join(task.name for task in tasks)
         raise UserError(f"the scans differ in their labels ({names}); ingest them separately")
-    return Recipe(size, crop, kept, positions, sets[0].classes, sets[0].regions)
+    return Preparation(size, crop, kept, positions, tasks[0])
 
 
 def _channels(table: pd.DataFrame, channels: str | list[str]) -> tuple[list[int] | None, list[str]]:
@@ -90,13 +94,12 @@ def rows(table: pd.DataFrame) -> list[list[Row]]:
     return list(cases.values())
 
 
-def prepare(raw: Path, recipe: Recipe, rows: list[Row]) -> Prepared:
+def prepare(raw: Path, preparation: Preparation, rows: list[Row]) -> Prepared:
     """Read, scale, crop and resize the slices of one case (rows of the validated table)."""
-    volume, masks = read(images.Reader(raw), rows, recipe.positions)
-    fitted, stored_images = transform.fit_images(volume, recipe.size, crop=recipe.crop == "brain")
+    volume, masks = read(images.Reader(raw), rows, preparation.positions)
+    fitted, stored_images = transform.fit_images(volume, preparation.size, crop=preparation.crop == "brain")
     stored = transform.labels(masks, fitted)
-    spacing = manifest.spacing_of(rows[0]["spacing_mm"])
-    through, down, across = spacing or ASSUMED_SPACING_MM
+    known = spacing.parse(rows[0]["spacing_mm"])
     meta = CaseMeta(
         mean=list(fitted.mean),
         std=list(fitted.std),
@@ -104,8 +107,8 @@ def prepare(raw: Path, recipe: Recipe, rows: list[Row]) -> Prepared:
         box=fitted.box,
         height=fitted.height,
         width=fitted.width,
-        spacing_mm=(through, down * fitted.scale, across * fitted.scale),
-        spacing_known=spacing is not None,
+        frame_spacing_mm=(known or spacing.ASSUMED).scaled(fitted.scale),
+        spacing_known=known is not None,
         label_pixels_outside_crop=_outside(masks, fitted.box),
     )
     label_pixels = [int(count) for count in (stored > 0).sum(axis=(1, 2))]
@@ -132,14 +135,16 @@ def read(
     return volume, masks
 
 
-def meta(recipe: Recipe, cases: list[Summary]) -> Meta:
+def meta(preparation: Preparation, cases: list[Summary]) -> Meta:
     """The store's `meta.json`."""
     return Meta(
-        size=recipe.size,
-        crop=recipe.crop,
-        channels=recipe.channels,
-        classes=recipe.classes,
-        regions=recipe.regions,
+        size=preparation.size,
+        crop=preparation.crop,
+        channels=preparation.channels,
+        classes=preparation.task.classes,
+        regions=preparation.task.regions,
+        exclusive=preparation.task.exclusive,
+        noun=preparation.task.noun,
         cases={case.case_id: case.meta for case in cases},
     )
 

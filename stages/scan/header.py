@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from stages.core.errors import UserError
+from stages.scan.spacing import Spacing
 
 MAX_PIXELS = 64 * 1024 * 1024
 """An 8192 x 8192 slice; no MRI is larger, and a forged header must not make us allocate more."""
@@ -13,8 +14,6 @@ MAX_VOXELS = 512**3
 """Of one volume file: half a GiB as float32."""
 MAX_NUMBERS = 4 * MAX_PIXELS
 """Pixels or voxels times channels: the largest slice in colours with transparency."""
-
-Spacing = tuple[float, float, float]
 
 
 class Unreadable(UserError):

@@ -1,6 +1,6 @@
 """What the numbers in masks mean: brought to one set of classes, and the regions to learn from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,10 @@ class Task:
     numbers: dict[int, int] | None = None
     exclusive: bool = False
     noun: str = "tumour"
+
+    def alike(self, other: "Task") -> bool:
+        """Whether both make the same of their files, whose numbers may differ, as from year to year."""
+        return replace(self, name="", numbers=None) == replace(other, name="", numbers=None)
 
 
 _BRATS = {1: "necrosis", 2: "oedema", 3: "enhancing"}

@@ -7,7 +7,6 @@ import numpy as np
 
 from stages.inference.cases import Prediction
 from stages.masks import levels
-from stages.scan.spacing import Spacing
 from stages.scoring import overlap
 from stages.scoring.decision import Decision, Scored
 from stages.store.shards import Store
@@ -42,7 +41,8 @@ def scored(store: Store, predicted: Prediction) -> Scored:
 
 
 def _levels(store: Store, probabilities: np.ndarray) -> np.ndarray:
-    return levels.quantise(probabilities)
+    quantised = levels.quantise(probabilities)
+    return levels.exclusive(quantised) if store.meta.exclusive else quantised
 
 
 def _scored(store: Store, case_id: str, rows: np.ndarray, own: np.ndarray) -> Scored:
@@ -52,7 +52,7 @@ def _scored(store: Store, case_id: str, rows: np.ndarray, own: np.ndarray) -> Sc
         patient_id=str(store.index["patient_id"].iloc[rows[0]]),
         levels=own,
         truth=np.stack([np.isin(labels, values) for values in store.meta.regions.values()], axis=1),
-        spacing=Spacing(*store.meta.cases[case_id].spacing_mm),
+        spacing=store.meta.cases[case_id].frame_spacing_mm,
         rows=rows,
     )
 

@@ -147,7 +147,7 @@ def _records(root: Path, case_id: str, files: Case, modalities: list[str]) -> li
             width=header.width if header else 0,
             height=header.height if header else 0,
             channels=len(modalities) if header else 0,
-            spacing_mm=record.spacing_text(header.spacing_mm) if header else "",
+            spacing_mm=header.spacing_mm.text() if header and header.spacing_mm else "",
             source_split=division.of(files["seg"].parent),
             modalities=";".join(modalities),
             label_set=(task.BRATS_2015 if old else task.BRATS).name,

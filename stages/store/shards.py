@@ -1,10 +1,12 @@
-"""The slice store: uint8 slices of all cases in a few large .npy shards, opened as memory maps.
+"""The slice store: uint8 slices of all cases in .npy shards of whole cases, opened as memory maps.
 
 Few files for DVC to hash, no decoding while training, and memory that does not grow with the data set.
 """
 
-import math
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.core import atomic, manifest
 from stages.core.errors import UserError
+from stages.scan.spacing import Spacing
 
 SHARD_BYTES = 512 * 2**20
-SCHEMA = 1
-ASSUMED_SPACING_MM = (1.0, 1.0, 1.0)
-"""Where a source does not tell its spacing; `spacing_known` is false there and every number in mm says so."""
+"""Of the images of a shard, at most."""
+LEAST_BYTES = 4 * 2**20
+"""Less is not worth a file, nor the message to a worker."""
+SHARES = 16
+"""Shards of a large store at the least: for 16 workers, or for two that end together."""
+SCHEMA = 2
 
 
 class CaseMeta(BaseModel):
@@ -32,7 +38,7 @@ class CaseMeta(BaseModel):
     box: tuple[int, int, int]
     height: int
     width: int
-    spacing_mm: tuple[float, float, float]  # of the store: slice, row, column
+    frame_spacing_mm: Spacing  # of the slices in the store, not of the scan
     spacing_known: bool
     label_pixels_outside_crop: int
 
@@ -48,6 +54,8 @@ class Meta(BaseModel):
     channels: list[str]
     classes: dict[int, str]
     regions: dict[str, list[int]]
+    exclusive: bool = False  # as in scan.task.Task
+    noun: str = "tumour"
     cases: dict[str, CaseMeta]
 
 
@@ -96,69 +104,66 @@ def joined(first: Store, second: Store) -> Store:
     )
 
 
-class Writer:
-    """Fills the shards of a new store. Use inside `atomic.directory`.
+Slices = tuple[np.ndarray, np.ndarray]
+"""Of a case: images (S, size, size, C) and label maps (S, size, size), both uint8."""
 
-    It may be sent to other processes, which `put` slices into their places in any order.
+
+def plan(lengths: Sequence[int], slice_bytes: int) -> list[range]:
+    """Which cases, by position, lie in which shard: whole ones, in order.
+
+    lengths: slices of each case. slice_bytes: of an image of the frame. Shards hold about a `SHARES`th of the
+    store, so that work can be shared out, but neither less than `LEAST_BYTES` nor more than `SHARD_BYTES`; a
+    larger case has one of its own. Nothing but the data decides, least of all the number of workers.
     """
+    target = min(max(sum(lengths) * slice_bytes // SHARES, LEAST_BYTES), SHARD_BYTES)
+    shards, first, filled = [], 0, 0
+    for place, length in enumerate(lengths):
+        if filled and (filled + length) * slice_bytes > target:
+            shards.append(range(first, place))
+            first, filled = place, 0
+        filled += length
+    return [*shards, range(first, len(lengths))]
 
-    def __init__(self, folder: Path, slices: int, size: int, channels: int) -> None:
-        self.folder = folder
-        self.slices = slices
-        self.shape = {"images": (size, size, channels), "masks": (size, size)}
-        self.per_shard = max(1, SHARD_BYTES // (size * size * channels))
-        self.filled = 0
-        self.begin: dict[str, int] = {}  # of the slices in a shard, behind the header
-        for first in range(0, slices, self.per_shard):
-            for kind, shape in self.shape.items():
-                self._create(kind, first, (min(self.per_shard, slices - first), *shape))
 
-    def _create(self, kind: str, first: int, shape: tuple[int, ...]) -> None:
-        with self._path(kind, first).open("wb") as file:
-            about = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, about)
-            self.begin[f"{kind}{first}"] = file.tell()
-            file.truncate(file.tell() + math.prod(shape))
+def write_shard(folder: Path, number: int, slices: int, cases: Iterable[Slices]) -> None:
+    """Write one shard of a store: so many `slices` in all, case by case, with one case in memory at a time.
 
-    def _path(self, kind: str, first: int) -> Path:
-        return self.folder / f"{kind}-{first // self.per_shard:03d}.npy"
+    Inside `atomic.directory`. Each shard has files of its own, so that several processes may write the shards
+    of a store. Raises `ValueError` where the cases do not make so many slices of one shape.
+    """
+    written, shape = 0, None
+    with ExitStack() as files:
+        streams = [
+            files.enter_context((folder / f"{kind}-{number:03d}.npy").open("wb"))
+            for kind in ("images", "masks")
+        ]
+        for images, masks in cases:
+            if shape is None:
+                shape = images.shape[1:]
+                for stream, own in zip(streams, (shape, shape[:2]), strict=True):
+                    about = {"descr": "|u1", "fortran_order": False, "shape": (slices, *own)}
+                    np.lib.format.write_array_header_1_0(stream, about)
+            if images.shape[1:] != shape or masks.shape != (len(images), *shape[:2]):
+                raise ValueError(f"slices {images.shape} with labels {masks.shape} do not fit the store")
+            # Written, not through a memory map, whose pages would add up in memory.
+            for stream, arrays in zip(streams, (images, masks), strict=True):
+                stream.write(np.ascontiguousarray(arrays, dtype=np.uint8).data)
+            written += len(images)
+    if written != slices:
+        raise ValueError(f"{written} slices came for a shard of {slices}")
 
-    def add(self, images: np.ndarray, masks: np.ndarray) -> None:
-        """Append slices (S, size, size, C) and label maps (S, size, size), both uint8."""
-        self.put(self.filled, images, masks)
-        self.arrived(len(images))
 
-    def put(self, row: int, images: np.ndarray, masks: np.ndarray) -> None:
-        """Write slices and label maps, as `add` takes them, from `row` on."""
-        if (
-            images.shape[1:] != self.shape["images"]
-            or masks.shape != (len(images), *self.shape["masks"])
-            or row + len(images) > self.slices
-        ):
-            raise ValueError(f"slices {images.shape} with labels {masks.shape} do not fit the store")
-        done = 0
-        while done < len(images):
-            place = (row + done) % self.per_shard
-            first = row + done - place
-            count = min(len(images) - done, self.per_shard - place)
-            for kind, arrays in (("images", images), ("masks", masks)):
-                part = np.ascontiguousarray(arrays[done : done + count], dtype=np.uint8)
-                # Written, not through a memory map, whose pages would add up in memory.
-                with self._path(kind, first).open("r+b") as file:
-                    file.seek(self.begin[f"{kind}{first}"] + place * math.prod(self.shape[kind]))
-                    file.write(part.data)
-            done += count
+def write(folder: Path, lengths: Sequence[int], slice_bytes: int, cases: Iterable[Slices]) -> None:
+    """All shards of a store in this process, the cases in order; then `close`."""
+    stream = iter(cases)
+    for number, places in enumerate(plan(lengths, slice_bytes)):
+        write_shard(folder, number, sum(lengths[place] for place in places), islice(stream, len(places)))
 
-    def arrived(self, slices: int) -> None:
-        """Count slices that were put; `close` wants all of them."""
-        self.filled += slices
 
-    def close(self, meta: Meta, index: pd.DataFrame) -> None:
-        """Write `meta.json` and `index.csv`."""
-        if not self.filled == self.slices == len(index):
-            raise ValueError(f"{self.filled} slices were added for an index of {len(index)} rows")
-        manifest.write(index, self.folder / "index.csv")
-        atomic.json_file(meta.model_dump(mode="json"), self.folder / "meta.json")
+def close(folder: Path, meta: Meta, index: pd.DataFrame) -> None:
+    """Write `meta.json` and `index.csv`, a row a slice in the order of the shards."""
+    manifest.write(index, folder / "index.csv")
+    atomic.json_file(meta.model_dump(mode="json"), folder / "meta.json")
 
 
 def open_store(folder: Path) -> Store:
@@ -175,7 +180,8 @@ def open_store(folder: Path) -> Store:
         except (ValueError, EOFError):  # a file cut short
             shards[kind] = []
     lengths = [len(shard) for shard in shards["images"]]
-    if sum(lengths) != len(index) or lengths != [len(shard) for shard in shards["masks"]]:
+    whole = index["case_id"].ne(index["case_id"].shift()).sum() == index["case_id"].nunique()
+    if not whole or sum(lengths) != len(index) or lengths != [len(shard) for shard in shards["masks"]]:
         raise UserError(f"{folder} is incomplete; run `dvc repro --force preprocess`")
     return Store(meta, index, shards["images"], shards["masks"])
 

@@ -71,11 +71,6 @@ def test_an_empty_file_is_a_table_without_columns(tmp_path: Path) -> None:
     )
 
 
-def test_spacing_is_slice_row_column_or_unknown() -> None:
-    assert manifest.spacing_of("6.5;0.5;0.75") == (6.5, 0.5, 0.75)
-    assert manifest.spacing_of("") is None
-
-
 def test_an_empty_manifest_has_the_columns_of_a_record() -> None:
     assert list(manifest.from_records([]).columns) == [field.name for field in fields(Record)]
     assert isinstance(manifest.from_records([]), pd.DataFrame)

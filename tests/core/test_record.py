@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core import manifest, record
+from stages.core import record
 from stages.core.record import Record
 
 NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1) | st.sampled_from(
@@ -68,21 +68,3 @@ def test_the_files_of_records_without_the_missing_ones() -> None:
         *("_annotations.json", "only_mask.png", "only_image.png"),
     }
     assert record.files([]) == set()
-
-
-@pytest.mark.parametrize(
-    ("spacing", "text"),
-    [
-        (None, ""),
-        ((1.0, 1.0, 1.0), "1;1;1"),
-        ((6.5, 0.46875, 0.4687501), "6.5;0.46875;0.46875"),
-        ((100.0, 0.01, 1 / 3), "100;0.01;0.333333"),
-    ],
-)
-def test_spacing_as_text(spacing: tuple[float, float, float] | None, text: str) -> None:
-    assert record.spacing_text(spacing) == text
-
-
-@given(st.tuples(*[st.floats(0.01, 100)] * 3))
-def test_spacing_comes_back_to_six_digits(spacing: tuple[float, float, float]) -> None:
-    assert manifest.spacing_of(record.spacing_text(spacing)) == pytest.approx(spacing, rel=1e-5)

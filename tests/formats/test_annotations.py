@@ -479,7 +479,7 @@ LARGE = 8192
 _DRAW = """
 import resource, sys
 from pathlib import Path
-from stages.sources import annotations
+from stages.formats import annotations
 gib = 2**30
 resource.setrlimit(resource.RLIMIT_AS, (int(float(sys.argv[2]) * gib),) * 2)
 try:

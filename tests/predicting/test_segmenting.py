@@ -11,6 +11,7 @@ from stages.preprocessing import case
 from stages.scan import windows
 from stages.scan.header import Unreadable
 from stages.scan.spacing import Spacing
+from stages.scan.task import TUMOUR
 from stages.store import shards
 from tests.fixtures import graphs, scans, stores
 
@@ -28,7 +29,7 @@ def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path, contex
     described = graphs.describe(context=context)
     model = onnx_predictor.open_model(graphs.write(tmp_path / "model.onnx", described))
     scans.write_lgg(tmp_path, patients=2, slices=6, seed=3)
-    recipe = case.Recipe(64, "brain", ["pre", "flair", "post"], [0, 1, 2], {1: "tumour"}, {"tumour": [1]})
+    preparation = case.Preparation(64, "brain", ["pre", "flair", "post"], [0, 1, 2], TUMOUR)
     for patient in range(2):
         name = scans.case_name(patient)
         files = [f"{name}/{name}_{number}" for number in range(1, 7)]
@@ -44,7 +45,7 @@ def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path, contex
             }
             for number, file in enumerate(files)
         ]
-        stored = case.prepare(tmp_path / "kaggle_3m", recipe, rows).images
+        stored = case.prepare(tmp_path / "kaggle_3m", preparation, rows).images
         images = scans.volume(6, seed=(3, patient))[0]
         fitted, slices = segmenting.prepared(images, described)
         np.testing.assert_array_equal(slices, stored)

@@ -26,8 +26,8 @@ def table(tmp_path: Path) -> pd.DataFrame:
 def prepared(
     root: Path, table: pd.DataFrame, crop: str = "brain", channels: str | list[str] = "all"
 ) -> case.Prepared:
-    recipe = case.recipe(table, channels, 32, crop)
-    return case.prepare(root, recipe, case.rows(table)[0])
+    preparation = case.preparation(table, channels, 32, crop)
+    return case.prepare(root, preparation, case.rows(table)[0])
 
 
 def test_slices_stay_in_the_order_of_the_table_with_their_own_masks(
@@ -62,10 +62,10 @@ def test_spacing_is_that_of_the_store(tmp_path: Path, table: pd.DataFrame, crop:
     told = prepared(tmp_path, table.assign(spacing_mm="6.5;0.5;0.75"), crop)
     side = told.summary.meta.box[2]
     assert side == 64 if crop == "none" else side < 60
-    assert told.summary.meta.spacing_mm == pytest.approx((6.5, 0.5 * side / 32, 0.75 * side / 32))
+    assert told.summary.meta.frame_spacing_mm == pytest.approx((6.5, 0.5 * side / 32, 0.75 * side / 32))
     assert told.summary.meta.spacing_known
     untold = prepared(tmp_path, table, crop).summary.meta
-    assert untold.spacing_mm == pytest.approx((1, side / 32, side / 32))
+    assert untold.frame_spacing_mm == pytest.approx((1, side / 32, side / 32))
     assert not untold.spacing_known
 
 
@@ -87,7 +87,7 @@ def test_channels_by_name_and_grey(tmp_path: Path, table: pd.DataFrame) -> None:
     assert prepared(tmp_path, table, channels=["post", "pre"]).summary.meta.mean == pytest.approx(
         prepared(tmp_path, table).summary.meta.mean[::-2], rel=0.05
     )
-    assert case.recipe(table, "gray", 32, "brain").channels == ["gray"]
+    assert case.preparation(table, "gray", 32, "brain").channels == ["gray"]
     assert prepared(tmp_path, table, channels="gray").images.shape == (12, 32, 32, 1)
 
 
@@ -96,9 +96,9 @@ def test_grey_scans_are_one_channel_whatever_it_would_be_called_in_colour(tmp_pa
     for k in range(3):
         scans.write_slice(tmp_path, "a", k + 1, images[k, ..., 1], masks[k])
     table = manifest.from_records(lgg.find(tmp_path).records)
-    recipe = case.recipe(table, "all", 32, "brain")
-    assert recipe.channels == ["gray"]
-    assert case.prepare(tmp_path, recipe, case.rows(table)[0]).images.shape == (3, 32, 32, 1)
+    preparation = case.preparation(table, "all", 32, "brain")
+    assert preparation.channels == ["gray"]
+    assert case.prepare(tmp_path, preparation, case.rows(table)[0]).images.shape == (3, 32, 32, 1)
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_grey_scans_are_one_channel_whatever_it_would_be_called_in_colour(tmp_pa
 )
 def test_channels_that_do_not_exist(table: pd.DataFrame, channels: list[str], sentence: str) -> None:
     with pytest.raises(UserError) as error:
-        case.recipe(table, channels, 32, "brain")
+        case.preparation(table, channels, 32, "brain")
     assert str(error.value) == sentence
 
 
 def test_scans_of_different_modalities_do_not_share_a_store(table: pd.DataFrame) -> None:
     mixed = table.assign(modalities=["gray"] * 12 + ["pre;flair;post"] * 12)
     with pytest.raises(UserError) as error:
-        case.recipe(mixed, "all", 32, "brain")
+        case.preparation(mixed, "all", 32, "brain")
     wanted = (
         "the scans differ in their modalities (gray and pre;flair;post); "
         "ingest them separately or set preprocess.channels: gray"
@@ -130,16 +130,16 @@ def test_scans_of_different_modalities_do_not_share_a_store(table: pd.DataFrame)
 
 
 def test_the_index_follows_the_order_in_which_cases_were_written(tmp_path: Path, table: pd.DataFrame) -> None:
-    recipe = case.recipe(table, "all", 32, "brain")
+    preparation = case.preparation(table, "all", 32, "brain")
     names = [scans.case_name(1), scans.case_name(0)]
-    done = [case.prepare(tmp_path, recipe, rows).summary for rows in reversed(case.rows(table))]
+    done = [case.prepare(tmp_path, preparation, rows).summary for rows in reversed(case.rows(table))]
     index = case.index(table, done)
     assert list(index["case_id"].unique()) == names
     assert list(index["slice"]) == [*range(1, 13)] * 2
     pixels = index.set_index("sample_id")["label_pixels"]
     for summary in done:
         assert [pixels[f"{summary.case_id}_{k}"] for k in range(1, 13)] == summary.label_pixels
-    assert list(case.meta(recipe, done).cases) == names
+    assert list(case.meta(preparation, done).cases) == names
 
 
 BRATS_CLASSES = {1: "necrosis", 2: "oedema", 3: "enhancing"}
@@ -149,14 +149,14 @@ BRATS_REGIONS = {"whole_tumour": [1, 2, 3], "tumour_core": [1, 3], "enhancing_tu
 def test_scans_whose_numbers_mean_different_things_do_not_share_a_store(table: pd.DataFrame) -> None:
     mixed = table.assign(label_set=["tumour"] * 12 + ["brats"] * 12)
     with pytest.raises(UserError) as error:
-        case.recipe(mixed, "all", 32, "brain")
+        case.preparation(mixed, "all", 32, "brain")
     wanted = "the scans differ in their labels (tumour and brats); ingest them separately"
     assert str(error.value) == wanted
     years = table.assign(label_set=["brats2015"] * 12 + ["brats"] * 12)  # the same classes by other numbers
-    recipe = case.recipe(years, "all", 32, "brain")
-    assert (recipe.classes, recipe.regions) == (BRATS_CLASSES, BRATS_REGIONS)
-    recipe = case.recipe(table, "all", 32, "brain")
-    assert (recipe.classes, recipe.regions) == ({1: "tumour"}, {"tumour": [1]})
+    preparation = case.preparation(years, "all", 32, "brain")
+    assert (preparation.task.classes, preparation.task.regions) == (BRATS_CLASSES, BRATS_REGIONS)
+    preparation = case.preparation(table, "all", 32, "brain")
+    assert (preparation.task.classes, preparation.task.regions) == ({1: "tumour"}, {"tumour": [1]})
 
 
 def test_grey_is_what_scans_of_different_modalities_have_in_common(
@@ -167,11 +167,11 @@ def test_grey_is_what_scans_of_different_modalities_have_in_common(
         scans.write_slice(tmp_path / "kaggle_3m", "grey", k + 1, images[k, ..., 1], masks[k])
     mixed = manifest.from_records(lgg.find(tmp_path).records)
     assert set(mixed["modalities"]) == {"gray", "pre;flair;post"}
-    recipe = case.recipe(mixed, "gray", 32, "brain")
+    preparation = case.preparation(mixed, "gray", 32, "brain")
     for case_id, rows in mixed.groupby("case_id"):
-        volume, _ = case.read(Reader(tmp_path), case.rows(rows)[0], recipe.positions)
+        volume, _ = case.read(Reader(tmp_path), case.rows(rows)[0], preparation.positions)
         assert volume.shape == (len(rows), 64, 64, 1), case_id
-    assert case.prepare(tmp_path, recipe, case.rows(mixed[mixed["case_id"] == "grey"])[0]).images.any()
+    assert case.prepare(tmp_path, preparation, case.rows(mixed[mixed["case_id"] == "grey"])[0]).images.any()
 
 
 @pytest.mark.parametrize("year", [2015, 2020, 2023])
@@ -180,19 +180,17 @@ def test_volumes_come_as_chosen_modalities_and_one_set_of_classes(tmp_path: Path
     volumes.write_brats(tmp_path, cases=1, year=year, slices=5)
     rows = manifest.from_records(brats.find(tmp_path).records)
     anatomy = volumes.case(5, seed=(0, 1), enhancing=3 if year >= 2023 else 4)
-    recipe = case.recipe(rows, ["t1ce", "flair"], 32, "brain")
-    volume, classes = case.read(Reader(tmp_path), case.rows(rows)[0], recipe.positions)
+    preparation = case.preparation(rows, ["t1ce", "flair"], 32, "brain")
+    volume, classes = case.read(Reader(tmp_path), case.rows(rows)[0], preparation.positions)
     assert volume.dtype == np.int16
     np.testing.assert_array_equal(volume, np.stack([anatomy["t1ce"], anatomy["flair"]], 3))
     np.testing.assert_array_equal(classes, np.where(anatomy["seg"] > 2, 3, anatomy["seg"]))
     assert set(np.unique(classes)) == {0, 1, 2, 3}
 
-    done = case.prepare(tmp_path, recipe, case.rows(rows)[0])
+    done = case.prepare(tmp_path, preparation, case.rows(rows)[0])
     assert done.images.shape == (5, 32, 32, 2)
     assert set(np.unique(done.masks)) == {0, 1, 2, 3}
-    writer = shards.Writer(tmp_path, 5, 32, 2)
-    writer.add(done.images, done.masks)
-    writer.close(case.meta(recipe, [done.summary]), case.index(rows, [done.summary]))
+    shards.close(tmp_path, case.meta(preparation, [done.summary]), case.index(rows, [done.summary]))
     kept = json.loads((tmp_path / "meta.json").read_text(encoding="utf-8"))
     assert kept["channels"] == ["t1ce", "flair"]
     assert kept["classes"] == {str(number): name for number, name in BRATS_CLASSES.items()}

@@ -18,6 +18,18 @@ def test_text_comes_back_to_six_digits(through: float, down: float, across: floa
     assert spacing.parse(parsed.text()) == parsed
 
 
+@pytest.mark.parametrize(
+    ("mm", "text"),
+    [
+        ((1.0, 1.0, 1.0), "1;1;1"),
+        ((6.5, 0.46875, 0.4687501), "6.5;0.46875;0.46875"),
+        ((100.0, 0.01, 1 / 3), "100;0.01;0.333333"),
+    ],
+)
+def test_six_digits_as_text(mm: tuple[float, float, float], text: str) -> None:
+    assert Spacing(*mm).text() == text
+
+
 def test_an_empty_field_is_unknown() -> None:
     assert spacing.parse("") is None
 

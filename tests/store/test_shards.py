@@ -14,6 +14,25 @@ from tests.fixtures import stores
 SLICE = stores.SIZE**2 * 3  # bytes
 
 
+LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=30)
+
+
+@given(LENGTHS, st.integers(1, 100))
+def test_a_plan_has_whole_cases_in_order_and_bounded_shards(lengths: list[int], slice_bytes: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "SHARD_BYTES", 1000)
+        patch.setattr(shards, "LEAST_BYTES", 100)
+        planned = shards.plan(lengths, slice_bytes)
+    assert [place for places in planned for place in places] == list(range(len(lengths)))
+    sizes = [sum(lengths[place] for place in places) * slice_bytes for places in planned]
+    for places, size in zip(planned, sizes, strict=True):
+        assert size <= 1000 or len(places) == 1
+        assert size <= max(100, sum(sizes) / 16) or len(places) == 1
+    for places, size, follower in zip(planned, sizes, planned[1:], strict=False):
+        # None is smaller than it must be: the next case would not have fitted.
+        assert size + lengths[follower[0]] * slice_bytes > min(max(100, sum(sizes) // 16), 1000), places
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     cases=st.lists(st.integers(1, 5), min_size=1, max_size=5),
@@ -28,7 +47,7 @@ def test_any_number_of_shards_is_one_array(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "SHARD_BYTES", per_shard * SLICE + spare)
         images, masks = stores.write(folder, cases)
-    assert len(list(folder.glob("images-*.npy"))) == -(-count // per_shard)
+        assert len(list(folder.glob("images-*.npy"))) == len(shards.plan(cases, SLICE))
     opened = shards.open_store(folder)
     rows = np.random.default_rng(seed).integers(0, count, 2 * count)  # any order, some twice
     np.testing.assert_array_equal(opened.images(rows), images[rows])
@@ -62,11 +81,27 @@ def test_two_stores_joined_are_one(tmp_path: Path) -> None:
     assert list(joined.index.index) == list(range(9))
 
 
-def test_a_writer_that_was_not_given_everything_does_not_close(tmp_path: Path) -> None:
-    _, masks = stores.arrays(5)
-    writer = shards.Writer(tmp_path, 5, stores.SIZE, 3)
-    with pytest.raises(ValueError, match=r"^0 slices were added for an index of 5 rows$"):
-        writer.close(None, stores.index_of(masks, [5]))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("count", "lacking"), [(4, "4 slices came for a shard of 5"), (5, None), (6, "6 slices")]
+)
+def test_a_shard_is_of_as_many_slices_as_planned(tmp_path: Path, count: int, lacking: str | None) -> None:
+    images, masks = stores.arrays(count)
+    cases = [(images[:2], masks[:2]), (images[2:], masks[2:])]
+    if lacking is None:
+        shards.write_shard(tmp_path, 7, 5, cases)
+        np.testing.assert_array_equal(np.load(tmp_path / "images-007.npy"), images)
+        np.testing.assert_array_equal(np.load(tmp_path / "masks-007.npy"), masks)
+        return
+    with pytest.raises(ValueError, match=lacking):
+        shards.write_shard(tmp_path, 7, 5, cases)
+
+
+def test_slices_of_another_shape_do_not_fit(tmp_path: Path) -> None:
+    images, masks = stores.arrays(4)
+    with pytest.raises(ValueError, match="do not fit the store"):
+        shards.write_shard(tmp_path, 0, 4, [(images[:2], masks[:2]), (images[2:, :16], masks[2:, :16])])
+    with pytest.raises(ValueError, match="do not fit the store"):
+        shards.write_shard(tmp_path, 0, 4, [(images, masks[:3])])
 
 
 def refused(folder: Path) -> str:
@@ -89,15 +124,15 @@ def test_a_damaged_description(tmp_path: Path, content: str) -> None:
 def test_a_store_of_another_schema(tmp_path: Path) -> None:
     stores.write(tmp_path / "s", [2])
     path = tmp_path / "s" / "meta.json"
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
-    assert refused(tmp_path / "s") == f"{path} has schema 2, not 1; run `dvc repro preprocess`"
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+    assert refused(tmp_path / "s") == f"{path} has schema 1, not 2; run `dvc repro preprocess`"
 
 
 @pytest.mark.parametrize("kind", ["images", "masks"])
 @pytest.mark.parametrize("damage", ["gone", "cut", "empty", "text", "shorter"])
 def test_a_damaged_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, damage: str) -> None:
     monkeypatch.setattr(shards, "SHARD_BYTES", 3 * SLICE)
-    stores.write(tmp_path / "s", [4, 3])
+    stores.write(tmp_path / "s", [4, 3])  # a shard each
     path = tmp_path / "s" / f"{kind}-001.npy"
     shard = np.load(path)
     if damage == "gone":
@@ -106,4 +141,11 @@ def test_a_damaged_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: 
         np.save(path, shard[:-1])
     else:
         path.write_bytes({"cut": path.read_bytes()[:-9], "empty": b"", "text": b"no array at all"}[damage])
+    assert refused(tmp_path / "s") == f"{tmp_path}/s is incomplete; run `dvc repro --force preprocess`"
+
+
+def test_slices_of_a_case_that_do_not_lie_together(tmp_path: Path) -> None:
+    stores.write(tmp_path / "s", [2, 1, 2])
+    path = tmp_path / "s" / "index.csv"
+    path.write_text(path.read_text().replace(",c2,", ",c0,"))
     assert refused(tmp_path / "s") == f"{tmp_path}/s is incomplete; run `dvc repro --force preprocess`"
