@@ -64,7 +64,7 @@ class _Cuts(HTMLParser):
         self.spans: list[tuple[int, int]] = []
         self._html = html
         self._lines = [0, *itertools.accumulate(len(line) + 1 for line in html.split("\n"))]
-        self._start: dict[str, int] = {}  # of scripts and footers that are not closed yet
+        self._open: tuple[str, int] | None = None  # tag and start of the script or footer that is being cut
         self.feed(html)
         self.close()
 
@@ -73,17 +73,20 @@ class _Cuts(HTMLParser):
         return self._lines[line - 1] + column
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self._open:
+            return
         target = urlsplit(dict(attrs).get(_SOURCES.get(tag, "")) or "")
         if tag == "footer" or target.netloc or "static" in target.path.split("/"):
             start = self._place()
             if tag in ("link", "img"):
                 self.spans.append((start, start + len(self.get_starttag_text() or "")))
             else:
-                self._start[tag] = start
+                self._open = tag, start
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._start:
-            self.spans.append((self._start.pop(tag), self._html.index(">", self._place()) + 1))
+        if self._open and self._open[0] == tag:
+            self.spans.append((self._open[1], self._html.index(">", self._place()) + 1))
+            self._open = None
 
 
 def write_index(docs: Path, expected: int, failed: list[str], unlike: list[str]) -> None:

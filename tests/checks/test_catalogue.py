@@ -22,9 +22,9 @@ def test_every_check_has_a_name_of_its_own_words_and_a_function() -> None:
 @pytest.mark.parametrize(
     ("each", "samples"),
     [
-        ("slice", ["a1", "a1", "b1", "b1", "a2", "a2"]),
-        ("case", ["a1", "a1", "b1", "b1"]),
-        ("set", ["a1", "a1"]),
+        ("slice", ["b1", "b1", "a1", "a1", "b2", "b2"]),
+        ("case", ["b1", "b1", "a1", "a1"]),
+        ("set", ["b1", "b1"]),
     ],
 )
 def test_neighbours_judge_part_by_part(each: Each, samples: list[str]) -> None:
@@ -32,7 +32,7 @@ def test_neighbours_judge_part_by_part(each: Each, samples: list[str]) -> None:
         rows = {"slice": lambda: part, "case": lambda: part.iloc[0], "set": lambda: part.rows.iloc[0]}[each]()
         yield Finding(rows.sample_id, "", each)
 
-    rows = pd.DataFrame({"sample_id": ["a1", "b1", "a2"], "case_id": ["a", "b", "a"]})
+    rows = pd.DataFrame({"sample_id": ["b1", "a1", "b2"], "case_id": ["b", "a", "b"]})
     check = Check("x", "X", "info", first, "Because.", each=each)
     table = findings.of(rows, NOTHING, [check, dataclasses.replace(check, name="y", severity="warning")])
     assert list(table["sample_id"]) == samples

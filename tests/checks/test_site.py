@@ -78,6 +78,7 @@ LOADED = (
     '<link href="../../static/favicon.ico"/>',
     '<img\n  src="https://x.example/logo.png" alt=">"\n/>',
     "<footer><p>news <a href='https://x.example/'>now</a></p>\n</footer>",
+    '<footer><img src="https://x.example/a.png"><script src="//x.example/a.js"></script></footer>',
 )
 
 
