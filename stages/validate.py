@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from stages.checks import expectations, findings, statistics, twins
+from stages.checks.slices import empty_ends
 from stages.core import atomic, errors, manifest
 from stages.core.errors import UserError
 from stages.figures import examples
@@ -32,7 +33,7 @@ def run(params: Validate, paths: Paths) -> dict[str, Any]:
     same = twins.of(rows, params.near_duplicate_bits)
     flagged = findings.of(rows, same)
     bad = rows["sample_id"].isin(flagged.loc[flagged["severity"] == "critical", "sample_id"])
-    empty = findings.empty_ends(rows)
+    empty = empty_ends(rows)
     findings.refuse(flagged, len(table), params.on_error, params.max_quarantined)
     kept = ~bad & ~empty
     if not kept.any():

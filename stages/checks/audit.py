@@ -1,4 +1,5 @@
-"""Measure whether a mask can be the outline of a tumour in this picture; `checks` judges the numbers.
+"""Measure whether a mask can be the outline of a tumour in this picture; the checks in `labels`,
+`registration` and `intensities` judge the numbers.
 
 Whether a mask lies where it belongs is asked of the picture: inside and outside of a tumour's edge differ, in
 most slices of a case in the same direction. The edge of a mask that was mirrored, turned or shifted runs
@@ -49,32 +50,32 @@ def of_slice(image: np.ndarray | None, mask: np.ndarray | None) -> dict[str, Any
     outside: share of the mask beyond the head; covers: share of the head within the mask; level, contrast:
     mean and standard deviation of the head, of whole numbers as a share of their dtype's range, NaN where
     there is next to no head; placement: (1 + len(MOVES), C) float32, how well the mask fits each channel as
-    it is and after each of `MOVES`, None where that cannot be told.
+    it is and after each of `MOVES`, None without a mask or where the picture shows no head.
     """
-    found: dict[str, Any] = {"components": 0, "smallest_component": 0, "rectangle": False, "border": 0.0}
-    found |= {"outside": 0.0, "covers": 0.0, "level": np.nan, "contrast": np.nan, "placement": None}
+    numbers: dict[str, Any] = {"components": 0, "smallest_component": 0, "rectangle": False, "border": 0.0}
+    numbers |= {"outside": 0.0, "covers": 0.0, "level": np.nan, "contrast": np.nan, "placement": None}
     some = None
     if mask is not None and mask.any():
         some = (mask != 0).astype(np.uint8)
-        found |= _of_shape(some)
+        numbers |= _of_shape(some)
     if image is None or (some is not None and some.shape != image.shape[:2]):
-        return found
+        return numbers
     planes = _reduced(image)
     grey = planes.mean(axis=0)
     head = _head(grey)
     if head.mean() >= MIN_LIT:
         full = np.iinfo(image.dtype).max if image.dtype.kind in "iu" else 1
         inside = grey[head]
-        found |= {"level": float(inside.mean()) / full, "contrast": float(inside.std()) / full}
+        numbers |= {"level": float(inside.mean()) / full, "contrast": float(inside.std()) / full}
     if some is not None and head.any():
         cover = cv2.resize(some.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         within = float(cover[head].sum())
-        found["outside"] = max(0.0, 1 - within / float(cover.sum()))
-        found["covers"] = within / float(head.sum())
-        found["placement"] = _fits(_flat(planes, head), cover)
+        numbers["outside"] = max(0.0, 1 - within / float(cover.sum()))
+        numbers["covers"] = within / float(head.sum())
+        numbers["placement"] = _fits(_flat(planes, head), cover)
     elif some is not None:
-        found["outside"] = 1.0
-    return found
+        numbers["outside"] = 1.0
+    return numbers
 
 
 def _of_shape(some: np.ndarray) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 SIDE = 24
 """Coefficients a side."""
 PIXELS = 128
-MIN_HEAD = 0.15
+MIN_SHARE = 0.15
 """Share of the picture that must be head: near the skull's top every patient looks like an oval."""
 BLOCK = 4096
 """Pictures compared with all earlier ones at a time."""
@@ -24,19 +24,17 @@ _ODD = np.arange(SIDE) % 2 == 1
 
 
 def of(grey: np.ndarray) -> str:
-    """Hash of a finite (H, W) picture as 144 hexadecimal digits, or "" where it shows too little to be told
-    apart.
-    """
+    """Hash of a finite (H, W) picture as 144 hexadecimal digits, or "" where it shows too little."""
     low, high = float(grey.min()), float(grey.max())
-    if high <= low or (grey > low + 0.1 * (high - low)).mean() < MIN_HEAD:
+    if high <= low or (grey > low + 0.1 * (high - low)).mean() < MIN_SHARE:
         return ""
     small = cv2.resize(grey.astype(np.float32, copy=False), (PIXELS, PIXELS), interpolation=cv2.INTER_AREA)
     return np.packbits(cv2.dct(small)[:SIDE, :SIDE] > 0).tobytes().hex()
 
 
-def apart(one: str, other: str) -> int:
+def apart(left: str, right: str) -> int:
     """Bits in which two hashes differ, of pictures in the same position."""
-    return (int(one, 16) ^ int(other, 16)).bit_count()
+    return (int(left, 16) ^ int(right, 16)).bit_count()
 
 
 def near(hashes: list[str], owners: list[str], bits: int) -> list[tuple[int, int]]:
@@ -51,18 +49,18 @@ def near(hashes: list[str], owners: list[str], bits: int) -> list[tuple[int, int
     grids = np.frombuffer(bytes.fromhex("".join(hashes[i] for i in known)), np.uint8).reshape(len(known), -1)
     people = np.unique(np.array([owners[i] for i in known], dtype=str), return_inverse=True)[1]
     index = faiss.IndexBinaryFlat(SIDE * SIDE)
-    found: set[tuple[int, int]] = set()
+    pairs: set[tuple[int, int]] = set()
     for start in range(0, len(known), BLOCK):
         block = grids[start : start + BLOCK]
         index.add(block)
         for turned in _positions(block):
-            # faiss finds what is nearer than its radius.
+            # faiss returns what is nearer than its radius.
             limits, _, others = index.range_search(turned, bits + 1)
             counts = (limits[1:] - limits[:-1]).astype(np.int64)
             ours = np.repeat(np.arange(start, start + len(block)), counts)
             apart = (others < ours) & (people[others] != people[ours])
-            found.update(zip(others[apart].tolist(), ours[apart].tolist(), strict=True))
-    return sorted((int(known[i]), int(known[j])) for i, j in found)
+            pairs.update(zip(others[apart].tolist(), ours[apart].tolist(), strict=True))
+    return sorted((int(known[i]), int(known[j])) for i, j in pairs)
 
 
 def _positions(hashes: np.ndarray) -> list[np.ndarray]:
@@ -70,8 +68,8 @@ def _positions(hashes: np.ndarray) -> list[np.ndarray]:
     signs = np.unpackbits(hashes, axis=1).reshape(-1, SIDE, SIDE).astype(bool)
     both = (signs, signs.transpose(0, 2, 1))
     return [
-        np.packbits((one ^ (up & _ODD[:, None]) ^ (across & _ODD)).reshape(len(one), -1), axis=1)
-        for one in both
+        np.packbits((grid ^ (up & _ODD[:, None]) ^ (across & _ODD)).reshape(len(grid), -1), axis=1)
+        for grid in both
         for up in (False, True)
         for across in (False, True)
     ]

@@ -15,6 +15,8 @@ from stages.core.errors import UserError
 from stages.formats import images
 from stages.scan.task import TASKS, harmonise
 
+MIN_HEAD = 0.01
+"""A slice with less head than this shows nothing; the ends of many volumes are such slices."""
 ROW = ["sample_id", "image", "mask", "slice", "modalities", "label_set"]
 """What `measure` needs of a row of the manifest."""
 
@@ -66,7 +68,7 @@ def _decoded(kind: str, reference: str, read: Callable[[], np.ndarray]) -> tuple
 
 
 def _of_image(image: np.ndarray | None) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    numbers: dict[str, Any] = {
         "finite": True,
         "height": 0,
         "width": 0,
@@ -79,22 +81,22 @@ def _of_image(image: np.ndarray | None) -> dict[str, Any]:
         "picture": "",
     }
     if image is None:
-        return found
-    found |= dict(zip(("height", "width", "channels"), image.shape, strict=True))
-    found["finite"] = bool(np.isfinite(image).all())
-    found["content"] = hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
-    if found["finite"]:
-        found |= {"lowest": float(image.min()), "highest": float(image.max())}
+        return numbers
+    numbers |= dict(zip(("height", "width", "channels"), image.shape, strict=True))
+    numbers["finite"] = bool(np.isfinite(image).all())
+    numbers["content"] = hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
+    if numbers["finite"]:
+        numbers |= {"lowest": float(image.min()), "highest": float(image.max())}
         grey = image.mean(axis=2, dtype=np.float32)
         low, high = float(grey.min()), float(grey.max())
-        found["head"] = float((grey > low + 0.1 * (high - low)).mean()) if high > low else 0.0
-        found["picture"] = fingerprint.of(grey)
-        found["copied_channels"] = high > low and any(
+        numbers["head"] = float((grey > low + 0.1 * (high - low)).mean()) if high > low else 0.0
+        numbers["picture"] = fingerprint.of(grey)
+        numbers["copied_channels"] = high > low and any(
             np.array_equal(image[..., a], image[..., b])
             for a in range(image.shape[2])
             for b in range(a + 1, image.shape[2])
         )
-    return found
+    return numbers
 
 
 CHUNK = 64

@@ -4,16 +4,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from stages.checks import fingerprint
+from stages.checks.statistics import MIN_HEAD
 
-MIN_HEAD = 0.01
-"""A slice with less head than this shows nothing; the ends of many volumes are such slices."""
 RUN_BITS = 188
-"""Bits in which pictures of consecutive numbers may differ and still be taken for one patient. In the coco
-set three quarters of them come closer, of pictures whose numbers are far apart 0.1 %.
-"""
+"""Bits in which pictures of consecutive numbers may differ and still be taken for one patient."""
 RUN_GAP = 3
 """Numbers apart that still count as consecutive: published subsets leave some out."""
 
@@ -24,7 +24,7 @@ Pair = tuple[str, str]
 @dataclass(frozen=True)
 class Same:
     """Pairs of slices that belong together beyond their patient_id: of equal pixels, of pictures that are
-    near each other, of consecutive numbers in a set that does not tell patients.
+    near each other, of consecutive numbers in a set without patients.
     """
 
     identical: list[Pair]
@@ -46,10 +46,10 @@ _NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>\d+)$")
 
 def identical(rows: pd.DataFrame) -> list[Pair]:
     """Slices with the same pixels, each with the first of them. rows: manifest and measurements."""
-    shown = rows[(rows["content"] != "") & (rows["head"] >= MIN_HEAD)]
+    visible = rows[(rows["content"] != "") & (rows["head"] >= MIN_HEAD)]
     return [
         (str(same["sample_id"].iloc[0]), str(other))
-        for _, same in shown.groupby("content", sort=False)
+        for _, same in visible.groupby("content", sort=False)
         for other in same["sample_id"].iloc[1:]
     ]
 
@@ -66,9 +66,7 @@ def near(rows: pd.DataFrame, bits: int) -> list[Pair]:
 
 
 def runs(rows: pd.DataFrame) -> list[Pair]:
-    """Pictures of consecutive numbers that look alike, in sets that do not tell patients: one scan, as a
-    rule.
-    """
+    """Pictures of consecutive numbers that look alike, in sets without patients: one scan, as a rule."""
     unknown = rows[~rows["patient_known"] & (rows["picture"] != "")]
     numbered = unknown["patient_id"].str.extract(_NUMBERED)
     if numbered.empty:
@@ -78,29 +76,24 @@ def runs(rows: pd.DataFrame) -> list[Pair]:
     order = order.assign(number=[int(digits) for digits in order["number"]])
     order = order.sort_values(["stem", "number", "sample_id"], kind="stable")
     places = list(zip(order["stem"], order["number"], order["picture"], order["sample_id"], strict=True))
-    found = []
-    for at, (stem, number, picture, one) in enumerate(places):
+    pairs = []
+    for at, (stem, number, picture, sample_id) in enumerate(places):
         for after in range(at + 1, len(places)):
-            other_stem, other_number, other_picture, other = places[after]
-            if other_stem != stem or other_number > number + RUN_GAP:
+            next_stem, next_number, next_picture, next_id = places[after]
+            if next_stem != stem or next_number > number + RUN_GAP:
                 break
-            if other_number > number and fingerprint.apart(picture, other_picture) <= RUN_BITS:
-                found.append((str(one), str(other)))
-    return found
+            if next_number > number and fingerprint.apart(picture, next_picture) <= RUN_BITS:
+                pairs.append((str(sample_id), str(next_id)))
+    return pairs
 
 
 def groups(rows: pd.DataFrame, pairs: Iterable[Pair]) -> pd.Series:
     """For each row the smallest patient_id among all patients that `pairs` join to its own."""
-    leader = {patient: patient for patient in sorted(set(rows["patient_id"]))}
-
-    def find(patient: str) -> str:
-        while leader[patient] != patient:
-            leader[patient] = leader[leader[patient]]
-            patient = leader[patient]
-        return patient
-
-    patient_of = dict(zip(rows["sample_id"], rows["patient_id"], strict=True))
-    for left, right in pairs:
-        low, high = sorted((find(patient_of[left]), find(patient_of[right])))
-        leader[high] = low
-    return pd.Series([find(patient) for patient in rows["patient_id"]], index=rows.index, dtype=str)
+    codes, patients = pd.factorize(rows["patient_id"], sort=True)
+    code_of = dict(zip(rows["sample_id"], codes, strict=True))
+    edges = np.array([[code_of[left], code_of[right]] for left, right in pairs], int).reshape(-1, 2)
+    shape = (len(patients), len(patients))
+    graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape)
+    component = connected_components(graph, directed=False)[1]
+    smallest = np.unique(component, return_index=True)[1]  # the patients are sorted
+    return pd.Series(patients[smallest[component[codes]]], index=rows.index, dtype=str)

@@ -1,4 +1,4 @@
-"""Pictures of what validation found: the slice, and the slice with its label outlined."""
+"""Pictures of findings of validation: the slice, and the slice with its label outlined."""
 
 from pathlib import Path
 
@@ -12,27 +12,28 @@ from stages.formats import images
 from stages.scan.task import TASKS, harmonise
 
 EACH = 3
-"""Pictures of one check."""
+"""Pictures of a check."""
 SIDE = 240
 """Pixels of the longer side."""
 OUTLINE = (230, 159, 0)  # orange of Okabe and Ito's palette
 
 
-def write(found: pd.DataFrame, rows: pd.DataFrame, raw: Path, folder: Path) -> None:
-    """Write `<check>-<n>.png` for the first findings of each check whose slice can be shown.
+def write(findings: pd.DataFrame, rows: pd.DataFrame, raw: Path, folder: Path) -> None:
+    """Write `<check>-<n>.png` for the first findings of each check whose slice can be read.
 
-    found: `findings.of`; n counts a check's findings from 0. rows: the manifest, raw: the scans' folder.
+    findings: as of `checks.findings.of`; n counts those of a check from 0. rows: the manifest; raw: the
+    scans' folder.
     """
     by_id = rows.set_index("sample_id", drop=False)
     reader = images.Reader(raw)
-    for check, some in found.groupby("check", sort=True):
+    for check, some in findings.groupby("check", sort=True):
         for number, sample_id in enumerate(some["sample_id"].head(EACH)):
-            shown = _shown(reader, by_id.loc[sample_id])
-            if shown is not None:
-                picture.write_png(shown, folder / f"{check}-{number}.png")
+            drawing = _drawing(reader, by_id.loc[sample_id])
+            if drawing is not None:
+                picture.write_png(drawing, folder / f"{check}-{number}.png")
 
 
-def _shown(reader: images.Reader, row: pd.Series) -> np.ndarray | None:
+def _drawing(reader: images.Reader, row: pd.Series) -> np.ndarray | None:
     try:
         image = reader.image(str(row["image"]), int(row["slice"]), str(row["modalities"]))
     except UserError:

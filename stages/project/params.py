@@ -37,7 +37,7 @@ class Ingest(Section):
 class Validate(Section):
     on_error: Literal["quarantine", "fail"]
     max_quarantined: Fraction
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=64)]
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=576)]  # of a picture's hash
 
 
 class Preprocess(Section):

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from stages.checks.catalogue import CHECKS, Check
+from stages.checks.catalogue import CHECKS
 from stages.reporting import headline, inline
 from stages.reporting.published import PUBLISHED
 from stages.scoring import agreement
@@ -158,7 +158,7 @@ def _check(name: str, some: pd.DataFrame, reports: Path) -> dict[str, Any]:
         if (path := reports / "validate" / "examples" / f"{name}-{number}.png").is_file()
     ]
     return {
-        "about": CHECKS.get(name, Check(name, None, "")),
+        "about": CHECKS.get(name, {"title": name, "threshold": None, "reason": ""}),
         "severity": some["severity"].iloc[0],
         "count": len(some),
         "findings": some.head(EACH).to_dict("records"),

@@ -1,4 +1,4 @@
-"""Findings on volumes: their empty ends are left out, and faults are told of the slices that have them."""
+"""Findings on volumes: their empty ends are left out, and faults are named on the slices that have them."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from stages.checks import findings, statistics, twins
+from stages.checks.slices import empty_ends
 from stages.core import manifest
 from stages.sources import brats, lgg
 from tests.fixtures import scans, volumes
@@ -44,10 +45,10 @@ def judged(root: Path) -> tuple[pd.DataFrame, list[tuple[str, ...]], list[str]]:
     """Manifest, findings as (severity, check, sample, explanation), and the slices that are empty ends."""
     table = manifest.from_records(brats.find(root).records).assign(source="sample")
     rows = findings.measured(table, statistics.measure(root, table.to_dict("records")))
-    found = findings.of(rows, twins.Same([], [], []))
-    ends = rows["sample_id"][findings.empty_ends(rows)]
-    told = found[["severity", "check", "sample_id", "explanation"]].itertuples(index=False)
-    return table, [tuple(row) for row in told], list(ends)
+    judgement = findings.of(rows, twins.Same([], [], []))
+    ends = rows["sample_id"][empty_ends(rows)]
+    columns = ["severity", "check", "sample_id", "explanation"]
+    return table, list(judgement[columns].itertuples(index=False, name=None)), list(ends)
 
 
 def of_slice(position: int, table: pd.DataFrame) -> str:
@@ -57,9 +58,9 @@ def of_slice(position: int, table: pd.DataFrame) -> str:
 
 
 def test_good_volumes_give_no_finding(folder: Path) -> None:
-    table, told, ends = judged(folder.parents[2])
+    table, rows, ends = judged(folder.parents[2])
     assert len(table) == 2 * SLICES
-    assert (told, ends) == ([], [])
+    assert (rows, ends) == ([], [])
 
 
 def test_slices_above_and_below_the_brain_are_left_out_and_those_within_stay(folder: Path) -> None:
@@ -67,10 +68,10 @@ def test_slices_above_and_below_the_brain_are_left_out_and_those_within_stay(fol
     speck = voxels(folder, "flair")
     speck[5, 0, :9] = 600  # some noise is no brain
     put(folder, "flair", speck)
-    table, told, ends = judged(folder.parents[2])
+    table, rows, ends = judged(folder.parents[2])
     assert ends == [of_slice(0, table), of_slice(5, table)]
     text = f"2 slices above and below the brain of case {CASE} show nothing and are left out"
-    assert told == [
+    assert rows == [
         ("info", "blank", of_slice(3, table), "the slice shows next to nothing"),
         ("info", "no_brain", of_slice(0, table), text),
     ]
@@ -87,16 +88,16 @@ def test_an_end_that_somebody_labelled_stays(folder: Path) -> None:
     assert ends == [of_slice(position, table) for position in (0, 4, 5)]
 
 
-def test_an_end_with_something_wrong_is_told_and_not_passed_over(folder: Path) -> None:
+def test_an_end_with_something_wrong_is_named_and_not_passed_over(folder: Path) -> None:
     blanked(folder, 0, 5)
     seg, flair = voxels(folder, "seg"), voxels(folder, "flair").astype(np.float32)
     seg[0, 5, 5] = 9
     flair[5, 5, 5] = np.nan
     put(folder, "seg", seg)
     put(folder, "flair", flair)
-    table, told, ends = judged(folder.parents[2])
+    table, rows, ends = judged(folder.parents[2])
     assert ends == []
-    assert [row[:3] for row in told if row[0] == "critical"] == [
+    assert [row[:3] for row in rows if row[0] == "critical"] == [
         ("critical", "mask_values", of_slice(0, table)),
         ("critical", "finite", of_slice(5, table)),
     ]
@@ -104,10 +105,10 @@ def test_an_end_with_something_wrong_is_told_and_not_passed_over(folder: Path) -
 
 def test_a_case_that_shows_nothing_at_all(folder: Path) -> None:
     blanked(folder, *range(SLICES))
-    table, told, ends = judged(folder.parents[2])
+    table, rows, ends = judged(folder.parents[2])
     assert ends == [of_slice(position, table) for position in range(SLICES)]
     text = f"6 slices above and below the brain of case {CASE} show nothing and are left out"
-    assert ("info", "no_brain", of_slice(0, table), text) in told
+    assert ("info", "no_brain", of_slice(0, table), text) in rows
 
 
 def test_single_slices_are_used_as_they_were_published(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_single_slices_are_used_as_they_were_published(tmp_path: Path) -> None:
         scans.write_slice(tmp_path / "kaggle_3m", scans.case_name(0), number, blank, blank[..., 0])
     table = manifest.from_records(lgg.find(tmp_path).records).assign(source="sample")
     rows = findings.measured(table, statistics.measure(tmp_path, table.to_dict("records")))
-    assert not findings.empty_ends(rows).any()
+    assert not empty_ends(rows).any()
     assert list(findings.of(rows, twins.Same([], [], []))["check"]) == ["blank", "blank"]
 
 
@@ -134,8 +135,8 @@ def test_labels_that_nobody_knows(folder: Path, label: float, dtype: type, text:
     seg = voxels(folder, "seg").astype(dtype)
     seg[2, 30, 30] = label
     put(folder, "seg", seg)
-    table, told, _ = judged(folder.parents[2])
-    assert told == [("critical", "mask_values", of_slice(2, table), text)]
+    table, rows, _ = judged(folder.parents[2])
+    assert rows == [("critical", "mask_values", of_slice(2, table), text)]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -143,37 +144,37 @@ def test_one_voxel_that_is_no_number(folder: Path, value: float) -> None:
     spoilt = voxels(folder, "t2").astype(np.float32)
     spoilt[3, 30, 30] = value
     put(folder, "t2", spoilt)
-    table, told, _ = judged(folder.parents[2])
-    assert told == [("critical", "finite", of_slice(3, table), "it holds NaN or infinite pixels")]
+    table, rows, _ = judged(folder.parents[2])
+    assert rows == [("critical", "finite", of_slice(3, table), "it holds NaN or infinite pixels")]
 
 
 def test_masks_of_another_size(folder: Path) -> None:
     seg = voxels(folder, "seg")
     put(folder, "seg", seg[:, :, :40])
-    table, told, _ = judged(folder.parents[2])
+    table, rows, _ = judged(folder.parents[2])
     text = "the mask is not 64x64 pixels as its image is"
-    assert told == [("critical", "mask_size", of_slice(k, table), text) for k in range(SLICES)]
+    assert rows == [("critical", "mask_size", of_slice(k, table), text) for k in range(SLICES)]
     put(folder, "seg", seg[:4])
-    table, told, _ = judged(folder.parents[2])
+    table, rows, _ = judged(folder.parents[2])
     text = "the mask has 4 slices and its image 6"
-    assert [row[3] for row in told[:4]] == [text] * 4
-    assert {row[:2] for row in told} == {("critical", "mask")}
-    assert [row[2] for row in told] == [of_slice(k, table) for k in range(SLICES)]
+    assert [row[3] for row in rows[:4]] == [text] * 4
+    assert {row[:2] for row in rows} == {("critical", "mask")}
+    assert [row[2] for row in rows] == [of_slice(k, table) for k in range(SLICES)]
 
 
-def test_a_missing_modality_is_told_of_every_slice_of_its_case(folder: Path) -> None:
+def test_a_missing_modality_is_named_on_every_slice_of_its_case(folder: Path) -> None:
     (folder / f"{CASE}_t1ce.nii").unlink()
-    table, told, ends = judged(folder.parents[2])
-    assert told == [
+    table, rows, ends = judged(folder.parents[2])
+    assert rows == [
         ("critical", "image", of_slice(k, table), "modality t1ce is missing") for k in range(SLICES)
     ]
     assert ends == []
     assert set(table["modalities"]) == {"flair;t1;t1ce;t2"}
 
 
-def test_a_damaged_volume_is_told_of_every_slice_of_its_case(folder: Path) -> None:
+def test_a_damaged_volume_is_named_on_every_slice_of_its_case(folder: Path) -> None:
     path = folder / f"{CASE}_flair.nii"
     path.write_bytes(path.read_bytes()[:-1])
-    table, told, _ = judged(folder.parents[2])
-    assert told == [("critical", "image", of_slice(k, table), "it is cut short") for k in range(SLICES)]
+    table, rows, _ = judged(folder.parents[2])
+    assert rows == [("critical", "image", of_slice(k, table), "it is cut short") for k in range(SLICES)]
     assert OTHER in set(table["case_id"])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stages.checks import fingerprint
 from stages.core.errors import UserError
 from stages.project import params
 
@@ -63,6 +64,14 @@ def test_scientific_notation_is_a_number(tmp_path: Path, written: str) -> None:
     assert params.load(params.Train, tmp_path / "p.yaml").lr == 1e-4
 
 
+def test_pictures_may_differ_in_all_bits_of_their_hash(tmp_path: Path) -> None:
+    bits = fingerprint.SIDE**2
+    (tmp_path / "p.yaml").write_text(
+        changed("validate", "near_duplicate_bits", f"near_duplicate_bits: {bits}")
+    )
+    assert params.load(params.Validate, tmp_path / "p.yaml").near_duplicate_bits == bits == 576
+
+
 @pytest.mark.parametrize(
     ("section", "key", "line", "sentence"),
     [
@@ -112,6 +121,12 @@ def test_scientific_notation_is_a_number(tmp_path: Path, written: str) -> None:
             "split.ratios: train, val and test must sum to 1, not 1.1",
         ),
         ("split", "ratios", "ratios: 0.6", "split.ratios must hold keys and values, not 0.6"),
+        (
+            "validate",
+            "near_duplicate_bits",
+            "near_duplicate_bits: 577",
+            "validate.near_duplicate_bits must be less than or equal to 576, not 577",
+        ),
         (
             "split",
             "ratios",

@@ -1,0 +1,35 @@
+"""Pictures that are in a set under several names, as `twins` joined them."""
+
+from collections.abc import Iterator
+
+from stages.checks.check import Finding
+from stages.checks.slices import Slices
+
+
+def duplicate(slices: Slices) -> Iterator[Finding]:
+    file = slices.rows.set_index("sample_id")["image"]
+    for left, right in slices.same.identical:
+        yield Finding(right, file[right], f"its pixels are those of {left}")
+
+
+def near_duplicate(slices: Slices) -> Iterator[Finding]:
+    """Not what `duplicate` yields already."""
+    by_id = slices.rows.set_index("sample_id")
+    for left, right in slices.same.near:
+        first, second = by_id.loc[left], by_id.loc[right]
+        if first["content"] != second["content"]:
+            text = f"it looks like {left} of patient {first['patient_id']}; both stay in one split"
+            yield Finding(right, str(second["image"]), text)
+
+
+def run(slices: Slices) -> Iterator[Finding]:
+    """One finding for the set."""
+    runs = slices.same.runs
+    if runs:
+        left, right = runs[0]
+        file = slices.rows.set_index("sample_id")["image"]
+        text = (
+            f"{len(runs)} pairs of pictures with consecutive numbers look alike, first {left} and "
+            f"{right}: this set does not tell its patients, and such runs are taken for one"
+        )
+        yield Finding(right, file[right], text)
