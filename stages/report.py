@@ -25,7 +25,8 @@ def main() -> None:
 def run(paths: Paths) -> None:
     """Write reports/index.html from the reports of all stages; this stage has no params and no metrics."""
     card = paths.card.read_text(encoding="utf-8")
-    atomic.text(page.render(paths.reports, card, lineage(paths)), paths.report)
+    noun = json.loads(paths.spec.read_text(encoding="utf-8"))["output"]["noun"]
+    atomic.text(page.render(paths.reports, card, lineage(paths), noun), paths.report)
 
 
 def lineage(paths: Paths) -> Lineage:

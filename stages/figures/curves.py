@@ -70,7 +70,7 @@ def reliability(curve: pd.DataFrame, path: Path) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
     for rows, look in _looks(curve):
         axes.plot(rows["confidence"], rows["observed"], **look)
-    axes.set(xlabel="probability told", ylabel="share that is tumour", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(xlabel="probability", ylabel="share in the truth", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(frameon=False)
     save(figure, path)
 
@@ -98,14 +98,14 @@ def failures(table: pd.DataFrame, path: Path) -> None:
     figure, (size, contrast, site) = plt.subplots(1, 3, figsize=(9.6, 3.2), sharey=True, layout="constrained")
     dots = {"color": BLUE, "s": 28, "alpha": 0.8, "edgecolors": "white"}
     size.scatter(table["truth_ml"], table["dice"], **dots)
-    size.set(xlabel="tumour volume (ml)", ylabel="volume Dice", ylim=(-0.02, 1.02))
+    size.set(xlabel="true volume (ml)", ylabel="volume Dice", ylim=(-0.02, 1.02))
     if (table["truth_ml"] > 0).all():
         size.set_xscale("log")
         size.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         size.xaxis.set_major_formatter(ScalarFormatter())
         size.xaxis.set_minor_formatter(NullFormatter())
     contrast.scatter(table["contrast"], table["dice"], **dots)
-    contrast.set(xlabel="tumour contrast (sd of the head)")
+    contrast.set(xlabel="contrast (sd of the head)")
     names = sorted(table["site"].unique())
     site.scatter([names.index(name) for name in table["site"]], table["dice"], **dots)
     site.set_xticks(

@@ -42,7 +42,7 @@ def burden(splits: pd.DataFrame, index: pd.DataFrame, path: Path) -> None:
         here = amounts[name].to_numpy()
         axes.scatter(here, np.full(len(here), height), color=colour, s=36, alpha=0.75, edgecolors="white")
     axes.set_yticks(range(3), [f"{name} ({len(amounts[name])})" for name in SPLIT_COLOURS])
-    axes.set_xlabel("tumour burden of a patient: labelled pixels per slice")
+    axes.set_xlabel("burden of a patient: labelled pixels per slice")
     axes.set_ylim(2.6, -0.6)
     save(figure, path)
 

@@ -24,7 +24,9 @@ _TYPES = {
     "oedema": CodedConcept("79654002", "SCT", "Edema"),
     "enhancing": CodedConcept("C113842", "NCIt", "Enhancing Lesion"),
 }
-"""Codes of the classes in DICOM's context group 7159 and the NCI thesaurus; any other counts as neoplasm."""
+"""Codes of the classes in DICOM's context group 7159 and the NCI thesaurus; others beside them are neoplasm."""
+_TISSUE = CodedConcept("85756007", "SCT", "Tissue")
+"""Category and type where no class is part of a tumour (context groups 7150 and 7166)."""
 _MAY_BE_EMPTY = (
     "PatientID",
     "PatientName",
@@ -55,12 +57,14 @@ def write(labels: np.ndarray, series: Series, classes: dict[int, str], model_has
     algorithm = hd.AlgorithmIdentificationSequence(
         name="brainseg", family=CodedConcept("123110", "DCM", "Artificial Intelligence"), version=program
     )
+    of_tumour = not _TYPES.keys().isdisjoint(classes.values())
+    category, other = (_ABNORMAL, _TYPES["tumour"]) if of_tumour else (_TISSUE, _TISSUE)
     segments = [
         SegmentDescription(
             segment_number=number,
             segment_label=classes[label],
-            segmented_property_category=_ABNORMAL,
-            segmented_property_type=_TYPES.get(classes[label], _TYPES["tumour"]),
+            segmented_property_category=category,
+            segmented_property_type=_TYPES.get(classes[label], other),
             algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
             algorithm_identification=algorithm,
         )
@@ -82,7 +86,7 @@ def write(labels: np.ndarray, series: Series, classes: dict[int, str], model_has
                 manufacturer_model_name="brainseg",
                 software_versions=program,
                 device_serial_number=model_hash[:16],
-                series_description="Tumour segmentation (research only)",
+                series_description="Segmentation (research only)",
             )
     except Exception as error:  # highdicom raises whatever a missing or odd attribute leads it to
         raise Unreadable(f"no DICOM segmentation can be made of it ({first_words(error)})") from None

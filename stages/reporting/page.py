@@ -66,7 +66,7 @@ class Lineage:
     params: dict[str, Any]
 
 
-def render(reports: Path, card: str, lineage: Lineage) -> str:
+def render(reports: Path, card: str, lineage: Lineage, noun: str) -> str:
     """The page from the folder that holds every stage's reports, and the model card's Markdown."""
     metrics = {
         stage: json.loads((reports / stage / "metrics.json").read_text(encoding="utf-8")) for stage in STAGES
@@ -113,6 +113,7 @@ def render(reports: Path, card: str, lineage: Lineage) -> str:
         lineage=lineage,
         card=_markdown(card),
         words=_words,
+        noun=noun,
         style=_source(jinja, "report.css"),
         script=script,
         # The policy names the one script that may run: no name from the data can be another.

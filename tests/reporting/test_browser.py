@@ -36,7 +36,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
         cases=CASES,
     )
     card = f"# A model\n\n| metric | value |\n| --- | --- |\n| {'long ' * 30} | {'9' * 80} |\n"
-    (root / "index.html").write_text(page.render(folder, card, reports.lineage()), encoding="utf-8")
+    (root / "index.html").write_text(page.render(folder, card, reports.lineage(), "tumour"), encoding="utf-8")
     return (root / "index.html").as_uri()
 
 

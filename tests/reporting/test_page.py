@@ -52,7 +52,7 @@ class Page(HTMLParser):
 def render(root, regions=False, leaky=False, int8=True, card_text=CARD, ttas=("none", "flip"), **of_folder):
     evaluated = reports.evaluated(regions, leaky, ttas=ttas)
     folder = reports.folder(root, evaluated, reports.exported(int8), **of_folder)
-    return page.render(folder, card_text, reports.lineage())
+    return page.render(folder, card_text, reports.lineage(), "tumour")
 
 
 @pytest.mark.parametrize(
