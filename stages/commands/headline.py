@@ -16,7 +16,7 @@ from stages.experiments import experiment, results, revision
 from stages.experiments.results import Results
 from stages.project.paths import HERE
 from stages.reporting import headline
-from stages.scoring.cases import METRICS
+from stages.scoring.metrics import NAMES
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SEED = "train.seed"
@@ -54,7 +54,7 @@ def over_seeds() -> str:
             f"no experiment differs from {head.revision} in {SEED} alone; "
             "make some with `dvc exp run --temp -S train.seed=1`, 2 and so on"
         )
-    table = pd.DataFrame({seed: one.test for seed, one in by_seed.items()}).reindex(METRICS).dropna()
+    table = pd.DataFrame({seed: one.test for seed, one in by_seed.items()}).reindex(NAMES).dropna()
     told = [f"{len(by_seed)} trainings that differ in {SEED} alone: seeds {', '.join(sorted(by_seed))}"]
     told += ["metric: mean, standard deviation, lowest, highest"]
     for name, row in table.astype(float).iterrows():

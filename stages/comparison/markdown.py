@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stages.comparison.verdict import Difference, Outcome, Verdict
+from stages.scoring.metrics import BY_NAME
 
 MARK = "<!-- brainseg compare -->"
 """First line of the Markdown, by which continuous integration finds its own comment again."""
@@ -15,8 +16,6 @@ LONGEST = 80
 """Characters of a value or name in the Markdown."""
 MESSAGE = 500
 """Characters of a warning there, which may name a file."""
-LOWER = ("_mm", "_ml", "_error")
-"""Metrics whose names end like this are better when lower."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _metrics(outcome: Outcome) -> list[str]:
     several = len({d.pairs for d in outcome.metrics.values()}) > 1
     rows = [
         [
-            _code(name) + (f" of {_code(region)}" if region else "") + (" ↓" if name.endswith(LOWER) else ""),
+            _code(name) + (f" of {_code(region)}" if region else "") + _arrow(name),
             _number(name, d.base),
             _number(name, d.head),
             _signed(name, d.difference),
@@ -174,8 +173,14 @@ def _difference(d: Difference) -> str:
     return f"{told} (95 % interval {interval}, Wilcoxon p = {d.p:.3f})"
 
 
+def _arrow(name: str) -> str:
+    """A mark behind metrics that are better when lower."""
+    return " ↓" if name in BY_NAME and not BY_NAME[name].higher_is_better else ""
+
+
 def _number(name: str, value: float) -> str:
-    return f"{value:.2f}" if name.endswith(("_mm", "_ml")) else f"{value:.3f}"
+    """As many digits as the list of metrics has; three of what another version measured."""
+    return f"{value:.{BY_NAME[name].digits if name in BY_NAME else 3}f}"
 
 
 def _signed(name: str, value: float) -> str:

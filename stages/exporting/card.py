@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stages.networks.modelfile import Model
 from stages.scoring.decision import Decision
+from stages.scoring.metrics import METRICS, Metric
 from stages.store.shards import Meta
 
 LICENCES = {
@@ -32,18 +33,6 @@ LICENCES = {
     ),
 }
 """What the scans of a source are, and under which licence they are published."""
-SCORES = (
-    ("dice", "volume Dice", "%.3f"),
-    ("iou", "IoU", "%.3f"),
-    ("precision", "precision", "%.3f"),
-    ("recall", "recall", "%.3f"),
-    ("hd95_mm", "95 % Hausdorff distance, mm", "%.1f"),
-    ("nsd", "normalised surface Dice", "%.3f"),
-    ("volume_error_ml", "absolute volume error, ml", "%.2f"),
-    ("detection_f1", "F1 of lesions found", "%.3f"),
-    ("calibration_error", "expected calibration error", "%.4f"),
-)
-"""Metrics of evaluate that the card repeats, where they are there."""
 
 
 @dataclass(frozen=True)
@@ -78,19 +67,20 @@ def render(model: Model, chosen: Decision, meta: Meta, run: Run) -> str:
         run=run,
         data=data,
         licence=licence,
-        scores=[_score(test, *score) for score in SCORES if score[0] in test],
+        scores=[_score(test, metric) for metric in METRICS if metric.name in test],
         cropped=sum(case.label_pixels_outside_crop for case in meta.cases.values()),
     )
 
 
-def _score(test: dict[str, Any], key: str, name: str, form: str) -> tuple[str, str]:
-    """A metric's name and its mean with the interval, where evaluate gives one."""
-    value, low, high = (test.get(key + end) for end in ("", "_ci_low", "_ci_high"))
+def _score(test: dict[str, Any], metric: Metric) -> tuple[str, str]:
+    """A metric's title and its mean with the interval, where evaluate has one."""
+    title = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
+    value, low, high = (test.get(metric.name + end) for end in ("", "_ci_low", "_ci_high"))
     if value is None:
-        return name, "not defined"
+        return title, "not defined"
     if low is None or high is None:
-        return name, form % value
-    return name, f"{form % value} ({form % low} to {form % high})"
+        return title, f"{value:.{metric.digits}f}"
+    return title, f"{value:.{metric.digits}f} ({low:.{metric.digits}f} to {high:.{metric.digits}f})"
 
 
 def findings(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ _TYPES = {
     "oedema": CodedConcept("79654002", "SCT", "Edema"),
     "enhancing": CodedConcept("C113842", "NCIt", "Enhancing Lesion"),
 }
-"""Codes of the classes in DICOM's context group 7159 and the NCI thesaurus; others beside them are neoplasm."""
+"""Codes of the classes in DICOM's context group 7159 and the NCI thesaurus; others beside them: neoplasm."""
 _TISSUE = CodedConcept("85756007", "SCT", "Tissue")
 """Category and type where no class is part of a tumour (context groups 7150 and 7166)."""
 _MAY_BE_EMPTY = (

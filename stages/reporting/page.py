@@ -16,6 +16,7 @@ from stages.checks.catalogue import CHECKS
 from stages.reporting import headline, inline
 from stages.reporting.published import PUBLISHED
 from stages.scoring import agreement
+from stages.scoring.metrics import METRICS
 
 STAGES = ("validate", "split", "augment", "train", "evaluate", "export")
 SECTIONS = {
@@ -32,29 +33,6 @@ EACH = 5
 """Findings of one check that the page lists; all of them are in findings.csv."""
 LISTED = 20
 """Suspicious labels that the page lists; more are in suspects.csv."""
-DIGITS = {
-    "dice": 3,
-    "iou": 3,
-    "precision": 3,
-    "recall": 3,
-    "specificity": 4,
-    "pixel_accuracy": 4,
-    "hd95_mm": 1,
-    "nsd": 3,
-    "volume_error_ml": 2,
-    "detection_f1": 3,
-    "calibration_error": 4,
-}
-"""Metrics of the result table, and digits after the point."""
-_WORDS = {
-    "dice": "volume Dice",
-    "iou": "IoU",
-    "hd95_mm": "95 % Hausdorff distance (mm, lower is better)",
-    "nsd": "normalised surface Dice",
-    "volume_error_ml": "volume error (ml, lower is better)",
-    "detection_f1": "F1 of lesions found",
-    "calibration_error": "expected calibration error (lower is better)",
-}
 _SEVERITIES = ("critical", "warning", "info")
 
 
@@ -96,7 +74,7 @@ def render(reports: Path, card: str, lineage: Lineage, noun: str) -> str:
         sections={name: title for name, (title, _) in SECTIONS.items()},
         templates={name: template for name, (_, template) in SECTIONS.items()},
         metrics=metrics,
-        digits=DIGITS,
+        table=METRICS,
         ttas=[name[4:] for name in metrics["evaluate"]["conventions"] if name.startswith("tta_")],
         agreement=agreement.of_volumes(cases),
         published=PUBLISHED,
@@ -112,7 +90,6 @@ def render(reports: Path, card: str, lineage: Lineage, noun: str) -> str:
         photo=lambda name: inline.photo(reports / name),
         lineage=lineage,
         card=_markdown(card),
-        words=_words,
         noun=noun,
         style=_source(jinja, "report.css"),
         script=script,
@@ -202,7 +179,3 @@ def _films(evaluated: Path, cases: pd.DataFrame, region: str) -> list[dict[str, 
             }
         )
     return films
-
-
-def _words(name: str) -> str:
-    return _WORDS.get(name, name.replace("_", " "))

@@ -5,53 +5,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.scoring import histograms, lesions, overlap, surface
 from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
-
-METRICS = (
-    "dice",
-    "iou",
-    "precision",
-    "recall",
-    "specificity",
-    "pixel_accuracy",
-    "hd95_mm",
-    "nsd",
-    "volume_error_ml",
-    "detection_f1",
-    "calibration_error",
-)
+from stages.scoring.metrics import METRICS, NAMES, Pair
 
 
 def score(case: Scored, number: int, region: str, mask: np.ndarray, tolerance_mm: float) -> dict[str, Any]:
     """One row of per_case.csv: a region (channel `number`) of a case, all its slices pooled.
 
-    mask: the prediction (S, H, W), bool. tolerance_mm: of the surface Dice. The error of the volume is
-    |predicted - true| in ml.
+    mask: the prediction (S, H, W), bool. tolerance_mm: of the surface Dice.
     """
-    truth = case.truth[:, number]
-    counts = overlap.count(mask, truth)
-    hd95_mm, nsd = surface.hd95_and_nsd(mask, truth, case.spacing, tolerance_mm)
-    truth_ml, predicted_ml = counts.true * case.voxel_ml, counts.predicted * case.voxel_ml
+    pair = Pair(mask, case.truth[:, number], case.levels[:, number], case.spacing, tolerance_mm)
     return {
         "case_id": case.case_id,
         "patient_id": case.patient_id,
         "region": region,
-        "slices": len(truth),
-        "dice": overlap.dice(counts),
-        "iou": overlap.iou(counts),
-        "precision": overlap.precision(counts),
-        "recall": overlap.recall(counts),
-        "specificity": overlap.specificity(counts),
-        "pixel_accuracy": overlap.pixel_accuracy(counts),
-        "hd95_mm": hd95_mm,
-        "nsd": nsd,
-        "volume_error_ml": abs(predicted_ml - truth_ml),
-        "detection_f1": lesions.detection_f1(mask, truth),
-        "calibration_error": histograms.calibration_error(histograms.count(case.levels[:, number], truth)),
-        "truth_ml": truth_ml,
-        "predicted_ml": predicted_ml,
+        "slices": len(mask),
+        **{metric.name: metric.function(pair) for metric in METRICS},
+        "truth_ml": pair.truth_ml,
+        "predicted_ml": pair.predicted_ml,
     }
 
 
@@ -76,18 +48,18 @@ def means(table: pd.DataFrame, resamples: int) -> dict[str, Any]:
     empty_truth, empty_prediction, empty_both: how many rows have no tumour, no prediction, neither; their
     Dice is 0, 0 and 1, as BraTS scores it.
     """
-    by_patient = table.groupby("patient_id")[list(METRICS)].mean()
-    found = {name: float(by_patient[name].mean()) for name in METRICS}
+    by_patient = table.groupby("patient_id")[list(NAMES)].mean()
+    means = {name: float(by_patient[name].mean()) for name in NAMES}
     ends: dict[str, float] = {}
-    for name in METRICS:
+    for name in NAMES:
         low, high = patient_bootstrap(by_patient[name].to_numpy(), resamples)
         ends |= {f"{name}_ci_low": low, f"{name}_ci_high": high}
-    nothing, none_found = table["truth_ml"] == 0, table["predicted_ml"] == 0
+    no_truth, no_prediction = table["truth_ml"] == 0, table["predicted_ml"] == 0
     return {
-        **{name: {**found, **ends}[name] for name in ("dice", "dice_ci_low", "dice_ci_high")},
-        **found,
+        **{name: {**means, **ends}[name] for name in ("dice", "dice_ci_low", "dice_ci_high")},
+        **means,
         **ends,
-        "empty_truth": int(nothing.sum()),
-        "empty_prediction": int(none_found.sum()),
-        "empty_both": int((nothing & none_found).sum()),
+        "empty_truth": int(no_truth.sum()),
+        "empty_prediction": int(no_prediction.sum()),
+        "empty_both": int((no_truth & no_prediction).sum()),
     }

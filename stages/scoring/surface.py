@@ -3,12 +3,9 @@
 import warnings
 
 import numpy as np
-import torch
-from monai.metrics.utils import get_edge_surface_distance
 
 from stages.masks import components
-
-Spacing = tuple[float, float, float]
+from stages.scan.spacing import Spacing
 
 
 def hd95_and_nsd(
@@ -39,6 +36,9 @@ def _distances(predicted: np.ndarray, truth: np.ndarray, spacing: Spacing) -> tu
 
     A case of one slice is an image: in a volume one voxel thick every voxel would be surface.
     """
+    import torch  # with MONAI it takes seconds: who only asks for the list of metrics need not wait
+    from monai.metrics.utils import get_edge_surface_distance
+
     inside: tuple[int | slice, ...] = components.box(predicted | truth)
     steps = list(spacing)
     if len(truth) == 1:

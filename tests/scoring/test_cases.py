@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.scan.spacing import Spacing
-from stages.scoring import cases, overlap
+from stages.scoring import cases, metrics, overlap
 from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
 from stages.training.segmenter import volume_dice
@@ -31,11 +31,11 @@ def test_a_row_pools_the_slices_of_a_case_and_measures_ml():
     assert row["detection_f1"] == 1  # the two slices touch: one lesion, found
     # Two of eight voxels are missed with a probability of almost 0.
     assert row["calibration_error"] == pytest.approx(2 / 8, abs=0.005)
-    assert set(cases.METRICS) <= set(row)
+    assert set(metrics.NAMES) <= set(row)
 
 
 def rows(**columns):
-    values = {name: [0.0, 1.0, 0.5, 0.5] for name in cases.METRICS}
+    values = {name: [0.0, 1.0, 0.5, 0.5] for name in metrics.NAMES}
     volumes = {"truth_ml": 1.0, "predicted_ml": 1.0}
     return pd.DataFrame({"patient_id": ["p", "q", "q", "r"], **values, **volumes, **columns})
 
@@ -49,7 +49,7 @@ def test_a_patient_with_several_cases_counts_once():
 def test_every_metric_has_its_own_interval_over_patients():
     found = cases.means(rows(hd95_mm=[5.0, 90.0, 10.0, 30.0]), 500)
     assert list(found)[:4] == ["dice", "dice_ci_low", "dice_ci_high", "iou"]
-    for name in cases.METRICS:
+    for name in metrics.NAMES:
         assert found[f"{name}_ci_low"] < found[name] < found[f"{name}_ci_high"]
     ends = patient_bootstrap(np.array([5.0, 50.0, 30.0]), 500)
     assert (found["hd95_mm_ci_low"], found["hd95_mm_ci_high"]) == ends

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stages.core import manifest
 from stages.core.errors import UserError
 from stages.scan.spacing import Spacing
-from stages.scoring import cases, leakage
+from stages.scoring import cases, leakage, metrics
 from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
 
@@ -85,7 +85,7 @@ def test_pooled_counts_are_the_dice_of_the_pooled_masks(tmp_path_factory, scans)
 def test_one_fold_of_everything_is_the_headline(tmp_path_factory, scans) -> None:
     whole = [(*scan[:4], np.zeros(len(scan[2]), dtype=int)) for scan in scans]
     table = per_case(whole, 0, tmp_path_factory.mktemp("fold"))
-    numbers = [name for name in cases.METRICS if name not in leakage.COLUMNS]
+    numbers = [name for name in metrics.NAMES if name not in leakage.COLUMNS]
     headline = cases.means(table.assign(**dict.fromkeys(numbers, 0.0)), 100)
     assert leakage.pooled([table])["dice"].mean() == pytest.approx(headline["dice"], abs=1e-9)
 

@@ -14,7 +14,7 @@ from stages.networks import modelfile, network
 from stages.networks.architecture import Architecture
 from stages.project.paths import HERE
 from stages.scoring import decision
-from stages.scoring.cases import METRICS
+from stages.scoring.metrics import NAMES
 from tests.fixtures import trainings
 from tests.pipeline.import_graph import ROOT
 
@@ -141,7 +141,7 @@ def test_metrics_have_the_names_others_rely_on(project: Path) -> None:
         (found["test"], table),
         (found["test"]["regions"]["core"], table[table["region"] == "core"]),
     ):
-        for name in METRICS:
+        for name in NAMES:
             assert {name, f"{name}_ci_low", f"{name}_ci_high"} <= set(scores)
             assert scores[name] == pytest.approx(rows.groupby("patient_id")[name].mean().mean(), rel=1e-5)
     assert len(table) == 6 * len(REGIONS)
