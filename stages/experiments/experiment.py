@@ -51,7 +51,7 @@ class Experiment:
         return bool(git("for-each-ref", self.ref))
 
     def run(self) -> None:
-        """Train and test; what DVC and the stages say is shown only where they fail."""
+        """Train and test; what DVC and the stages say is printed only where they fail."""
         chosen = [part for word in self.overrides for part in ("-S", word)]
         command = ["-m", "dvc", "exp", "run", "--temp", "--name", self.name, *chosen, "evaluate"]
         # dvc.yaml says `python`: the one that runs this, also where its environment is not activated.
@@ -66,20 +66,20 @@ class Experiment:
             try:
                 status = process.wait()
             except KeyboardInterrupt:
-                process.wait()  # the terminal told DVC as well; it has a work tree to put back
+                process.wait()  # the terminal interrupts DVC as well; it has a work tree to put back
                 raise
             log.seek(0)
             output = log.read()
         if status:
             print(output, file=sys.stderr)
             # A stage's own sentence says more than DVC's, that the stage failed.
-            told = [
+            sentences = [
                 line
                 for kind in ("ERROR: ", "error: ")
                 for line in output.splitlines()
                 if line.startswith(kind)
             ]
-            reason = told[-1].partition(": ")[2] if told else f"DVC ended with status {status}"
+            reason = sentences[-1].partition(": ")[2] if sentences else f"DVC ended with status {status}"
             raise UserError(f"experiment {self.name} failed: {reason}")
 
     def params(self) -> Params:
@@ -110,8 +110,8 @@ class Experiment:
 
     def metrics(self) -> dict[str, Any]:
         """What it was evaluated to."""
-        found: dict[str, Any] = json.loads(self._text(HERE.evaluate_metrics))
-        return found
+        metrics: dict[str, Any] = json.loads(self._text(HERE.evaluate_metrics))
+        return metrics
 
     def _text(self, path: Path) -> str:
         return git("show", f"{self.ref}:./{path.as_posix()}")

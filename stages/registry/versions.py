@@ -163,11 +163,11 @@ def _artifact(repository: str, repo: Any, version: str) -> str:
 def _copy(fs: Any, path: str, folder: Path) -> None:
     """Copy the files of an export from DVC's file system: those that are known, as they were tracked."""
     listed = {entry["name"].rpartition("/")[2]: entry for entry in fs.ls(path, detail=True)}
-    found = [name for name in _FILES if name in listed]
-    if _FILES[0] not in found:
+    names = [name for name in _FILES if name in listed]
+    if _FILES[0] not in names:
         raise UserError(f"{path.lstrip('/')} holds no {_FILES[0]} there; name another version")
-    with _bar(found) as advance:
-        for name in found:
+    with _bar(names) as advance:
+        for name in names:
             digest = hashlib.md5(usedforsecurity=False)
             with fs.open(listed[name]["name"], "rb") as source, (folder / name).open("wb") as target:
                 while chunk := source.read(_CHUNK):
@@ -186,9 +186,9 @@ def _bar(names: list[str]) -> Iterator[Callable[[int], None]]:
     from rich import progress
 
     columns = (progress.TextColumn("{task.description}"), progress.DownloadColumn())
-    with progress.Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as shown:
-        task = shown.add_task(f"download {', '.join(names)}", total=None)
-        yield lambda size: shown.advance(task, size)
+    with progress.Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task(f"download {', '.join(names)}", total=None)
+        yield lambda size: bar.advance(task, size)
 
 
 def _readable(repository: str) -> AbstractContextManager[None]:
@@ -230,10 +230,10 @@ def _failing_as(sentence: Callable[[Exception], str]) -> Iterator[None]:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    found = [error]
-    while (earlier := found[-1].__cause__ or found[-1].__context__) is not None:
-        found.append(earlier)
-    return found
+    chain = [error]
+    while (earlier := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(earlier)
+    return chain
 
 
 def _reason(error: BaseException) -> str:
