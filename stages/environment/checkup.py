@@ -1,7 +1,6 @@
 """What is there and what is lacking to work on this project, a diagnosis each."""
 
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import UserError
+from stages.core.git import answer
 from stages.environment import machine
 from stages.environment.machine import Diagnosis, Status
 
@@ -81,16 +81,16 @@ def packages() -> Diagnosis:
 def git() -> Diagnosis:
     if shutil.which("git") is None:
         return Diagnosis("git", Status.MISSING, "not installed", "install git")
-    if (head := _git("rev-parse", "--short", "--verify", "HEAD")) is None:
-        if _git("rev-parse", "--git-dir") is None:
+    if (head := answer("rev-parse", "--short", "--verify", "HEAD")) is None:
+        if answer("rev-parse", "--git-dir") is None:
             return Diagnosis(
                 "git", Status.MISSING, "no repository here", "run this in a clone of the project"
             )
         return Diagnosis("git", Status.WARN, "nothing is committed", "git add -A && git commit")
-    changed = len((_git("status", "--porcelain") or "").splitlines())
-    branch = _git("symbolic-ref", "--short", "--quiet", "HEAD") or "no branch"
+    changed = len((answer("status", "--porcelain") or "").splitlines())
+    branch = answer("symbolic-ref", "--short", "--quiet", "HEAD") or "no branch"
     state = f"{branch} at {head}, " + (f"{changed} files not committed" if changed else "all committed")
-    if not (_git("config", "user.name") and _git("config", "user.email")):
+    if not (answer("config", "user.name") and answer("config", "user.email")):
         advice = "git config --global user.name NAME, and user.email: experiments and versions are signed"
         return Diagnosis("git", Status.WARN, f"{state}; git does not know who you are", advice)
     return Diagnosis("git", Status.OK, state)
@@ -201,11 +201,6 @@ def _repo() -> Any:
         raise UserError(
             f"this is not a DVC project that can be read ({str(error).splitlines()[0]})"
         ) from None
-
-
-def _git(*words: str) -> str | None:
-    done = subprocess.run(["git", *words], capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _some(items: list[str]) -> str:

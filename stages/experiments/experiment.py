@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from stages.core import git
 from stages.core.errors import UserError
 from stages.project import params
 from stages.project.params import Params
@@ -48,7 +49,7 @@ class Experiment:
 
     def done(self) -> bool:
         """Whether it is there already."""
-        return bool(git("for-each-ref", self.ref))
+        return bool(_git("for-each-ref", self.ref))
 
     def run(self) -> None:
         """Train and test; what DVC and the stages say is printed only where they fail."""
@@ -114,19 +115,19 @@ class Experiment:
         return metrics
 
     def _text(self, path: Path) -> str:
-        return git("show", f"{self.ref}:./{path.as_posix()}")
+        return _git("show", f"{self.ref}:./{path.as_posix()}")
 
 
 def all_of(base: Base) -> list[Experiment]:
     """Every experiment that started from the commit, by name."""
-    refs = git("for-each-ref", "--format=%(refname)", f"refs/exps/{base.commit[:2]}/{base.commit[2:]}")
+    refs = _git("for-each-ref", "--format=%(refname)", f"refs/exps/{base.commit[:2]}/{base.commit[2:]}")
     return [Experiment(base, ref.split("/")[-1], ()) for ref in sorted(refs.split())]
 
 
 def base() -> Base:
     """The current commit; raises `UserError` where there is none."""
-    commit = git("rev-parse", "HEAD").strip()
-    return Base(commit, git("diff", "--no-ext-diff", "--no-color", "HEAD", "--", "stages", "dvc.yaml"))
+    commit = _git("rev-parse", "HEAD").strip()
+    return Base(commit, _git("diff", "--no-ext-diff", "--no-color", "HEAD", "--", "stages", "dvc.yaml"))
 
 
 def plan(base: Base, label: str, overrides: list[str]) -> Experiment:
@@ -155,10 +156,5 @@ def resolved(overrides: list[str], path: Path = HERE.params) -> Params:
             raise UserError(f"-S: {str(error).removeprefix(f'{changed}: ')}") from None
 
 
-def git(*command: str) -> str:
-    """What git answers; raises `UserError` where it refuses."""
-    done = subprocess.run(["git", *command], capture_output=True, text=True, encoding="utf-8")
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-        raise UserError(f"git {command[0]} failed ({reason}); experiments need a commit to start from")
-    return done.stdout
+def _git(*command: str) -> str:
+    return git.text(*command, way_out="experiments need a commit to start from")

@@ -1,11 +1,11 @@
 """The project as git holds it at a branch, tag, commit or experiment; the work tree is left alone."""
 
 import re
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stages.core import git
 from stages.core.errors import UserError
 
 LARGEST = 64 * 2**20
@@ -41,7 +41,7 @@ class Revision:
         if blob.size > LARGEST:
             raise UserError(f"{path} of {self} has {blob.size / 2**20:.0f} MiB; that is no result")
         try:
-            return _git("cat-file", "blob", blob.oid).decode("utf-8-sig")
+            return git.read("cat-file", "blob", blob.oid).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise UserError(f"{path} of {self} is not text; restore it and commit") from None
 
@@ -50,7 +50,7 @@ class Revision:
         known = [path for path in paths if path in self.files and self.files[path].size <= LARGEST]
         contents: dict[str, bytes] = {}
         names = "".join(f"{self.files[path].oid}\n" for path in known)
-        stream = _git("cat-file", "--batch", stdin=names.encode())
+        stream = git.read("cat-file", "--batch", stdin=names.encode())
         place = 0
         for path in known:  # each comes as "<oid> blob <size>\n<content>\n"
             start = stream.index(b"\n", place) + 1
@@ -67,7 +67,7 @@ def resolve(name: str) -> Revision:
         raise UserError(_unknown(name))
     files = {}
     # Relative to this folder, which need not be the root of the repository.
-    for line in _git("ls-tree", "-r", "-l", "-z", commit).decode("utf-8", "replace").split("\0"):
+    for line in git.text("ls-tree", "-r", "-l", "-z", commit).split("\0"):
         about, tab, path = line.partition("\t")
         if tab and (kind := about.split())[1] == "blob":
             files[path] = Blob(kind[2], int(kind[3]))
@@ -77,18 +77,17 @@ def resolve(name: str) -> Revision:
 def uncommitted(paths: Iterable[Path]) -> list[str]:
     """Those of the named files, and of the files below the named folders, that are not as HEAD has them."""
     names = [path.as_posix() for path in paths]
-    changed = _git("diff", "--name-only", "-z", "--relative", "--no-ext-diff", "HEAD", "--", *names)
-    return [name for name in changed.decode("utf-8", "replace").split("\0") if name]
+    changed = git.text("diff", "--name-only", "-z", "--relative", "--no-ext-diff", "HEAD", "--", *names)
+    return [name for name in changed.split("\0") if name]
 
 
 def _commit(name: str) -> str | None:
-    done = _run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    return done.stdout.decode().strip() if done.returncode == 0 else None
+    return git.answer("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
 
 
 def _experiment(name: str) -> str | None:
     """DVC keeps experiment `name` of a commit abcd... under refs/exps/ab/cd.../name."""
-    lines = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/").decode().splitlines()
+    lines = git.text("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/").splitlines()
     refs = {ref: oid for oid, ref in (line.split(" ", 1) for line in lines)}
     alike = [ref for ref in refs if ref.count("/") == 4 and ref.endswith(f"/{name}")]
     if len(alike) > 1:
@@ -99,7 +98,7 @@ def _experiment(name: str) -> str | None:
 
 
 def _unknown(name: str) -> str:
-    if _git("rev-parse", "--is-shallow-repository").strip() != b"true":
+    if git.answer("rev-parse", "--is-shallow-repository") != "true":
         return f"there is no revision or experiment {name}; `git branch -a` and `dvc exp show` list them"
     if re.search(r"[~^@:]", name) or name == "HEAD":
         way_out = "run `git fetch --unshallow`"
@@ -107,18 +106,3 @@ def _unknown(name: str) -> str:
         branch = name.removeprefix("refs/remotes/").removeprefix("origin/")
         way_out = f"run `git fetch --depth=1 origin {branch}` and compare with FETCH_HEAD"
     return f"this clone is shallow and {name} is not in it; {way_out}"
-
-
-def _git(*command: str, stdin: bytes = b"") -> bytes:
-    done = _run(*command, stdin=stdin)
-    if done.returncode:
-        reason = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"])[0]
-        raise UserError(f"git {command[0]} failed ({reason}); run this in a clone of the project")
-    return done.stdout
-
-
-def _run(*command: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(["git", *command], input=stdin, capture_output=True)
-    except FileNotFoundError:
-        raise UserError("git is not installed; revisions are read with it") from None

@@ -9,14 +9,13 @@ import errno
 import hashlib
 import logging
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.core import atomic
+from stages.core import atomic, git
 from stages.core.errors import UserError
 
 ARTIFACT = "tumour-segmenter"
@@ -108,11 +107,7 @@ def _locked(folder: Path) -> Iterator[None]:
 def _tagged(repository: str, version: str) -> str | None:
     """The commit of a version in a repository on this machine, None where git knows none."""
     tag = f"refs/tags/{ARTIFACT}@{version}^{{commit}}"
-    asked = ["git", "-C", repository, "rev-parse", "--verify", "--quiet", tag]
-    try:
-        return subprocess.run(asked, capture_output=True, text=True).stdout.strip() or None
-    except FileNotFoundError:
-        return None
+    return git.answer("rev-parse", "--verify", "--quiet", tag, folder=Path(repository))
 
 
 def _download(repository: str, version: str, folder: Path) -> Path:
