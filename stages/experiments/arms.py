@@ -15,6 +15,7 @@ from stages.core.errors import UserError
 from stages.experiments import experiment
 from stages.experiments.experiment import Base, Experiment
 from stages.experiments.recipe import Overrides, Preset, words
+from stages.experiments.tables import markdown
 from stages.project.params import Params
 from stages.scoring import leakage
 
@@ -134,39 +135,35 @@ def _head(
 
 
 def _tables(command: list[str], arms: dict[str, Arm], params: Params) -> list[str]:
-    """The arms in a row each, how to run each alone, and every patient."""
+    """The arms in a row each, how to run each alone, and every patient; a line between them."""
     pairs = leakage.paired({name: arm.patients for name, arm in arms.items()})
     means = leakage.summary(pairs, params.evaluate.bootstrap)
     reference = next(iter(arms))
-    lines = [
-        row("arm", "Dice", "interval", f"minus {reference}", "interval", "sd, folds", "sd, seeds", "worst"),
-        row(*["---"] * 8),
-    ]
+    compared, alone = [], []
     for name, arm in arms.items():
         gain = f"{name} minus {reference}"
         more = _cells(means, gain, "+.3f") if gain in means.index else ["", ""]
         spread = ["" if math.isnan(sd) else f"{sd:.3f}" for sd in (arm.sd_over_folds, arm.sd_over_seeds)]
-        lines.append(row(name, *_cells(means, name, ".3f"), *more, *spread, f"{pairs[name].min():.3f}"))
-    lines += ["", row("arm", "what it changes", "to run it alone"), row(*["---"] * 3)]
-    for name, arm in arms.items():
+        compared.append([name, *_cells(means, name, ".3f"), *more, *spread, f"{pairs[name].min():.3f}"])
         changed = " ".join(f"-S {word}" for word in words(arm.overrides))
-        alone = shlex.join([*command, "--arm", name])
-        lines.append(row(name, f"`{changed}`" if changed else "nothing", f"`{alone}`"))
-    lines += ["", row("patient", "slices", *means.index), row(*["---"] * (2 + len(means)))]
-    for patient, slices, *scores in pairs.itertuples():
-        cells = [
-            f"{score:{'+.3f' if ' minus ' in what else '.3f'}}"
-            for what, score in zip(means.index, scores, strict=True)
-        ]
-        lines.append(row(patient, str(slices), *cells))
-    return lines
+        alone.append(
+            [name, f"`{changed}`" if changed else "nothing", f"`{shlex.join([*command, '--arm', name])}`"]
+        )
+    forms = ["+.3f" if " minus " in name else ".3f" for name in means.index]
+    patients = [
+        [patient, str(slices), *(f"{score:{form}}" for score, form in zip(scores, forms, strict=True))]
+        for patient, slices, *scores in pairs.itertuples()
+    ]
+    columns = ["arm", "Dice", "interval", f"minus {reference}", "interval", "sd, folds", "sd, seeds", "worst"]
+    return [
+        markdown(columns, compared),
+        "",
+        markdown(["arm", "what it changes", "to run it alone"], alone),
+        "",
+        markdown(["patient", "slices", *means.index], patients),
+    ]
 
 
 def _cells(means: pd.DataFrame, name: str, form: str) -> list[str]:
     mean, low, high = means.loc[name, ["mean", "low", "high"]]
     return [f"{mean:{form}}", f"{low:{form}} to {high:{form}}"]
-
-
-def row(*cells: str) -> str:
-    """A row of a Markdown table."""
-    return f"| {' | '.join(cells)} |"

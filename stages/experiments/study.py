@@ -8,9 +8,9 @@ from optuna.trial import TrialState
 
 from stages.core.errors import UserError
 from stages.experiments import arms, experiment
-from stages.experiments.arms import row
 from stages.experiments.experiment import Base, Experiment
 from stages.experiments.search import Axis
+from stages.experiments.tables import markdown
 from stages.project.paths import HERE
 
 WORDS, NAME = "words", "experiment"  # what a trial remembers
@@ -81,15 +81,14 @@ def _forget_interrupted(study: optuna.Study) -> None:
 def _table(study: optuna.Study, base: Base) -> str:
     """The trials as Markdown, best first, and how to keep the best."""
     done = sorted(study.get_trials(states=[TrialState.COMPLETE]), key=lambda trial: -(trial.value or 0.0))
-    lines = [row("params", "validation Dice", "experiment"), row("---", "---", "---")]
-    lines += [
-        row(" ".join(trial.user_attrs[WORDS]), f"{trial.value:.3f}", trial.user_attrs[NAME]) for trial in done
+    rows = [
+        (" ".join(trial.user_attrs[WORDS]), f"{trial.value:.3f}", trial.user_attrs[NAME]) for trial in done
     ]
     best = Experiment(base, done[0].user_attrs[NAME], ())
     test = best.metrics()["test"]
     return "\n".join(
         [
-            *lines,
+            markdown(["params", "validation Dice", "experiment"], rows),
             "",
             f"The best one's test Dice is {test['dice']:.3f} ({test['dice_ci_low']:.3f} to "
             f"{test['dice_ci_high']:.3f}). Keep it with: dvc exp apply {best.name}",

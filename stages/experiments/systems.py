@@ -4,9 +4,9 @@ from typing import Any
 
 from stages.core.errors import UserError
 from stages.experiments import arms, experiment, recipe
-from stages.experiments.arms import row
 from stages.experiments.experiment import Experiment
 from stages.experiments.recipe import Publication, words
+from stages.experiments.tables import markdown
 
 HONEST = ["split.strategy=patient"]
 SOURCE = "ingest.source"
@@ -47,22 +47,17 @@ def table(overrides: list[str], locations: list[str], run: bool) -> str:
             raise UserError("--run needs data; give --location source=path for each source there is")
         for _ in arms.finished("presets", chosen):
             pass
-    lines = [
-        f"Commit {base}. {_sources(overrides, place)}",
-        "",
-        row("preset", "published", "ours, divided as published", "ours, by patient: mean volume Dice"),
-        row("---", "---", "---", "---"),
-    ]
-    for name, published, (same, honest) in planned:
-        lines.append(
-            row(
-                f"`{name}`",
-                published.sentence,
-                _ours(same, published.ours) if same.done() else "not run",
-                _with_interval(honest.metrics()) if honest.done() else "not run",
-            )
+    columns = ["preset", "published", "ours, divided as published", "ours, by patient: mean volume Dice"]
+    rows = [
+        (
+            f"`{name}`",
+            published.sentence,
+            _ours(same, published.ours) if same.done() else "not run",
+            _with_interval(honest.metrics()) if honest.done() else "not run",
         )
-    return "\n".join(lines)
+        for name, published, (same, honest) in planned
+    ]
+    return "\n".join([f"Commit {base}. {_sources(overrides, place)}", "", markdown(columns, rows)])
 
 
 def _location(word: str) -> tuple[str, str]:
