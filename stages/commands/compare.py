@@ -12,8 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stages.comparison import markdown as told
-from stages.comparison import verdict
+from stages.comparison import markdown, verdict
 from stages.comparison.markdown import Change, Comparison, Side
 from stages.comparison.verdict import Verdict
 from stages.core import atomic, errors
@@ -62,15 +61,15 @@ def main(
     if head is None:
         _refuse_uncommitted()
     ours, theirs = (results.load(revision.resolve(name)) for name in (base, head or "HEAD"))
-    found = compare(ours, theirs, tolerance)
-    text = told.as_json(found) if form is Format.JSON else told.markdown(found)
+    comparison = compare(ours, theirs, tolerance)
+    text = markdown.as_json(comparison) if form is Format.JSON else markdown.markdown(comparison)
     if out:
         atomic.text(text, out)
-        print(told.sentence(found))
+        print(markdown.sentence(comparison))
     else:
         print(text, end="")
-    unsaid = found.outcome.verdict is Verdict.INCOMPARABLE or bool(theirs.stale)
-    if found.regression or (strict and unsaid):
+    unsaid = comparison.outcome.verdict is Verdict.INCOMPARABLE or bool(theirs.stale)
+    if comparison.regression or (strict and unsaid):
         raise typer.Exit(1)
 
 
@@ -118,31 +117,33 @@ def _unlike(base: Results, head: Results) -> str | None:
 
 def _warnings(base: Results, head: Results) -> list[str]:
     """What a reader of the difference must know, a sentence each."""
-    found = []
+    sentences = []
     both = {"BASE": base, "HEAD": head}
     for mark, what in MARKS.items():
         bad = not mark.endswith("_known")
         marked = [name for name, of in both.items() if of.evaluated.get(mark, not bad) == bad]
         if marked:
-            found.append(f"{' and '.join(marked)}: {what}.")
+            sentences.append(f"{' and '.join(marked)}: {what}.")
     for name, of in both.items():
         if of.stale:
             more = f" and {len(of.stale) - 1} more" if of.stale[1:] else ""
-            found.append(
+            sentences.append(
                 f"{name}: the results are not of what is committed with them: {of.stale[0]}{more} changed "
                 "since; run dvc repro and commit what that writes."
             )
         elif not of.data:
-            found.append(f"{name}: no {HERE.lock} says which data and code the results are of.")
+            sentences.append(f"{name}: no {HERE.lock} says which data and code the results are of.")
         by_patient = of.cases.groupby("patient_id")["dice"].mean()
         if abs(by_patient.mean() - of.test["dice"]) > 1e-4:
-            found.append(
+            sentences.append(
                 f"{name}: {HERE.evaluate_metrics.name} and {HERE.per_case.name} tell of different runs."
             )
     changed = [path for path in (HERE.raw, HERE.splits) if _differs(base, head, path)]
     if changed:
-        found.append(f"The data changed ({', '.join(map(str, changed))}): a difference is theirs as well.")
-    return found
+        sentences.append(
+            f"The data changed ({', '.join(map(str, changed))}): a difference is theirs as well."
+        )
+    return sentences
 
 
 def _differs(base: Results, head: Results, path: Path) -> bool:

@@ -13,7 +13,7 @@ import typer
 
 from stages.core import errors
 from stages.environment import checkup
-from stages.environment.machine import Finding, Status
+from stages.environment.machine import Diagnosis, Status
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.MISSING: "red"}
@@ -27,28 +27,28 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check what this machine has and lacks. Status 1 where something needed is missing."""
-    found = list(checkup.examine(network))
+    diagnoses = list(checkup.examine(network))
     if as_json:
-        print(json.dumps([dataclasses.asdict(one) for one in found], indent=2, ensure_ascii=False))
+        print(json.dumps([dataclasses.asdict(line) for line in diagnoses], indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
-        table(found)
+        table(diagnoses)
     else:
-        for one in found:
-            print(f"{one.status:8} {one.what}: {one.found}" + (f"; {one.advice}" if one.advice else ""))
-    if any(one.status is Status.MISSING for one in found):
+        for line in diagnoses:
+            print(f"{line.status:8} {line.what}: {line.found}" + (f"; {line.advice}" if line.advice else ""))
+    if any(line.status is Status.MISSING for line in diagnoses):
         raise typer.Exit(1)
 
 
-def table(found: list[Finding]) -> None:
-    """The findings in colours."""
+def table(diagnoses: list[Diagnosis]) -> None:
+    """The diagnoses in colours."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table("", "status", "found", "what to do", box=None)
-    for one in found:
-        shown.add_row(one.what, Text(one.status, COLOURS[one.status]), Text(one.found), Text(one.advice))
-    Console().print(shown)
+    rows = Table("", "status", "found", "what to do", box=None)
+    for line in diagnoses:
+        rows.add_row(line.what, Text(line.status, COLOURS[line.status]), Text(line.found), Text(line.advice))
+    Console().print(rows)
 
 
 if __name__ == "__main__":

@@ -44,21 +44,21 @@ def main(
 ) -> None:
     """Segment new scans."""
     opened = onnx_predictor.open_model(versions.locate(model))
-    found = finding.find(scans)
+    listed = finding.find(scans)
     writing.prepare(out, overwrite)
     failed: list[dict[str, str]] = []
     doubtful = 0
-    with summary.written(out, opened.spec, failed) as told:
-        for scan in progress(found):
+    with summary.written(out, opened.spec, failed) as table:
+        for scan in progress(listed):
             try:
                 row = one(scan, opened, out)
             except (UserError, MemoryError) as error:
                 why = str(error) if isinstance(error, UserError) else "it does not fit into memory"
                 failed.append({"scan": str(scan.path), "error": why})
             else:
-                told.add(row)
+                table.add(row)
                 doubtful += row["low_confidence"]
-    print(f"{len(found) - len(failed)} of {len(found)} scans segmented, {doubtful} to look at first: {out}")
+    print(f"{len(listed) - len(failed)} of {len(listed)} scans segmented, {doubtful} to look at first: {out}")
     for entry in failed:
         print(f"error: {entry['scan']}: {entry['error']}", file=sys.stderr)
     if failed:

@@ -24,7 +24,7 @@ def main(
         str | None, typer.Argument(help="A preset, or `table`; without one they are listed.")
     ] = None,
     run: Annotated[bool, typer.Option("--run", help="Train what is compared or tabled.")] = False,
-    given: Annotated[
+    overrides: Annotated[
         list[str] | None,
         typer.Option("--set-param", "-S", help="With --run or table: section.key=value, as DVC has it."),
     ] = None,
@@ -38,7 +38,7 @@ def main(
     if location and name != "table":
         raise UserError("--location goes with `brainseg preset table`; elsewhere use -S ingest.location=...")
     if name is None:
-        if run or given or arm or seeds > 1:
+        if run or overrides or arm or seeds > 1:
             raise UserError("options go with a preset; `brainseg preset` lists what there is")
         for known in recipe.names():
             print(known, *recipe.load(known).lines(), sep="\n    ")
@@ -46,12 +46,12 @@ def main(
     if (arm or seeds > 1) and (name == "table" or not run):
         raise UserError("--arm and --seeds go with --run of a preset that compares")
     if name == "table":
-        print(systems.table(given or [], location or [], run))
+        print(systems.table(overrides or [], location or [], run))
         return
     preset = recipe.load(name)
     if run:
-        print(arms.compare(name, preset, given or [], arm or [], seeds))
-    elif given:
+        print(arms.compare(name, preset, overrides or [], arm or [], seeds))
+    elif overrides:
         raise UserError("-S goes with --run; without it, give it to `dvc exp run` itself")
     else:
         print(*(f"-S {word}" for word in recipe.words(preset.overrides)))

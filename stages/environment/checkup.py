@@ -1,7 +1,6 @@
-"""What is there and what is lacking to work on this project, a finding each."""
+"""What is there and what is lacking to work on this project, a diagnosis each."""
 
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -10,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import UserError
+from stages.core.git import answer
 from stages.environment import machine
-from stages.environment.machine import Finding, Status
+from stages.environment.machine import Diagnosis, Status
 
 PROJECT = Path(__file__).resolve().parents[2]
 """Where pyproject.toml and constraints.txt are, unless the package was installed away from them."""
 INSTALL = "pip install -c constraints.txt -e ."
 
 
-def examine(network: bool = False) -> Iterator[Finding]:
-    """Every finding, in order. network: may connect to the DVC remote and to Kaggle."""
-    checks: dict[str, Callable[[], Finding]] = {
+def examine(network: bool = False) -> Iterator[Diagnosis]:
+    """Every diagnosis, in order. network: may connect to the DVC remote and to Kaggle."""
+    checks: dict[str, Callable[[], Diagnosis]] = {
         "python": python,
         "packages": packages,
         "git": git,
@@ -37,36 +37,36 @@ def examine(network: bool = False) -> Iterator[Finding]:
         try:
             yield check()
         except ImportError as error:
-            yield Finding(what, Status.MISSING, f"{error.name} is not installed", INSTALL)
+            yield Diagnosis(what, Status.MISSING, f"{error.name} is not installed", INSTALL)
         except UserError as error:
-            yield Finding(what, Status.MISSING, str(error))
+            yield Diagnosis(what, Status.MISSING, str(error))
 
 
-def python() -> Finding:
+def python() -> Diagnosis:
     from packaging.specifiers import SpecifierSet
 
     version = ".".join(map(str, sys.version_info[:3]))
-    wanted = _project().get("requires-python", ">=3.11")
-    if not SpecifierSet(wanted).contains(version):
-        return Finding("python", Status.MISSING, version, f"{wanted} is needed: make PYTHON=python3.11")
-    return Finding("python", Status.OK, f"{version} in {sys.prefix}")
+    versions = _project().get("requires-python", ">=3.11")
+    if not SpecifierSet(versions).contains(version):
+        return Diagnosis("python", Status.MISSING, version, f"{versions} is needed: make PYTHON=python3.11")
+    return Diagnosis("python", Status.OK, f"{version} in {sys.prefix}")
 
 
-def packages() -> Finding:
+def packages() -> Diagnosis:
     """Installed versions against what pyproject.toml asks for and what constraints.txt says was tested."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    have = {canonicalize_name(one.name): one.version for one in metadata.distributions() if one.name}
+    have = {canonicalize_name(dist.name): dist.version for dist in metadata.distributions() if dist.name}
     lacking = []
-    for wanted in map(Requirement, _project()["dependencies"]):
-        version = have.get(canonicalize_name(wanted.name))
+    for requirement in map(Requirement, _project()["dependencies"]):
+        version = have.get(canonicalize_name(requirement.name))
         if version is None:
-            lacking.append(f"{wanted.name} (not installed)")
-        elif not wanted.specifier.contains(version, prereleases=True):
-            lacking.append(f"{wanted.name} {version} (not {wanted.specifier})")
+            lacking.append(f"{requirement.name} (not installed)")
+        elif not requirement.specifier.contains(version, prereleases=True):
+            lacking.append(f"{requirement.name} {version} (not {requirement.specifier})")
     if lacking:
-        return Finding("packages", Status.MISSING, _some(lacking), INSTALL)
+        return Diagnosis("packages", Status.MISSING, _some(lacking), INSTALL)
     other = []
     for line in machine.lines(PROJECT / "constraints.txt"):
         name, _, tested = line.partition("==")
@@ -74,27 +74,29 @@ def packages() -> Finding:
         if version and version.partition("+")[0] != tested:  # torch 2.15.0+cpu is torch 2.15.0
             other.append(f"{name} {version} (tested: {tested})")
     if other:
-        return Finding("packages", Status.WARN, _some(other), INSTALL)
-    return Finding("packages", Status.OK, f"{len(have)} installed, at the tested versions")
+        return Diagnosis("packages", Status.WARN, _some(other), INSTALL)
+    return Diagnosis("packages", Status.OK, f"{len(have)} installed, at the tested versions")
 
 
-def git() -> Finding:
+def git() -> Diagnosis:
     if shutil.which("git") is None:
-        return Finding("git", Status.MISSING, "not installed", "install git")
-    if (head := _git("rev-parse", "--short", "--verify", "HEAD")) is None:
-        if _git("rev-parse", "--git-dir") is None:
-            return Finding("git", Status.MISSING, "no repository here", "run this in a clone of the project")
-        return Finding("git", Status.WARN, "nothing is committed", "git add -A && git commit")
-    changed = len((_git("status", "--porcelain") or "").splitlines())
-    branch = _git("symbolic-ref", "--short", "--quiet", "HEAD") or "no branch"
+        return Diagnosis("git", Status.MISSING, "not installed", "install git")
+    if (head := answer("rev-parse", "--short", "--verify", "HEAD")) is None:
+        if answer("rev-parse", "--git-dir") is None:
+            return Diagnosis(
+                "git", Status.MISSING, "no repository here", "run this in a clone of the project"
+            )
+        return Diagnosis("git", Status.WARN, "nothing is committed", "git add -A && git commit")
+    changed = len((answer("status", "--porcelain") or "").splitlines())
+    branch = answer("symbolic-ref", "--short", "--quiet", "HEAD") or "no branch"
     state = f"{branch} at {head}, " + (f"{changed} files not committed" if changed else "all committed")
-    if not (_git("config", "user.name") and _git("config", "user.email")):
+    if not (answer("config", "user.name") and answer("config", "user.email")):
         advice = "git config --global user.name NAME, and user.email: experiments and versions are signed"
-        return Finding("git", Status.WARN, f"{state}; git does not know who you are", advice)
-    return Finding("git", Status.OK, state)
+        return Diagnosis("git", Status.WARN, f"{state}; git does not know who you are", advice)
+    return Diagnosis("git", Status.OK, state)
 
 
-def links() -> Finding:
+def links() -> Diagnosis:
     """How DVC brings files from its cache into the work tree."""
     from dvc_objects.fs import generic
 
@@ -104,78 +106,88 @@ def links() -> Finding:
         try:
             able = [*generic.test_links(kinds, cache.fs, cache.path, repo.fs, here), "copy"]
         except OSError as error:
-            return Finding("DVC links", Status.MISSING, f"{cache.path}: {error.strerror}", "make it writable")
-        wanted = repo.config["cache"].get("type") or ["reflink", "copy"]
-    used = next((kind for kind in wanted if kind in able), None)
+            return Diagnosis(
+                "DVC links", Status.MISSING, f"{cache.path}: {error.strerror}", "make it writable"
+            )
+        types = repo.config["cache"].get("type") or ["reflink", "copy"]
+    used = next((kind for kind in types if kind in able), None)
     if used is None:
-        told = f"cache.type is {', '.join(wanted)}; here works {', '.join(able)}"
-        return Finding("DVC links", Status.MISSING, told, "dvc config --unset cache.type")
+        state = f"cache.type is {', '.join(types)}; here works {', '.join(able)}"
+        return Diagnosis("DVC links", Status.MISSING, state, "dvc config --unset cache.type")
     twice = "; outs take their space twice" if used == "copy" else ""
-    return Finding("DVC links", Status.OK, f"{used}{twice}")
+    return Diagnosis("DVC links", Status.OK, f"{used}{twice}")
 
 
-def remote(network: bool) -> Finding:
+def remote(network: bool) -> Diagnosis:
     """Where `dvc push` puts things; asked only where `network` allows it."""
     from dvc.fs import get_cloud_fs
 
     with _repo() as repo:
         name = repo.config["core"].get("remote")
         if not name or name not in repo.config["remote"]:
-            return Finding("DVC remote", Status.WARN, "none", "dvc remote add -d NAME URL (README, Versions)")
+            return Diagnosis(
+                "DVC remote", Status.WARN, "none", "dvc remote add -d NAME URL (README, Versions)"
+            )
         kind, settings, path = get_cloud_fs(repo.config, name=name)
-        told = f"{name}: {repo.config['remote'][name]['url']}"
+        state = f"{name}: {repo.config['remote'][name]['url']}"
         if needed := kind.get_missing_deps():
             advice = f"pip install -c constraints.txt 'dvc[{kind.protocol}]'"
-            return Finding("DVC remote", Status.MISSING, f"{told}; {', '.join(needed)} not installed", advice)
+            return Diagnosis(
+                "DVC remote", Status.MISSING, f"{state}; {', '.join(needed)} not installed", advice
+            )
         if kind.protocol != "local" and not network:
-            return Finding("DVC remote", Status.OK, f"{told} (not asked; --network does)")
+            return Diagnosis("DVC remote", Status.OK, f"{state} (not asked; --network does)")
         try:
             kind(**settings).info(path)
         except Exception as error:  # each kind of remote has classes of its own
             # Of a server that cannot be reached fsspec says "not found" as well, for another cause.
             cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
             if isinstance(cause, FileNotFoundError):
-                return Finding("DVC remote", Status.OK, f"{told} (nothing pushed yet)")
+                return Diagnosis("DVC remote", Status.OK, f"{state} (nothing pushed yet)")
             reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0][:160]
             advice = "check the network and credentials"
-            return Finding("DVC remote", Status.WARN, f"{told}; {reason}", advice)
-    return Finding("DVC remote", Status.OK, told)
+            return Diagnosis("DVC remote", Status.WARN, f"{state}; {reason}", advice)
+    return Diagnosis("DVC remote", Status.OK, state)
 
 
-def kaggle(network: bool) -> Finding:
-    """Credentials, where the source is one that is downloaded. Never shown."""
+def kaggle(network: bool) -> Diagnosis:
+    """Credentials, where the source is downloaded. Never printed."""
     from stages.project import params
 
-    wanted = params.load(params.Ingest)
-    location = str(wanted.location or "")
-    if wanted.source == "sample" or (location and not location.startswith("kaggle:")):
-        return Finding("Kaggle", Status.OK, f"not needed for {wanted.source} at {location or 'null'}")
+    ingest = params.load(params.Ingest)
+    location = str(ingest.location or "")
+    if ingest.source == "sample" or (location and not location.startswith("kaggle:")):
+        return Diagnosis("Kaggle", Status.OK, f"not needed for {ingest.source} at {location or 'null'}")
     import kagglehub.config
     import requests
 
     try:
         known = kagglehub.config.get_kaggle_credentials() is not None
     except ValueError:  # it may quote the token
-        return Finding("Kaggle", Status.WARN, "damaged credentials", "get a new token at kaggle.com/settings")
-    told = "credentials are there" if known else "no credentials; some sets ask for them"
+        return Diagnosis(
+            "Kaggle", Status.WARN, "damaged credentials", "get a new token at kaggle.com/settings"
+        )
+    state = "credentials are there" if known else "no credentials; some sets ask for them"
     if network:
         try:
             requests.head("https://www.kaggle.com", timeout=5)
         except requests.RequestException as error:
             advice = "check the network, or download by hand and set ingest.location"
-            return Finding("Kaggle", Status.WARN, f"{told}; {type(error).__name__}", advice)
+            return Diagnosis("Kaggle", Status.WARN, f"{state}; {type(error).__name__}", advice)
     if known:
-        return Finding("Kaggle", Status.OK, told)
-    return Finding("Kaggle", Status.WARN, told, "put a token into KAGGLE_API_TOKEN or ~/.kaggle/access_token")
+        return Diagnosis("Kaggle", Status.OK, state)
+    return Diagnosis(
+        "Kaggle", Status.WARN, state, "put a token into KAGGLE_API_TOKEN or ~/.kaggle/access_token"
+    )
 
 
 def _project() -> dict[str, Any]:
     """The `project` table of pyproject.toml, or what the installation kept of it."""
     path = PROJECT / "pyproject.toml"
     if path.is_file():
-        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
-        return found
-    needed = [one for one in metadata.requires("brainseg") or [] if "extra ==" not in one]
+        project: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+        return project
+    needed = [line for line in metadata.requires("brainseg") or [] if "extra ==" not in line]
     return {"dependencies": needed}
 
 
@@ -189,11 +201,6 @@ def _repo() -> Any:
         raise UserError(
             f"this is not a DVC project that can be read ({str(error).splitlines()[0]})"
         ) from None
-
-
-def _git(*words: str) -> str | None:
-    done = subprocess.run(["git", *words], capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _some(items: list[str]) -> str:

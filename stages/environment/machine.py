@@ -29,8 +29,8 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A line: what was looked at, how it is, what was found, and what to do about it ("" where nothing)."""
+class Diagnosis:
+    """A line: what was looked at, how it is, its state, and what to do about it ("" where nothing)."""
 
     what: str
     status: Status
@@ -38,62 +38,64 @@ class Finding:
     advice: str = ""
 
 
-def disk() -> Finding:
+def disk() -> Diagnosis:
     free = shutil.disk_usage(Path.cwd()).free / GIB
     if free < DISK_GIB:
-        return Finding("disk", Status.MISSING, f"{free:.1f} GiB free", f"free {DISK_GIB:.0f} GiB or more")
+        return Diagnosis("disk", Status.MISSING, f"{free:.1f} GiB free", f"free {DISK_GIB:.0f} GiB or more")
     if free < ROOM_GIB:
-        return Finding("disk", Status.WARN, f"{free:.1f} GiB free", "enough for the sample; sets need more")
-    return Finding("disk", Status.OK, f"{free:.0f} GiB free")
+        return Diagnosis("disk", Status.WARN, f"{free:.1f} GiB free", "enough for the sample; sets need more")
+    return Diagnosis("disk", Status.OK, f"{free:.0f} GiB free")
 
 
-def memory() -> Finding:
+def memory() -> Diagnosis:
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = _cgroup("memory.max")
     granted = min(total, int(limit)) if limit.isdecimal() else total
-    told = f"{granted / GIB:.1f} GiB" + (f" of the machine's {total / GIB:.1f}" if granted < total else "")
+    state = f"{granted / GIB:.1f} GiB" + (f" of the machine's {total / GIB:.1f}" if granted < total else "")
     if granted < MEMORY_GIB * GIB:
-        return Finding("memory", Status.MISSING, told, f"{MEMORY_GIB:.0f} GiB or more are needed")
-    return Finding("memory", Status.OK, told)
+        return Diagnosis("memory", Status.MISSING, state, f"{MEMORY_GIB:.0f} GiB or more are needed")
+    return Diagnosis("memory", Status.OK, state)
 
 
-def threads() -> Finding:
+def threads() -> Diagnosis:
     cores, granted = workers.cores(), workers.granted(CGROUP)
-    told = f"{cores} cores" + (f", of which {granted:g} are granted" if granted < cores else "")
+    state = f"{cores} cores" + (f", of which {granted:g} are granted" if granted < cores else "")
     asked = os.environ.get("OMP_NUM_THREADS", "")
     usable = max(1, math.floor(granted))
     if asked.isdecimal() and int(asked) != usable:
-        return Finding("threads", Status.WARN, f"{told}, OMP_NUM_THREADS={asked}", f"set it to {usable}")
+        return Diagnosis("threads", Status.WARN, f"{state}, OMP_NUM_THREADS={asked}", f"set it to {usable}")
     if granted < cores and not asked:
-        return Finding("threads", Status.WARN, told, f"export OMP_NUM_THREADS={usable}")
-    return Finding("threads", Status.OK, told)
+        return Diagnosis("threads", Status.WARN, state, f"export OMP_NUM_THREADS={usable}")
+    return Diagnosis("threads", Status.OK, state)
 
 
-def gpu() -> Finding:
+def gpu() -> Diagnosis:
     cards, trouble = _cards()
     if trouble:
-        return Finding("GPU", Status.WARN, trouble, "repair the driver, or train on the CPU")
+        return Diagnosis("GPU", Status.WARN, trouble, "repair the driver, or train on the CPU")
     if not cards:
-        return Finding("GPU", Status.OK, "none; the CPU trains")
-    told = ", ".join(f"{name} ({memory})" for name, memory, _ in cards)
+        return Diagnosis("GPU", Status.OK, "none; the CPU trains")
+    state = ", ".join(f"{name} ({memory})" for name, memory, _ in cards)
     if (cuda := _torch_cuda()) is None:
-        return Finding("GPU", Status.WARN, f"{told}, but torch has no CUDA", "install torch from PyPI")
-    return Finding("GPU", Status.OK, f"{told}, torch with CUDA {cuda}")
+        return Diagnosis("GPU", Status.WARN, f"{state}, but torch has no CUDA", "install torch from PyPI")
+    return Diagnosis("GPU", Status.OK, f"{state}, torch with CUDA {cuda}")
 
 
-def bf16() -> Finding:
-    """Whether `train.precision: auto` means bf16 (see stages/learning/fitting.py)."""
+def bf16() -> Diagnosis:
+    """Whether `train.precision: auto` means bf16 (see stages/training/fitting.py)."""
     cards, _ = _cards()
     if cards and _torch_cuda():
         able = all(float(capability) >= 8 for _, _, capability in cards)
-        return Finding("bf16", Status.OK, "yes, on the GPU" if able else "not on this GPU; it trains in fp32")
-    found = re.search(r"^flags\s*:(.*)", "\n".join(lines(CPUINFO)), re.MULTILINE)
-    flags = set(found[1].split()) if found else set()
+        return Diagnosis(
+            "bf16", Status.OK, "yes, on the GPU" if able else "not on this GPU; it trains in fp32"
+        )
+    match = re.search(r"^flags\s*:(.*)", "\n".join(lines(CPUINFO)), re.MULTILINE)
+    flags = set(match[1].split()) if match else set()
     if {"amx_tile", "amx_bf16"} <= flags:
-        return Finding("bf16", Status.OK, "yes, the CPU has AMX")
+        return Diagnosis("bf16", Status.OK, "yes, the CPU has AMX")
     if "avx512_bf16" in flags:
-        return Finding("bf16", Status.OK, "AVX512-BF16 without AMX is not faster; auto trains in fp32")
-    return Finding("bf16", Status.OK, "no; auto trains in fp32")
+        return Diagnosis("bf16", Status.OK, "AVX512-BF16 without AMX is not faster; auto trains in fp32")
+    return Diagnosis("bf16", Status.OK, "no; auto trains in fp32")
 
 
 def _cards() -> tuple[list[tuple[str, str, str]], str]:
@@ -113,11 +115,11 @@ def _cards() -> tuple[list[tuple[str, str, str]], str]:
 
 def _torch_cuda() -> str | None:
     """CUDA version that torch was built for, read without importing it."""
-    found = util.find_spec("torch")
-    if found is None or not found.submodule_search_locations:
+    package = util.find_spec("torch")
+    if package is None or not package.submodule_search_locations:
         return None
-    told = "\n".join(lines(Path(found.submodule_search_locations[0]) / "version.py"))
-    cuda = re.search(r"^cuda.*= '([\d.]+)'", told, re.MULTILINE)
+    source = "\n".join(lines(Path(package.submodule_search_locations[0]) / "version.py"))
+    cuda = re.search(r"^cuda.*= '([\d.]+)'", source, re.MULTILINE)
     return cuda[1] if cuda else None
 
 

@@ -15,6 +15,7 @@ from stages.core.errors import UserError
 from stages.experiments import experiment
 from stages.experiments.experiment import Base, Experiment
 from stages.experiments.recipe import Overrides, Preset, words
+from stages.experiments.tables import markdown
 from stages.project.params import Params
 from stages.scoring import leakage
 
@@ -33,7 +34,9 @@ class Arm:
     def patients(self) -> pd.DataFrame:
         """As `leakage.pooled` has it; Dice is the mean over seeds."""
         by_seed = self._by_seed()
-        return by_seed[0].assign(dice=pd.concat([one["dice"] for one in by_seed], axis=1).mean(axis=1))
+        return by_seed[0].assign(
+            dice=pd.concat([patients["dice"] for patients in by_seed], axis=1).mean(axis=1)
+        )
 
     @property
     def sd_over_folds(self) -> float:
@@ -44,127 +47,123 @@ class Arm:
     @property
     def sd_over_seeds(self) -> float:
         """Of the mean Dice over all patients; nan for a single seed."""
-        return float(pd.Series([one["dice"].mean() for one in self._by_seed()]).std(ddof=1))
+        return float(pd.Series([patients["dice"].mean() for patients in self._by_seed()]).std(ddof=1))
 
     def _by_seed(self) -> list[pd.DataFrame]:
         return [leakage.pooled(folds) for folds in self.folds.values()]
 
 
-def compare(name: str, preset: Preset, given: list[str], only: Sequence[str] = (), seeds: int = 1) -> str:
+def compare(name: str, preset: Preset, overrides: list[str], only: Sequence[str] = (), seeds: int = 1) -> str:
     """Train and test every fold of every arm, each as an experiment; the result as Markdown.
 
-    given: -S words for every experiment. only: arms to run, all where empty. seeds: so many trainings of each
-    fold, with train.seed 0, 1 and on; one has the seed of params.yaml. An experiment that is there already,
-    of this commit, code and params, is not run again.
+    overrides: -S words for every experiment. only: arms to run, all where empty. seeds: so many trainings of
+    each fold, with train.seed 0, 1 and on; a single one has the seed of params.yaml. An experiment that is
+    there already, of this commit, code and params, is not run again.
     """
     if not preset.arms:
         raise UserError(f"{name} compares nothing; run it with: dvc exp run $(brainseg preset {name})")
     if unknown := set(only) - set(preset.arms):
         raise UserError(f"{name} has no arm {min(unknown)}; it has {', '.join(preset.arms)}")
-    chosen = {arm: overrides for arm, overrides in preset.arms.items() if arm in (only or preset.arms)}
-    wanted = experiment.resolved([*words(preset.overrides), *given])
+    chosen = {arm: changed for arm, changed in preset.arms.items() if arm in (only or preset.arms)}
+    params = experiment.resolved([*words(preset.overrides), *overrides])
     base = experiment.base()
-    tried = range(seeds) if seeds > 1 else [wanted.train.seed]
-    planned = _plan(base, name, preset.model_copy(update={"arms": chosen}), given, wanted, tried)
-    arms = {arm: Arm(overrides, {seed: [] for seed in tried}) for arm, overrides in chosen.items()}
-    runs = finished(name, [one for _, _, one in planned])
-    for (arm, seed, one), console in zip(planned, runs, strict=True):
-        found = one.per_case()
-        arms[arm].folds[seed].append(found)
-        console.print(f"{one.name}: Dice {found['dice'].mean():.3f}")
-    command = ["brainseg", "preset", name, "--run", *(part for w in given for part in ("-S", w))]
+    tried = range(seeds) if seeds > 1 else [params.train.seed]
+    planned = _plan(base, name, preset.model_copy(update={"arms": chosen}), overrides, params, tried)
+    arms = {arm: Arm(changed, {seed: [] for seed in tried}) for arm, changed in chosen.items()}
+    runs = finished(name, [trained for _, _, trained in planned])
+    for (arm, seed, trained), console in zip(planned, runs, strict=True):
+        cases = trained.per_case()
+        arms[arm].folds[seed].append(cases)
+        console.print(f"{trained.name}: Dice {cases['dice'].mean():.3f}")
+    command = ["brainseg", "preset", name, "--run", *(part for word in overrides for part in ("-S", word))]
     command += ["--seeds", str(seeds)] if seeds > 1 else []
     asked = [*command, *(part for arm in only for part in ("--arm", arm))]
-    return "\n".join([*_head(asked, wanted, list(tried), arms, base), *_told(command, arms, wanted)])
+    return "\n".join([*_head(asked, params, list(tried), arms, base), *_tables(command, arms, params)])
 
 
 def finished(title: str, planned: list[Experiment]) -> Iterator[Console]:
     """Run those experiments that are not there yet, one after the other, and come back after each."""
-    told = sys.stderr.isatty()
-    with Progress(console=Console(stderr=True, quiet=not told), disable=not told) as progress:
+    watched = sys.stderr.isatty()
+    with Progress(console=Console(stderr=True, quiet=not watched), disable=not watched) as progress:
         task = progress.add_task(title, total=len(planned))
-        for one in planned:
+        for each in planned:
             began = time.perf_counter()
-            if not one.done():
-                one.run()
-                progress.console.print(f"{one.name}: {(time.perf_counter() - began) / 60:.1f} min")
+            if not each.done():
+                each.run()
+                progress.console.print(f"{each.name}: {(time.perf_counter() - began) / 60:.1f} min")
             progress.advance(task)
             yield progress.console
 
 
 def _plan(
-    base: Base, name: str, preset: Preset, given: list[str], wanted: Params, seeds: Sequence[int]
+    base: Base, name: str, preset: Preset, overrides: list[str], params: Params, seeds: Sequence[int]
 ) -> list[tuple[str, int, Experiment]]:
     """Each arm with each seed and fold; the first arm's folds come first."""
     compared = {"split.fold", *(key for arm in preset.arms.values() for key in arm)}
     compared |= {"train.seed"} if len(seeds) > 1 else set()
-    for word in given:
+    for word in overrides:
         if word.partition("=")[0] in compared:
             raise UserError(f"{name} --run sets {word.partition('=')[0]} itself; leave it out")
     planned = []
-    for arm, overrides in preset.arms.items():
+    for arm, changed in preset.arms.items():
         for seed in seeds:
             # The seed of params.yaml has no mark, so that more seeds go on from the first.
-            seeded = [f"train.seed={seed}"] if seed != wanted.train.seed else []
-            shared = {key: value for key, value in preset.overrides.items() if key not in overrides}
-            common = [*words(shared), *given, *words(overrides), *seeded]
-            for fold in range(wanted.split.folds or 1):
+            seeded = [f"train.seed={seed}"] if seed != params.train.seed else []
+            shared = {key: value for key, value in preset.overrides.items() if key not in changed}
+            common = [*words(shared), *overrides, *words(changed), *seeded]
+            for fold in range(params.split.folds or 1):
                 label = "-".join([name, arm, *([f"s{seed}"] if seeded else []), str(fold)])
                 planned.append((arm, seed, experiment.plan(base, label, [*common, f"split.fold={fold}"])))
     return planned
 
 
 def _head(
-    command: list[str], wanted: Params, tried: list[int], arms: dict[str, Arm], base: Base
+    command: list[str], params: Params, tried: list[int], arms: dict[str, Arm], base: Base
 ) -> list[str]:
     patients = next(iter(arms.values())).patients
-    source = " ".join(part for part in (wanted.ingest.source, wanted.ingest.location) if part)
-    seeds = f"ingest {wanted.ingest.seed}, split {wanted.split.seed}, train {', '.join(map(str, tried))}"
+    source = " ".join(part for part in (params.ingest.source, params.ingest.location) if part)
+    seeds = f"ingest {params.ingest.seed}, split {params.split.seed}, train {', '.join(map(str, tried))}"
     return [
         f"`{shlex.join(command)}`",
         "",
         f"Data: {source}, {len(patients)} patients, {patients['slices'].sum()} slices. "
-        f"Folds: {wanted.split.folds or 1}. Seeds: {seeds}. Epochs: {wanted.train.epochs}. Commit: {base}.",
+        f"Folds: {params.split.folds or 1}. Seeds: {seeds}. Epochs: {params.train.epochs}. Commit: {base}.",
         "Dice of a patient: its slices out of every fold as one volume, averaged over scans, regions, seeds.",
         "Intervals: 95 %, BCa bootstrap over patients.",
         "",
     ]
 
 
-def _told(command: list[str], arms: dict[str, Arm], wanted: Params) -> list[str]:
-    """The arms in a row each, how to run each alone, and every patient."""
+def _tables(command: list[str], arms: dict[str, Arm], params: Params) -> list[str]:
+    """The arms in a row each, how to run each alone, and every patient; a line between them."""
     pairs = leakage.paired({name: arm.patients for name, arm in arms.items()})
-    means = leakage.summary(pairs, wanted.evaluate.bootstrap)
+    means = leakage.summary(pairs, params.evaluate.bootstrap)
     reference = next(iter(arms))
-    told = [
-        row("arm", "Dice", "interval", f"minus {reference}", "interval", "sd, folds", "sd, seeds", "worst"),
-        row(*["---"] * 8),
-    ]
+    compared, alone = [], []
     for name, arm in arms.items():
         gain = f"{name} minus {reference}"
         more = _cells(means, gain, "+.3f") if gain in means.index else ["", ""]
         spread = ["" if math.isnan(sd) else f"{sd:.3f}" for sd in (arm.sd_over_folds, arm.sd_over_seeds)]
-        told.append(row(name, *_cells(means, name, ".3f"), *more, *spread, f"{pairs[name].min():.3f}"))
-    told += ["", row("arm", "what it changes", "to run it alone"), row(*["---"] * 3)]
-    for name, arm in arms.items():
+        compared.append([name, *_cells(means, name, ".3f"), *more, *spread, f"{pairs[name].min():.3f}"])
         changed = " ".join(f"-S {word}" for word in words(arm.overrides))
-        alone = shlex.join([*command, "--arm", name])
-        told.append(row(name, f"`{changed}`" if changed else "nothing", f"`{alone}`"))
-    told += ["", row("patient", "slices", *means.index), row(*["---"] * (2 + len(means)))]
-    for patient, slices, *scores in pairs.itertuples():
-        cells = [
-            f"{score:{'+.3f' if ' minus ' in what else '.3f'}}"
-            for what, score in zip(means.index, scores, strict=True)
-        ]
-        told.append(row(patient, str(slices), *cells))
-    return told
+        alone.append(
+            [name, f"`{changed}`" if changed else "nothing", f"`{shlex.join([*command, '--arm', name])}`"]
+        )
+    forms = ["+.3f" if " minus " in name else ".3f" for name in means.index]
+    patients = [
+        [patient, str(slices), *(f"{score:{form}}" for score, form in zip(scores, forms, strict=True))]
+        for patient, slices, *scores in pairs.itertuples()
+    ]
+    columns = ["arm", "Dice", "interval", f"minus {reference}", "interval", "sd, folds", "sd, seeds", "worst"]
+    return [
+        markdown(columns, compared),
+        "",
+        markdown(["arm", "what it changes", "to run it alone"], alone),
+        "",
+        markdown(["patient", "slices", *means.index], patients),
+    ]
 
 
 def _cells(means: pd.DataFrame, name: str, form: str) -> list[str]:
     mean, low, high = means.loc[name, ["mean", "low", "high"]]
     return [f"{mean:{form}}", f"{low:{form}} to {high:{form}}"]
-
-
-def row(*cells: str) -> str:
-    """A row of a Markdown table."""
-    return f"| {' | '.join(cells)} |"

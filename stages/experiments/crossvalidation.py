@@ -26,13 +26,13 @@ def complete() -> list[list[Member]]:
     """
     base = experiment.base()
     groups: dict[str, list[Member]] = defaultdict(list)
-    for one in experiment.all_of(base):
-        found = one.params()
-        if found.split.folds is None:
+    for tested in experiment.all_of(base):
+        params = tested.params()
+        if params.split.folds is None:
             continue
-        alike = found.model_dump(mode="json", by_alias=True)
+        alike = params.model_dump(mode="json", by_alias=True)
         del alike["split"]["fold"], alike["train"]["seed"]
-        groups[json.dumps(alike, sort_keys=True)].append(Member(one, found))
+        groups[json.dumps(alike, sort_keys=True)].append(Member(tested, params))
     return [whole for members in groups.values() if (whole := _whole(members))]
 
 
@@ -49,18 +49,18 @@ def _whole(members: list[Member]) -> list[Member]:
     ]
 
 
-def chosen(found: list[list[Member]], name: str | None) -> list[Member]:
+def chosen(groups: list[list[Member]], name: str | None) -> list[Member]:
     """The cross-validation that has the experiment `name`, or the only one."""
     if name is not None:
-        found = [one for one in found if name in {member.experiment.name for member in one}]
-        if not found:
+        groups = [group for group in groups if name in {member.experiment.name for member in group}]
+        if not groups:
             raise UserError(
                 f"{name} is no experiment of this commit whose other folds are there too; "
                 "`dvc exp show` lists them"
             )
-    if not found:
+    if not groups:
         raise UserError(f"no experiments of this commit cover all folds; run {RUN}")
-    if len(found) > 1:
-        one_each = ", ".join(members[0].experiment.name for members in found)
-        raise UserError(f"there are {len(found)} cross-validations; name an experiment of one ({one_each})")
-    return found[0]
+    if len(groups) > 1:
+        names = ", ".join(members[0].experiment.name for members in groups)
+        raise UserError(f"there are {len(groups)} cross-validations; name an experiment of one ({names})")
+    return groups[0]

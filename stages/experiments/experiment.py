@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from stages.core import git
 from stages.core.errors import UserError
 from stages.project import params
 from stages.project.params import Params
@@ -48,10 +49,10 @@ class Experiment:
 
     def done(self) -> bool:
         """Whether it is there already."""
-        return bool(git("for-each-ref", self.ref))
+        return bool(_git("for-each-ref", self.ref))
 
     def run(self) -> None:
-        """Train and test; what DVC and the stages say is shown only where they fail."""
+        """Train and test; what DVC and the stages say is printed only where they fail."""
         chosen = [part for word in self.overrides for part in ("-S", word)]
         command = ["-m", "dvc", "exp", "run", "--temp", "--name", self.name, *chosen, "evaluate"]
         # dvc.yaml says `python`: the one that runs this, also where its environment is not activated.
@@ -66,20 +67,20 @@ class Experiment:
             try:
                 status = process.wait()
             except KeyboardInterrupt:
-                process.wait()  # the terminal told DVC as well; it has a work tree to put back
+                process.wait()  # the terminal interrupts DVC as well; it has a work tree to put back
                 raise
             log.seek(0)
             output = log.read()
         if status:
             print(output, file=sys.stderr)
             # A stage's own sentence says more than DVC's, that the stage failed.
-            told = [
+            sentences = [
                 line
                 for kind in ("ERROR: ", "error: ")
                 for line in output.splitlines()
                 if line.startswith(kind)
             ]
-            reason = told[-1].partition(": ")[2] if told else f"DVC ended with status {status}"
+            reason = sentences[-1].partition(": ")[2] if sentences else f"DVC ended with status {status}"
             raise UserError(f"experiment {self.name} failed: {reason}")
 
     def params(self) -> Params:
@@ -110,23 +111,23 @@ class Experiment:
 
     def metrics(self) -> dict[str, Any]:
         """What it was evaluated to."""
-        found: dict[str, Any] = json.loads(self._text(HERE.evaluate_metrics))
-        return found
+        metrics: dict[str, Any] = json.loads(self._text(HERE.evaluate_metrics))
+        return metrics
 
     def _text(self, path: Path) -> str:
-        return git("show", f"{self.ref}:./{path.as_posix()}")
+        return _git("show", f"{self.ref}:./{path.as_posix()}")
 
 
 def all_of(base: Base) -> list[Experiment]:
     """Every experiment that started from the commit, by name."""
-    refs = git("for-each-ref", "--format=%(refname)", f"refs/exps/{base.commit[:2]}/{base.commit[2:]}")
+    refs = _git("for-each-ref", "--format=%(refname)", f"refs/exps/{base.commit[:2]}/{base.commit[2:]}")
     return [Experiment(base, ref.split("/")[-1], ()) for ref in sorted(refs.split())]
 
 
 def base() -> Base:
     """The current commit; raises `UserError` where there is none."""
-    commit = git("rev-parse", "HEAD").strip()
-    return Base(commit, git("diff", "--no-ext-diff", "--no-color", "HEAD", "--", "stages", "dvc.yaml"))
+    commit = _git("rev-parse", "HEAD").strip()
+    return Base(commit, _git("diff", "--no-ext-diff", "--no-color", "HEAD", "--", "stages", "dvc.yaml"))
 
 
 def plan(base: Base, label: str, overrides: list[str]) -> Experiment:
@@ -155,10 +156,5 @@ def resolved(overrides: list[str], path: Path = HERE.params) -> Params:
             raise UserError(f"-S: {str(error).removeprefix(f'{changed}: ')}") from None
 
 
-def git(*command: str) -> str:
-    """What git answers; raises `UserError` where it refuses."""
-    done = subprocess.run(["git", *command], capture_output=True, text=True, encoding="utf-8")
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-        raise UserError(f"git {command[0]} failed ({reason}); experiments need a commit to start from")
-    return done.stdout
+def _git(*command: str) -> str:
+    return git.text(*command, way_out="experiments need a commit to start from")

@@ -17,12 +17,12 @@ Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]+$")]
 Overrides = dict[Word, bool | int | float | Word | list[Word] | None]
 
 
-class Published(BaseModel):
+class Publication(BaseModel):
     """The number that a system was published with.
 
-    metric: in words, as it was told. value: the number. ours: the one of reports/evaluate/metrics.json that
-    is counted like it, or that we take where it was not told; `section.key`. as_published: overrides that
-    divide the data as the publication did.
+    metric: in words, as it was published. value: the number. ours: that of reports/evaluate/metrics.json that
+    is counted like it, or that we take where the publication is silent; `section.key`. as_published:
+    overrides that divide the data as the publication did.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -33,7 +33,7 @@ class Published(BaseModel):
     as_published: Overrides
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """Metric and number."""
         return self.metric if self.value is None else f"{self.metric} {self.value:g}"
 
@@ -46,15 +46,15 @@ class Preset(BaseModel):
     about: str
     source: str | None = None
     protocol: str | None = None
-    published: Published | None = None
+    published: Publication | None = None
     overrides: Overrides
     arms: dict[Word, Overrides] = {}
 
     def lines(self) -> list[str]:
         """What it is, how it was measured, where it is from and what was published."""
-        told = [self.about]
-        told += [f"{name}: {text}" for name in ("protocol", "source") if (text := getattr(self, name))]
-        return told + ([f"published: {self.published.told}"] if self.published else [])
+        lines = [self.about]
+        lines += [f"{name}: {text}" for name in ("protocol", "source") if (text := getattr(self, name))]
+        return lines + ([f"published: {self.published.sentence}"] if self.published else [])
 
 
 def names() -> list[str]:

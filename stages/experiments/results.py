@@ -54,22 +54,22 @@ class Lock(BaseModel):
 
     def behind(self, path: str) -> list[Stage]:
         """The stages that made `path`, directly or not."""
-        found: list[Stage] = []
-        wanted = {path}
+        stages: list[Stage] = []
+        paths = {path}
         while more := [
             stage
             for stage in self.stages.values()
-            if stage not in found and any(out.path in wanted for out in stage.outs)
+            if stage not in stages and any(out.path in paths for out in stage.outs)
         ]:
-            found += more
-            wanted |= {dep.path for stage in more for dep in stage.deps}
-        return found
+            stages += more
+            paths |= {dep.path for stage in more for dep in stage.deps}
+        return stages
 
 
 @dataclass(frozen=True)
 class Results:
     """metrics: by stage, what its metrics.json holds. cases: per_case.csv. params: `section.key` to value.
-    data: hash of each of `DATA` that dvc.lock tells. code: git's name of each file of `CODE`. stale: what
+    data: hash of each of `DATA` that dvc.lock holds. code: git's name of each file of `CODE`. stale: what
     does not fit the run that dvc.lock tells of: files and params that changed since, or were edited.
     """
 
@@ -121,12 +121,12 @@ def load(revision: Revision) -> Results:
 
 def _metrics(revision: Revision, path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(revision.text(path) or "", parse_constant=lambda _: None)
-        if not isinstance(found, dict):
+        metrics = json.loads(revision.text(path) or "", parse_constant=lambda _: None)
+        if not isinstance(metrics, dict):
             raise ValueError
     except (ValueError, RecursionError):
         raise UserError(f"{path} of {revision} is not a JSON object; {WAY_OUT}") from None
-    return found
+    return metrics
 
 
 def _cases(revision: Revision) -> pd.DataFrame:
@@ -164,13 +164,13 @@ def _cases(revision: Revision) -> pd.DataFrame:
 
 def _yaml(revision: Revision, path: Path) -> dict[str, Any]:
     try:
-        found = YAML(typ="safe", pure=True).load(revision.text(path) or "{}")
-        if not isinstance(found, dict):
+        mapping = YAML(typ="safe", pure=True).load(revision.text(path) or "{}")
+        if not isinstance(mapping, dict):
             raise ValueError
-        flat(found)  # an anchor may hold itself
+        flat(mapping)  # an anchor may hold itself
     except (YAMLError, ValueError, KeyError, RecursionError):
         raise UserError(f"{path} of {revision} is not a YAML mapping; correct it there and commit") from None
-    return found
+    return mapping
 
 
 def _lock(revision: Revision) -> Lock:
@@ -185,13 +185,13 @@ def _lock(revision: Revision) -> Lock:
 def _stale(revision: Revision, lock: Lock, params: dict[str, Any]) -> list[str]:
     """What no longer is as it was when the test cases were scored, of everything that led to their scores."""
     behind = lock.behind(HERE.per_case.as_posix())
-    told = {(entry.path, entry.md5) for stage in behind for entry in (*stage.deps, *stage.outs)}
+    locked = {(entry.path, entry.md5) for stage in behind for entry in (*stage.deps, *stage.outs)}
     now = {
         path: hashlib.md5(content, usedforsecurity=False).hexdigest()
-        for path, content in revision.contents({path for path, _ in told}).items()
+        for path, content in revision.contents({path for path, _ in locked}).items()
     }
     made = lock.made()
-    changed = {path for path, md5 in told if md5 and md5 != now.get(path, made.get(path, md5))}
+    changed = {path for path, md5 in locked if md5 and md5 != now.get(path, made.get(path, md5))}
     for stage in behind:
         for key, value in flat(stage.params.get(HERE.params.as_posix(), {})).items():
             if key not in params or params[key] != value:
@@ -201,10 +201,10 @@ def _stale(revision: Revision, lock: Lock, params: dict[str, Any]) -> list[str]:
 
 def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested mapping as one of dotted keys."""
-    found: dict[str, Any] = {}
+    dotted: dict[str, Any] = {}
     for key, inner in value.items():
-        found |= flat(inner, f"{prefix}{key}.") if isinstance(inner, dict) else {f"{prefix}{key}": inner}
-    return found
+        dotted |= flat(inner, f"{prefix}{key}.") if isinstance(inner, dict) else {f"{prefix}{key}": inner}
+    return dotted
 
 
 def _is_number(value: Any) -> bool:

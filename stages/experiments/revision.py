@@ -1,11 +1,11 @@
 """The project as git holds it at a branch, tag, commit or experiment; the work tree is left alone."""
 
 import re
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stages.core import git
 from stages.core.errors import UserError
 
 LARGEST = 64 * 2**20
@@ -22,7 +22,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit under the name the user gave it, and the files it has in and below this folder, by path."""
+    """A commit under the user's name for it, and the files it has in and below this folder, by path."""
 
     name: str
     commit: str
@@ -41,23 +41,23 @@ class Revision:
         if blob.size > LARGEST:
             raise UserError(f"{path} of {self} has {blob.size / 2**20:.0f} MiB; that is no result")
         try:
-            return _git("cat-file", "blob", blob.oid).decode("utf-8-sig")
+            return git.read("cat-file", "blob", blob.oid).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise UserError(f"{path} of {self} is not text; restore it and commit") from None
 
     def contents(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Content of those of the named files that the revision has, too large ones left out."""
         known = [path for path in paths if path in self.files and self.files[path].size <= LARGEST]
-        found: dict[str, bytes] = {}
-        asked = "".join(f"{self.files[path].oid}\n" for path in known)
-        stream = _git("cat-file", "--batch", given=asked.encode())
+        contents: dict[str, bytes] = {}
+        names = "".join(f"{self.files[path].oid}\n" for path in known)
+        stream = git.read("cat-file", "--batch", stdin=names.encode())
         place = 0
         for path in known:  # each comes as "<oid> blob <size>\n<content>\n"
             start = stream.index(b"\n", place) + 1
             end = start + self.files[path].size
-            found[path] = stream[start:end]
+            contents[path] = stream[start:end]
             place = end + 1
-        return found
+        return contents
 
 
 def resolve(name: str) -> Revision:
@@ -67,9 +67,9 @@ def resolve(name: str) -> Revision:
         raise UserError(_unknown(name))
     files = {}
     # Relative to this folder, which need not be the root of the repository.
-    for line in _git("ls-tree", "-r", "-l", "-z", commit).decode("utf-8", "replace").split("\0"):
-        told, tab, path = line.partition("\t")
-        if tab and (kind := told.split())[1] == "blob":
+    for line in git.text("ls-tree", "-r", "-l", "-z", commit).split("\0"):
+        about, tab, path = line.partition("\t")
+        if tab and (kind := about.split())[1] == "blob":
             files[path] = Blob(kind[2], int(kind[3]))
     return Revision(name, commit, files)
 
@@ -77,29 +77,28 @@ def resolve(name: str) -> Revision:
 def uncommitted(paths: Iterable[Path]) -> list[str]:
     """Those of the named files, and of the files below the named folders, that are not as HEAD has them."""
     names = [path.as_posix() for path in paths]
-    told = _git("diff", "--name-only", "-z", "--relative", "--no-ext-diff", "HEAD", "--", *names)
-    return [name for name in told.decode("utf-8", "replace").split("\0") if name]
+    changed = git.text("diff", "--name-only", "-z", "--relative", "--no-ext-diff", "HEAD", "--", *names)
+    return [name for name in changed.split("\0") if name]
 
 
 def _commit(name: str) -> str | None:
-    found = _run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    return found.stdout.decode().strip() if found.returncode == 0 else None
+    return git.answer("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
 
 
 def _experiment(name: str) -> str | None:
     """DVC keeps experiment `name` of a commit abcd... under refs/exps/ab/cd.../name."""
-    told = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/").decode().splitlines()
-    refs = {ref: oid for oid, ref in (line.split(" ", 1) for line in told)}
-    found = [ref for ref in refs if ref.count("/") == 4 and ref.endswith(f"/{name}")]
-    if len(found) > 1:
+    lines = git.text("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/").splitlines()
+    refs = {ref: oid for oid, ref in (line.split(" ", 1) for line in lines)}
+    alike = [ref for ref in refs if ref.count("/") == 4 and ref.endswith(f"/{name}")]
+    if len(alike) > 1:
         raise UserError(
-            f"{name} names {len(found)} experiments of different commits; give one in full: {found[0]}"
+            f"{name} names {len(alike)} experiments of different commits; give one in full: {alike[0]}"
         )
-    return refs[found[0]] if found else None
+    return refs[alike[0]] if alike else None
 
 
 def _unknown(name: str) -> str:
-    if _git("rev-parse", "--is-shallow-repository").strip() != b"true":
+    if git.answer("rev-parse", "--is-shallow-repository") != "true":
         return f"there is no revision or experiment {name}; `git branch -a` and `dvc exp show` list them"
     if re.search(r"[~^@:]", name) or name == "HEAD":
         way_out = "run `git fetch --unshallow`"
@@ -107,18 +106,3 @@ def _unknown(name: str) -> str:
         branch = name.removeprefix("refs/remotes/").removeprefix("origin/")
         way_out = f"run `git fetch --depth=1 origin {branch}` and compare with FETCH_HEAD"
     return f"this clone is shallow and {name} is not in it; {way_out}"
-
-
-def _git(*command: str, given: bytes = b"") -> bytes:
-    done = _run(*command, given=given)
-    if done.returncode:
-        reason = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"])[0]
-        raise UserError(f"git {command[0]} failed ({reason}); run this in a clone of the project")
-    return done.stdout
-
-
-def _run(*command: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(["git", *command], input=given, capture_output=True)
-    except FileNotFoundError:
-        raise UserError("git is not installed; revisions are read with it") from None

@@ -33,20 +33,20 @@ class Axis:
 
 def parse(word: str) -> Axis:
     """Read `section.key=kind(values)`; raises `UserError`."""
-    found = _WRITTEN.match(word)
-    if not found or found["kind"] not in ("uniform", "log", "int", "choice"):
+    match = _WRITTEN.match(word)
+    if not match or match["kind"] not in ("uniform", "log", "int", "choice"):
         raise UserError(f"--search {word} is not section.key= followed by {FORMS}")
-    values = tuple(value.strip() for value in found["values"].split(","))
-    if found["kind"] == "choice":
+    values = tuple(value.strip() for value in match["values"].split(","))
+    if match["kind"] == "choice":
         if len(set(values)) < 2 or "" in values:
             raise UserError(f"--search {word} needs two different choices at least")
-        return Axis(found["key"], "choice", values)
-    number = int if found["kind"] == "int" else float
+        return Axis(match["key"], "choice", values)
+    number = int if match["kind"] == "int" else float
     try:
         low, high = (number(value) for value in values)
     except ValueError:
         raise UserError(f"--search {word} needs two {number.__name__} numbers, low and high") from None
-    if not low < high or (found["kind"] == "log" and low <= 0):
-        above = ", both above 0" if found["kind"] == "log" else ""
+    if not low < high or (match["kind"] == "log" and low <= 0):
+        above = ", both above 0" if match["kind"] == "log" else ""
         raise UserError(f"--search {word}: the first number must be below the second{above}")
-    return Axis(found["key"], found["kind"], values)
+    return Axis(match["key"], match["kind"], values)

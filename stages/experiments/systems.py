@@ -4,30 +4,30 @@ from typing import Any
 
 from stages.core.errors import UserError
 from stages.experiments import arms, experiment, recipe
-from stages.experiments.arms import row
 from stages.experiments.experiment import Experiment
-from stages.experiments.recipe import Published, words
+from stages.experiments.recipe import Publication, words
+from stages.experiments.tables import markdown
 
 HONEST = ["split.strategy=patient"]
 SOURCE = "ingest.source"
 
 
-def table(given: list[str], locations: list[str], run: bool) -> str:
+def table(overrides: list[str], locations: list[str], run: bool) -> str:
     """Every published system as a row of a Markdown table.
 
-    given: -S words for all of them. locations: `source=path` of the data; without one a source is downloaded.
+    overrides: -S words for all of them. locations: `source=path` of the data; a source without is downloaded.
     run: train what is not there yet, of the sources that `locations` names; else only read.
     """
     place = dict(_location(word) for word in locations)
     base = experiment.base()
-    planned: list[tuple[str, Published, list[Experiment]]] = []
+    planned: list[tuple[str, Publication, list[Experiment]]] = []
     for name in recipe.names():
         preset = recipe.load(name)
         source = str(preset.overrides.get(SOURCE))
         if preset.published is None:
             continue
         data = [f"ingest.location={place[source]}"] if source in place else []
-        common = [*words(preset.overrides), *data, *given]
+        common = [*words(preset.overrides), *data, *overrides]
         both = [
             experiment.plan(base, f"{name}-{protocol}", [*common, *division])
             for protocol, division in (
@@ -37,32 +37,27 @@ def table(given: list[str], locations: list[str], run: bool) -> str:
         ]
         planned.append((name, preset.published, both))
     if run:
-        wanted = [
-            one
+        chosen = [
+            each
             for name, _, both in planned
             if recipe.load(name).overrides.get(SOURCE) in place
-            for one in both
+            for each in both
         ]
-        if not wanted:
+        if not chosen:
             raise UserError("--run needs data; give --location source=path for each source there is")
-        for _ in arms.finished("presets", wanted):
+        for _ in arms.finished("presets", chosen):
             pass
-    told = [
-        f"Commit {base}. {_asked(given, place)}",
-        "",
-        row("preset", "published", "ours, divided as published", "ours, by patient: mean volume Dice"),
-        row("---", "---", "---", "---"),
-    ]
-    for name, published, (same, honest) in planned:
-        told.append(
-            row(
-                f"`{name}`",
-                published.told,
-                _ours(same, published.ours) if same.done() else "not run",
-                _with_interval(honest.metrics()) if honest.done() else "not run",
-            )
+    columns = ["preset", "published", "ours, divided as published", "ours, by patient: mean volume Dice"]
+    rows = [
+        (
+            f"`{name}`",
+            published.sentence,
+            _ours(same, published.ours) if same.done() else "not run",
+            _with_interval(honest.metrics()) if honest.done() else "not run",
         )
-    return "\n".join(told)
+        for name, published, (same, honest) in planned
+    ]
+    return "\n".join([f"Commit {base}. {_sources(overrides, place)}", "", markdown(columns, rows)])
 
 
 def _location(word: str) -> tuple[str, str]:
@@ -72,17 +67,19 @@ def _location(word: str) -> tuple[str, str]:
     return source, path
 
 
-def _asked(given: list[str], place: dict[str, str]) -> str:
+def _sources(overrides: list[str], place: dict[str, str]) -> str:
     data = ", ".join(f"{source} from {path}" for source, path in place.items()) or "no data given"
-    return f"Data: {data}. " + (f"All with {' '.join(f'-S {word}' for word in given)}." if given else "")
+    return f"Data: {data}. " + (
+        f"All with {' '.join(f'-S {word}' for word in overrides)}." if overrides else ""
+    )
 
 
-def _ours(one: Experiment, key: str) -> str:
-    found: Any = one.metrics()
-    leaky = " (leaky)" if found["leaky"] else ""
+def _ours(experiment: Experiment, key: str) -> str:
+    value: Any = experiment.metrics()
+    leaky = " (leaky)" if value["leaky"] else ""
     for part in key.split("."):
-        found = found[part]
-    return f"{key} {found:.3f}{leaky}"
+        value = value[part]
+    return f"{key} {value:.3f}{leaky}"
 
 
 def _with_interval(metrics: dict[str, Any]) -> str:

@@ -106,7 +106,7 @@ class Train(Section):
     seed: Seed
 
     @model_validator(mode="after")
-    def _plateau_is_told_how_long(self) -> "Train":
+    def _plateau_has_a_length(self) -> "Train":
         if self.schedule == "plateau" and self.patience is None:
             raise ValueError("schedule plateau needs patience, a number of epochs")
         return self
@@ -143,7 +143,7 @@ S = TypeVar("S", bound=Section)
 def load(section: type[S], path: Path = HERE.params) -> S:
     """Read the section of params.yaml that belongs to a stage, e.g. `load(Split)`.
 
-    The whole file is checked, so that a slip in a late section is told before hours of early stages.
+    The whole file is checked, so that a slip in a late section is reported before hours of early stages.
     Raises `UserError` naming the key.
     """
     everything = read(path)
@@ -169,9 +169,9 @@ def read(path: Path = HERE.params) -> Params:
 
 
 def _sentence(error: ValidationError) -> str:
-    """The first problem of a validation in words: key, what it must be, what was found."""
+    """The first problem of a validation in words: key, what it must be, what it is."""
     errors = error.errors()
-    # A misspelt key is also a missing one; only the former can be told what was meant.
+    # A misspelt key is also a missing one; only for the former can we say what was meant.
     first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     keys = _keys(first["loc"])
     key = ".".join(keys)
@@ -182,14 +182,14 @@ def _sentence(error: ValidationError) -> str:
     if not keys or first["type"] == "model_type":
         return f"{key or 'the file'} must hold keys and values, not {first['input']!r}"
     if first["type"] == "value_error":
-        return f"{key}: {_wanted(first)}"
+        return f"{key}: {_allowed(first)}"
     # A union fails once per member; all its complaints together say what would be right.
-    wanted = [_wanted(e) for e in errors if _keys(e["loc"]) == keys]
-    found = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
-    return f"{key} must be {' or '.join(dict.fromkeys(wanted))}{found}"
+    allowed = [_allowed(e) for e in errors if _keys(e["loc"]) == keys]
+    value = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
+    return f"{key} must be {' or '.join(dict.fromkeys(allowed))}{value}"
 
 
-def _wanted(error: Any) -> str:
+def _allowed(error: Any) -> str:
     message = str(error["msg"])
     for prefix in ("Input should be ", "Value error, ", "a valid "):
         message = message.removeprefix(prefix)

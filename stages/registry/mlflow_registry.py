@@ -27,8 +27,8 @@ NEEDED = ("mlflow", "numpy", "onnx", "onnxruntime")
 def find(root: Path, name: str, version: str) -> ModelVersion | None:
     """The registered model's entry for a version, None where it has none. Raises `UserError`."""
     with tracking.usable(root), _quiet():
-        found = MlflowClient().search_model_versions(f"name = '{name}'")
-        return next((entry for entry in found if entry.tags.get(VERSION) == version), None)
+        versions = MlflowClient().search_model_versions(f"name = '{name}'")
+        return next((entry for entry in versions if entry.tags.get(VERSION) == version), None)
 
 
 def add(root: Path, name: str, file: Path, tags: dict[str, str]) -> ModelVersion:
@@ -56,7 +56,9 @@ def signature(model: onnx.ModelProto) -> ModelSignature:
     """Names, types and shapes of the graph's tensors; the number of slices is left open."""
 
     def schema(tensors: Any) -> Schema:
-        return Schema([TensorSpec(_dtype(one), (-1, *_dims(one)[1:]), one.name) for one in tensors])
+        return Schema(
+            [TensorSpec(_dtype(tensor), (-1, *_dims(tensor)[1:]), tensor.name) for tensor in tensors]
+        )
 
     return ModelSignature(inputs=schema(model.graph.input), outputs=schema(model.graph.output))
 
@@ -66,7 +68,7 @@ def _dtype(tensor: onnx.ValueInfoProto) -> np.dtype:
 
 
 def _dims(tensor: onnx.ValueInfoProto) -> tuple[int, ...]:
-    return tuple(one.dim_value for one in tensor.type.tensor_type.shape.dim)
+    return tuple(dim.dim_value for dim in tensor.type.tensor_type.shape.dim)
 
 
 def example(shape: tuple[int, ...]) -> np.ndarray:

@@ -9,14 +9,13 @@ import errno
 import hashlib
 import logging
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.core import atomic
+from stages.core import atomic, git
 from stages.core.errors import UserError
 
 ARTIFACT = "tumour-segmenter"
@@ -108,11 +107,7 @@ def _locked(folder: Path) -> Iterator[None]:
 def _tagged(repository: str, version: str) -> str | None:
     """The commit of a version in a repository on this machine, None where git knows none."""
     tag = f"refs/tags/{ARTIFACT}@{version}^{{commit}}"
-    asked = ["git", "-C", repository, "rev-parse", "--verify", "--quiet", tag]
-    try:
-        return subprocess.run(asked, capture_output=True, text=True).stdout.strip() or None
-    except FileNotFoundError:
-        return None
+    return git.answer("rev-parse", "--verify", "--quiet", tag, folder=Path(repository))
 
 
 def _download(repository: str, version: str, folder: Path) -> Path:
@@ -163,11 +158,11 @@ def _artifact(repository: str, repo: Any, version: str) -> str:
 def _copy(fs: Any, path: str, folder: Path) -> None:
     """Copy the files of an export from DVC's file system: those that are known, as they were tracked."""
     listed = {entry["name"].rpartition("/")[2]: entry for entry in fs.ls(path, detail=True)}
-    found = [name for name in _FILES if name in listed]
-    if _FILES[0] not in found:
+    names = [name for name in _FILES if name in listed]
+    if _FILES[0] not in names:
         raise UserError(f"{path.lstrip('/')} holds no {_FILES[0]} there; name another version")
-    with _bar(found) as advance:
-        for name in found:
+    with _bar(names) as advance:
+        for name in names:
             digest = hashlib.md5(usedforsecurity=False)
             with fs.open(listed[name]["name"], "rb") as source, (folder / name).open("wb") as target:
                 while chunk := source.read(_CHUNK):
@@ -186,9 +181,9 @@ def _bar(names: list[str]) -> Iterator[Callable[[int], None]]:
     from rich import progress
 
     columns = (progress.TextColumn("{task.description}"), progress.DownloadColumn())
-    with progress.Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as shown:
-        task = shown.add_task(f"download {', '.join(names)}", total=None)
-        yield lambda size: shown.advance(task, size)
+    with progress.Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task(f"download {', '.join(names)}", total=None)
+        yield lambda size: bar.advance(task, size)
 
 
 def _readable(repository: str) -> AbstractContextManager[None]:
@@ -230,10 +225,10 @@ def _failing_as(sentence: Callable[[Exception], str]) -> Iterator[None]:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    found = [error]
-    while (earlier := found[-1].__cause__ or found[-1].__context__) is not None:
-        found.append(earlier)
-    return found
+    chain = [error]
+    while (earlier := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(earlier)
+    return chain
 
 
 def _reason(error: BaseException) -> str:

@@ -4,7 +4,6 @@ All that must not be in a DVC out because it differs from run to run is told her
 """
 
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import mlflow
 from lightning.pytorch.loggers import MLFlowLogger
 from mlflow.exceptions import MlflowException
 
+from stages.core import git
 from stages.core.errors import UserError
 
 EXPERIMENT = "brainseg"
@@ -55,25 +55,10 @@ def usable(root: Path) -> Iterator[str]:
 
 def git_revision(root: Path) -> str:
     """Commit of the project with "+changes" where the work tree differs from it; "unknown" outside git."""
-    try:
-        told = subprocess.run(
-            [
-                "git",
-                "-C",
-                str(root),
-                "describe",
-                "--always",
-                "--abbrev=40",
-                "--exclude=*",
-                "--dirty=+changes",
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return told.stdout.strip()
+    described = git.answer(
+        "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes", folder=root
+    )
+    return described or "unknown"
 
 
 class Clock(L.Callback):

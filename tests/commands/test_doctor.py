@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from stages.commands import doctor
 from stages.environment import checkup, machine
-from stages.environment.machine import Finding, Status
+from stages.environment.machine import Diagnosis, Status
 from tests.fixtures.versioned import Versioned
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +60,7 @@ def ingest(project: Versioned, source: str, location: str) -> None:
     (project.root / "params.yaml").write_text(text, encoding="utf-8")
 
 
-def found(what: str, network: bool = False) -> Finding:
+def found(what: str, network: bool = False) -> Diagnosis:
     (one,) = [finding for finding in checkup.examine(network) if finding.what == what]
     return one
 
@@ -92,7 +92,7 @@ def test_without_torch_and_without_network(project: Versioned) -> None:
 
 def test_the_status_is_1_only_where_something_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     for status in Status:
-        told = [Finding("a", Status.OK, "found"), Finding("b", status, "how it is", "what to do")]
+        told = [Diagnosis("a", Status.OK, "found"), Diagnosis("b", status, "how it is", "what to do")]
         monkeypatch.setattr(checkup, "examine", lambda network, told=told: iter(told))
         ended = CliRunner().invoke(doctor.app, [])
         assert ended.exit_code == (1 if status is Status.MISSING else 0)
@@ -119,7 +119,7 @@ def test_a_table_where_somebody_watches(project: Versioned) -> None:
 def test_what_is_installed_against_what_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkup, "PROJECT", tmp_path)
 
-    def told(requirements: list[str], pins: str = "") -> Finding:
+    def told(requirements: list[str], pins: str = "") -> Diagnosis:
         listed = ", ".join(f"'{one}'" for one in requirements)
         (tmp_path / "pyproject.toml").write_text(f"[project]\ndependencies = [{listed}]\n")
         (tmp_path / "constraints.txt").write_text(pins)
@@ -133,7 +133,7 @@ def test_what_is_installed_against_what_is_asked_for(tmp_path: Path, monkeypatch
 
     assert lacking.found == f"numpy {numpy.__version__} (not >=99), no-such-package (not installed)"
     other = told(["numpy"], "# tested\nnumpy==1.0\nnot-installed==3\n")
-    assert other == Finding(
+    assert other == Diagnosis(
         "packages", Status.WARN, f"numpy {numpy.__version__} (tested: 1.0)", checkup.INSTALL
     )
     assert told([], f"torch=={torch.__version__.partition('+')[0]}\n").status is Status.OK
@@ -148,7 +148,7 @@ def test_this_project_is_installed_as_it_asks() -> None:
 
 def test_a_package_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "packaging.specifiers", None)
-    assert found("python") == Finding(
+    assert found("python") == Diagnosis(
         "python", Status.MISSING, "packaging.specifiers is not installed", checkup.INSTALL
     )
 
@@ -156,14 +156,14 @@ def test_a_package_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_python(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checkup.python().status is Status.OK
     monkeypatch.setattr(sys, "version_info", (3, 10, 2, "final", 0))
-    assert checkup.python() == Finding(
+    assert checkup.python() == Diagnosis(
         "python", Status.MISSING, "3.10.2", ">=3.11 is needed: make PYTHON=python3.11"
     )
 
 
 def test_git(project: Versioned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     head = project.git("rev-parse", "--short", "HEAD")
-    assert checkup.git() == Finding("git", Status.OK, f"main at {head}, all committed")
+    assert checkup.git() == Diagnosis("git", Status.OK, f"main at {head}, all committed")
     (project.root / "new").touch()
     assert checkup.git().found == f"main at {head}, 1 files not committed"
     project.git("config", "--unset", "user.email")
@@ -178,7 +178,7 @@ def test_git(project: Versioned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     subprocess.run(["git", "init", "-q"], check=True)
     assert checkup.git().found == "nothing is committed"
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert checkup.git() == Finding("git", Status.MISSING, "not installed", "install git")
+    assert checkup.git() == Diagnosis("git", Status.MISSING, "not installed", "install git")
 
 
 def test_outside_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,13 +191,13 @@ def test_outside_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_links(project: Versioned) -> None:
-    def told(*kinds: str) -> Finding:
+    def told(*kinds: str) -> Diagnosis:
         with Repo(str(project.root)) as repo, repo.config.edit() as config:
             config["cache"]["type"] = list(kinds)
         return checkup.links()
 
-    assert told("hardlink") == Finding("DVC links", Status.OK, "hardlink")
-    assert told("copy") == Finding("DVC links", Status.OK, "copy; outs take their space twice")
+    assert told("hardlink") == Diagnosis("DVC links", Status.OK, "hardlink")
+    assert told("copy") == Diagnosis("DVC links", Status.OK, "copy; outs take their space twice")
     one = told("reflink")
     if one.status is Status.MISSING:
         assert one.found == "cache.type is reflink; here works hardlink, symlink, copy"
@@ -207,7 +207,7 @@ def test_links(project: Versioned) -> None:
 # The DVC remote.
 
 
-def remote(project: Versioned, network: bool = False, **settings: str) -> Finding:
+def remote(project: Versioned, network: bool = False, **settings: str) -> Diagnosis:
     with Repo(str(project.root)) as repo, repo.config.edit() as config:
         config["remote"]["store"] = settings
     return checkup.remote(network)
@@ -215,9 +215,9 @@ def remote(project: Versioned, network: bool = False, **settings: str) -> Findin
 
 def test_a_remote_in_a_folder(project: Versioned) -> None:
     told = f"store: {project.store}"
-    assert checkup.remote(False) == Finding("DVC remote", Status.OK, f"{told} (nothing pushed yet)")
+    assert checkup.remote(False) == Diagnosis("DVC remote", Status.OK, f"{told} (nothing pushed yet)")
     project.store.mkdir()
-    assert checkup.remote(False) == Finding("DVC remote", Status.OK, told)
+    assert checkup.remote(False) == Diagnosis("DVC remote", Status.OK, told)
 
 
 def test_a_remote_is_asked_only_where_that_is_allowed(project: Versioned) -> None:
@@ -242,10 +242,10 @@ def test_a_remote_on_s3(project: Versioned, monkeypatch: pytest.MonkeyPatch) -> 
     client.create_bucket(Bucket="models")
     told = "store: s3://models/brainseg"
     one = remote(project, network=True, url="s3://models/brainseg", endpointurl=address)
-    assert one == Finding("DVC remote", Status.OK, f"{told} (nothing pushed yet)")
+    assert one == Diagnosis("DVC remote", Status.OK, f"{told} (nothing pushed yet)")
     client.put_object(Bucket="models", Key="brainseg/files/md5/00/1", Body=b"")
     one = remote(project, network=True, url="s3://models/brainseg", endpointurl=address)
-    assert one == Finding("DVC remote", Status.OK, told)
+    assert one == Diagnosis("DVC remote", Status.OK, told)
     server.stop()
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     one = remote(project, network=True, url="s3://models/other", endpointurl=address)
@@ -256,7 +256,7 @@ def test_a_remote_whose_package_is_not_installed(project: Versioned, monkeypatch
     from dvc_s3 import S3FileSystem
 
     monkeypatch.setattr(S3FileSystem, "REQUIRES", {"no-such-package": "no_such_package"})
-    assert remote(project, url="s3://bucket") == Finding(
+    assert remote(project, url="s3://bucket") == Diagnosis(
         "DVC remote",
         Status.MISSING,
         "store: s3://bucket; no-such-package not installed",
@@ -325,7 +325,7 @@ def test_threads(
     if quota:
         (tmp_path / "cpu.max").write_text(f"{quota}\n")
     status = Status.WARN if advice else Status.OK
-    assert machine.threads() == Finding("threads", status, told, advice)
+    assert machine.threads() == Diagnosis("threads", status, told, advice)
 
 
 @pytest.fixture
@@ -339,12 +339,12 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
 def test_gpus_and_whether_they_take_bf16(cards, monkeypatch: pytest.MonkeyPatch) -> None:
     cards("echo 'NVIDIA H200, 143771 MiB, 9.0'; echo 'NVIDIA H200, 143771 MiB, 9.0'")
     one = "NVIDIA H200 (143771 MiB)"
-    assert machine.gpu() == Finding("GPU", Status.OK, f"{one}, {one}, torch with CUDA 13.2")
+    assert machine.gpu() == Diagnosis("GPU", Status.OK, f"{one}, {one}, torch with CUDA 13.2")
     assert machine.bf16().found == "yes, on the GPU"
     cards("echo 'Tesla T4, 15360 MiB, 7.5'")
     assert machine.bf16().found == "not on this GPU; it trains in fp32"
     monkeypatch.setattr(machine, "_torch_cuda", lambda: None)
-    assert machine.gpu() == Finding(
+    assert machine.gpu() == Diagnosis(
         "GPU", Status.WARN, "Tesla T4 (15360 MiB), but torch has no CUDA", "install torch from PyPI"
     )
 
@@ -405,25 +405,25 @@ def test_kaggle_is_needed_for_what_is_downloaded(
     ingest(project, source, location)
     one = checkup.kaggle(False)
     if needed:
-        assert one == Finding(
+        assert one == Diagnosis(
             "Kaggle",
             Status.WARN,
             "no credentials; some sets ask for them",
             "put a token into KAGGLE_API_TOKEN or ~/.kaggle/access_token",
         )
     else:
-        assert one == Finding("Kaggle", Status.OK, f"not needed for {source} at {location}")
+        assert one == Diagnosis("Kaggle", Status.OK, f"not needed for {source} at {location}")
 
 
 def test_kaggle_credentials_are_never_shown(project: Versioned, tmp_path: Path, monkeypatch) -> None:
     ingest(project, "lgg", "null")
     monkeypatch.setenv("KAGGLE_API_TOKEN", "s3cret")
-    assert checkup.kaggle(False) == Finding("Kaggle", Status.OK, "credentials are there")
+    assert checkup.kaggle(False) == Diagnosis("Kaggle", Status.OK, "credentials are there")
     monkeypatch.delenv("KAGGLE_API_TOKEN")
     (tmp_path / "kaggle").mkdir()
     (tmp_path / "kaggle" / "kaggle.json").write_text('{"username": "me", "s3cret": ')
     monkeypatch.setattr("kagglehub.config.DEFAULT_KAGGLE_CREDENTIALS_FOLDER", str(tmp_path / "kaggle"))
-    assert checkup.kaggle(False) == Finding(
+    assert checkup.kaggle(False) == Diagnosis(
         "Kaggle", Status.WARN, "damaged credentials", "get a new token at kaggle.com/settings"
     )
 

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from stages.commands import headline
 from stages.core.errors import UserError
+from stages.experiments import seeds as over_seeds
 from stages.project.paths import HERE
 from tests.fixtures.revisions import DICE, Results
 
@@ -61,18 +62,18 @@ def test_the_spread_over_seeds_leaves_out_what_differs_otherwise(seeds: Seeds) -
     seeds.experiment("two", 2, 0.5)
     seeds.experiment("other-code", 3, 0.1, code="two\n")
     seeds.experiment("other-data", 4, 0.1, raw="9" * 32)
-    told = headline.over_seeds().splitlines()
+    lines = over_seeds.spread()
     # HEAD itself has 0.6 on average (hd95 7.0); the standard deviation is that of n - 1.
-    assert told[0] == "3 trainings that differ in train.seed alone: seeds 0, 1, 2"
-    assert "dice: 0.6000, 0.1000, 0.5000, 0.7000" in told
-    assert "hd95_mm: 42.3333, 32.1921, 7.0000, 70.0000" in told
-    assert CliRunner().invoke(headline.app, ["--seeds"]).stdout.splitlines() == told
+    assert lines[0] == "3 trainings that differ in train.seed alone: seeds 0, 1, 2"
+    assert "dice: 0.6000, 0.1000, 0.5000, 0.7000" in lines
+    assert "hd95_mm: 42.3333, 32.1921, 7.0000, 70.0000" in lines
+    assert CliRunner().invoke(headline.app, ["--seeds"]).stdout.splitlines() == lines
 
 
 def test_one_seed_has_no_spread(seeds: Seeds) -> None:
     seeds.experiment("other-code", 1, 0.1, code="two\n")
     with pytest.raises(UserError) as alone:
-        headline.over_seeds()
+        over_seeds.spread()
     assert str(alone.value) == (
         f"no experiment differs from HEAD ({seeds.base[:7]}) in train.seed alone; "
         "make some with `dvc exp run --temp -S train.seed=1`, 2 and so on"

@@ -277,8 +277,8 @@ def test_every_fold_of_both_arms_is_run_once_and_told(place: Place, capsys) -> N
 
 
 def cells(printed: str) -> list[list[str]]:
-    """Of every row of every table."""
-    lines = [line for line in printed.splitlines() if line.startswith("|")]
+    """Of every row of every table; the line below a head as dashes alone, whatever its columns' widths."""
+    lines = [re.sub(r"\|:?-+:?(?=\|)", "|---", line) for line in printed.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
@@ -312,31 +312,31 @@ TABLE = ("table", "--location", "lgg=a.zip", "--location", "pairs=b.zip", "-S", 
 def test_the_table_reads_what_is_there_and_runs_what_it_has_data_for(place: Place, capsys) -> None:
     status, printed, complaint = ended(capsys, *TABLE)
     assert (status, complaint, place.asked()) == (0, "", [])
-    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| `")]
-    assert [row[0] for row in rows] == [f"| `{name}`" for name in PUBLISHED]
-    assert {cell for row in rows for cell in row[2:]} == {"not run", "not run |"}
+    rows = cells(printed)[2:]
+    assert [row[0] for row in rows] == [f"`{name}`" for name in PUBLISHED]
+    assert {cell for row in rows for cell in row[2:]} == {"not run"}
+    assert {len(row) for row in rows} == {4}
     assert "Data: lgg from a.zip, pairs from b.zip. All with -S train.epochs=1.\n" in printed
 
     status, printed, _ = ended(capsys, *TABLE, "--run")
     assert status == 0
-    rows = {
-        cells[0][3:-1]: cells[1:] for line in printed.splitlines() if len(cells := line.split(" | ")) == 4
-    }
+    assert {len(row) for row in cells(printed)} == {4}
+    rows = {row[0].strip("`"): row[1:] for row in cells(printed)}
     asked = [json.loads(line) for line in place.asked()]
     assert len(asked) == 2 * len([name for name in PUBLISHED if name.startswith(("lgg", "figshare"))])
     for name, given in asked:
         assert given["ingest.location"] == ("a.zip" if name.startswith("lgg") else "b.zip")
         assert given["train.epochs"] == "1"
         assert (given["split.strategy"] == "patient") == name.endswith("-by-patient")
-    assert rows["coco-resnet34"] == ["test IoU 0.806", "not run", "not run |"]
+    assert rows["coco-resnet34"] == ["test IoU 0.806", "not run", "not run"]
     assert rows["lgg-bce"] == [
         "validation Dice, about 0.59",
         "conventions.pooled_dice 0.613 (leaky)",
-        "0.500 (0.250 to 0.750) |",
+        "0.500 (0.250 to 0.750)",
     ]
     assert rows["figshare-unet"][1:] == [
         "conventions.positive_slice_dice 0.800 (leaky)",
-        "0.500 (0.250 to 0.750); patients not known, near-duplicates held together |",
+        "0.500 (0.250 to 0.750); patients not known, near-duplicates held together",
     ]
     assert ended(capsys, *TABLE) == (0, printed, "")
     assert place.asked() == []

@@ -92,7 +92,11 @@ def test_the_best_is_found_and_told(place: Place, capsys) -> None:
     assert {one["train.epochs"] for one in asked} == {"2"}
     assert {int(one["train.context"]) for one in asked} == {0, 1, 2}
     assert all(1e-5 <= float(one["train.lr"]) <= 1e-1 for one in asked)
-    rows = [line.strip("| ").split(" | ") for line in printed.splitlines() if line.startswith("| train")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in printed.splitlines()
+        if line.startswith("| train")
+    ]
     assert len(rows) == 16
     scores = [float(row[1]) for row in rows]
     assert scores == sorted(scores, reverse=True)

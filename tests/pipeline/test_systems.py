@@ -21,12 +21,13 @@ def test_every_published_system_runs_as_published_and_by_patient(shared_data, tm
     ]
     command = (sys.executable, "-m", "stages.cli", "preset", "table", *words)
     told = project.run(*command, "--run")
-    rows = {cells[0][3:-1]: cells[1:] for line in told.splitlines() if len(cells := line.split(" | ")) == 4}
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in told.splitlines()]
+    rows = {cells[0].strip("`"): cells[1:] for cells in lines if len(cells) == 4}
     published = {name: found for name in recipe.names() if (found := recipe.load(name).published)}
     assert set(published) < set(rows)
     for name, system in published.items():
         number, same, honest = rows[name]
-        assert number == system.told
+        assert number == system.sentence
         assert same.startswith(f"{system.ours} 0."), name
         assert honest.startswith(("0.", "1.")), name
         assert "leaky" not in honest

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stages.commands import ensemble
 from stages.core.errors import UserError
-from stages.experiments import crossvalidation, experiment
+from stages.experiments import crossvalidation, ensemble, experiment
+from stages.masks import levels
 from stages.project.params import Params
 from tests.fixtures import graphs
 
@@ -109,6 +111,16 @@ def test_the_joint_rule_is_the_mean_of_its_members() -> None:
     assert ensemble.average(members[1:]).decision.tta == "none"  # half is not most
     assert len(found.model_hash) == 64
     assert found.model_hash != members[0].model_hash
+
+
+@given(st.lists(st.integers(1, levels.LEVELS - 1), min_size=1, max_size=7))
+def test_a_joint_threshold_is_the_multiple_next_to_the_mean(members: list[int]) -> None:
+    specs = [graphs.describe(threshold={"tumour": level / levels.LEVELS}) for level in members]
+    joint = ensemble.average(specs).decision.threshold["tumour"]
+    assert joint in {level / levels.LEVELS for level in range(levels.LEVELS + 1)}
+    assert abs(joint * levels.LEVELS - sum(members) / len(members)) <= 0.5 + 1e-9
+    if len(set(members)) == 1:
+        assert joint == members[0] / levels.LEVELS
 
 
 def test_members_that_prepare_scans_in_other_ways_do_not_join() -> None:

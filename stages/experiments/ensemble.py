@@ -1,0 +1,152 @@
+"""The folds of a cross-validation as one: Dice over all patients, the networks' mean as one model."""
+
+import hashlib
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pandas as pd
+
+from stages.core import atomic, lineage
+from stages.core.errors import UserError
+from stages.experiments.crossvalidation import Member
+from stages.exporting import onnx_ensemble, onnx_export
+from stages.inference import spec
+from stages.inference.spec import ServedRule, Spec
+from stages.masks import levels
+from stages.project.paths import HERE
+from stages.scoring import leakage
+from stages.scoring.intervals import patient_bootstrap
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """metrics: as reports/ensemble/metrics.json has them. networks: how many were averaged. exported: whether
+    models/ensemble/ was written.
+    """
+
+    metrics: dict[str, Any]
+    networks: int
+    exported: bool
+
+    def lines(self) -> list[str]:
+        """The Dice with its interval, and where the model is."""
+        metrics = self.metrics
+        return [
+            f"cross-validated Dice {metrics['dice']:.3f} (95 % interval {metrics['dice_ci_low']:.3f} to "
+            f"{metrics['dice_ci_high']:.3f}, {metrics['patients']} patients, {self.networks} networks), "
+            f"{metrics['dice_sd_over_folds']:.3f} sd over folds" + (" (leaky)" if metrics["leaky"] else ""),
+            f"model: {HERE.ensemble}"
+            if self.exported
+            else "no model: not every experiment went as far as export",
+        ]
+
+
+def write(members: list[Member]) -> Ensemble:
+    """Write reports/ensemble/ and, where every member was exported, models/ensemble/.
+
+    members: all folds of each of their seeds, as `crossvalidation.complete` has them. Raises `UserError`
+    where they prepare scans in different ways.
+    """
+    patients = _patients(members)
+    metrics = _metrics(members, patients)
+    exported = _export(members)
+    with atomic.directory(HERE.ensemble_report) as folder:
+        atomic.metrics(metrics, folder / "metrics.json")
+        means = patients.mean(axis=1).rename("dice").rename_axis("patient_id")
+        means.to_csv(folder / "per_patient.csv")
+    return Ensemble(metrics, len(members), exported)
+
+
+def _patients(members: list[Member]) -> pd.DataFrame:
+    """Dice of every patient (rows) with every seed (columns), each by the network that has not seen it."""
+    by_seed: dict[int, list[pd.DataFrame]] = defaultdict(list)
+    for member in members:
+        by_seed[member.params.train.seed].append(member.experiment.per_case())
+    return pd.DataFrame({seed: leakage.pooled(folds)["dice"] for seed, folds in sorted(by_seed.items())})
+
+
+def _metrics(members: list[Member], patients: pd.DataFrame) -> dict[str, Any]:
+    """patients: as `_patients` has it."""
+    params = members[0].params
+    means = patients.mean(axis=1)
+    low, high = patient_bootstrap(means.to_numpy(), params.evaluate.bootstrap)
+    evaluated = [member.experiment.metrics() for member in members]
+    folds = pd.Series([metrics["test"]["dice"] for metrics in evaluated])
+    metrics: dict[str, Any] = {
+        "dice": float(means.mean()),
+        "dice_ci_low": low,
+        "dice_ci_high": high,
+        "worst_dice": float(means.min()),
+        "patients": len(means),
+        "folds": params.split.folds,
+        "seeds": len(patients.columns),
+        "dice_sd_over_folds": float(folds.std(ddof=1)),
+        "leaky": any(metrics["leaky"] for metrics in evaluated),
+    }
+    if len(patients.columns) > 1:
+        metrics["dice_sd_over_seeds"] = float(patients.mean().std(ddof=1))
+    return metrics
+
+
+def _export(members: list[Member]) -> bool:
+    """Write models/ensemble/; False where an experiment has no exported model."""
+    with tempfile.TemporaryDirectory() as temporary:
+        paths = [Path(temporary) / f"{number}.onnx" for number in range(len(members))]
+        for member, path in zip(members, paths, strict=True):
+            if not member.experiment.fetch(HERE.onnx, path):
+                return False
+        joint_spec = average([_spec(path) for path in paths])
+        joint = onnx_ensemble.mean([onnx.load(path) for path in paths])
+    with atomic.directory(HERE.ensemble) as folder:
+        path = folder / HERE.onnx.name
+        onnx.save(joint, path)
+        onnx_export.describe(path, spec.KEY, joint_spec.text())
+        files = {path.name: lineage.content_hash(path)}
+        atomic.json_file(joint_spec.model_dump(mode="json") | {"files": files}, folder / HERE.spec.name)
+    return True
+
+
+def _spec(path: Path) -> Spec:
+    entries = onnx.load(path, load_external_data=False).metadata_props
+    texts = {entry.key: entry.value for entry in entries}
+    return spec.parse(texts.get(spec.KEY, ""), str(path))
+
+
+def average(specs: list[Spec]) -> Spec:
+    """What the joint model says of itself: means of the thresholds and sizes, flips where most flip.
+
+    A mean threshold is rounded to a multiple of 1 / `levels.LEVELS`, as every threshold is. Raises
+    `UserError` where the members prepare scans in different ways.
+    """
+    first = specs[0]
+    if any((s.input, s.output, s.scaling) != (first.input, first.output, first.scaling) for s in specs):
+        raise UserError("the experiments differ in how they prepare scans; ensemble those that do not")
+    rules = [s.decision for s in specs]
+    sure = [rule.low_confidence_below for rule in rules if rule.low_confidence_below is not None]
+    thresholds = _means([rule.threshold for rule in rules])
+    rule = ServedRule(
+        threshold={region: levels.at(mean) / levels.LEVELS for region, mean in thresholds.items()},
+        tta="flip" if 2 * sum(rule.tta == "flip" for rule in rules) > len(rules) else "none",
+        smallest_component_ml=_means([rule.smallest_component_ml for rule in rules]),
+        low_confidence_below=sum(sure) / len(sure) if sure else None,
+    )
+    return first.model_copy(
+        update={
+            "decision": rule,
+            "model_hash": _joint_hash([s.model_hash for s in specs]),
+            "data_hash": _joint_hash([s.data_hash for s in specs]),
+        }
+    )
+
+
+def _means(values: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each region's values."""
+    return {region: sum(of[region] for of in values) / len(values) for region in values[0]}
+
+
+def _joint_hash(hashes: list[str]) -> str:
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[: len(hashes[0])]
