@@ -66,7 +66,7 @@ class Loop:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.index = bench.store.index
-        self.steps = len(bench.rows["train"]) // bench.wanted.batch_size
+        self.steps = len(bench.rows["train"]) // bench.params.batch_size
 
     def speed(self, steps: int = 12) -> float:
         """Slices a second."""
@@ -75,7 +75,7 @@ class Loop:
         began = now()
         for _ in range(steps):
             next(training)
-        return steps * self.bench.wanted.batch_size / (now() - began)
+        return steps * self.bench.params.batch_size / (now() - began)
 
     def until(self, dice: float, epochs: int) -> tuple[float, float]:
         """Seconds, and the best Dice."""
@@ -95,7 +95,7 @@ class Loop:
         torch.use_deterministic_algorithms(False)
         net = net.to(DEVICE)
         samples = Tutorial(self.index.iloc[self.bench.rows["train"]], self.bench.store.meta.size, True)
-        loader = DataLoader(samples, self.bench.wanted.batch_size, shuffle=True, drop_last=True)
+        loader = DataLoader(samples, self.bench.params.batch_size, shuffle=True, drop_last=True)
         loss_of = self.bench.segmenter().loss
         adam = torch.optim.Adam(net.parameters(), lr=1e-3)
         while True:
@@ -109,7 +109,7 @@ class Loop:
 
     def dice(self, net: nn.Module) -> float:
         """Mean volume Dice of the validation cases."""
-        rows, batch = self.bench.rows["val"], self.bench.wanted.batch_size
+        rows, batch = self.bench.rows["val"], self.bench.params.batch_size
         cases = torch.as_tensor(self.bench.cases[rows])
         samples = Tutorial(self.index.iloc[rows], self.bench.store.meta.size, False)
         counts = torch.zeros(int(cases.max()) + 1, 3)

@@ -20,7 +20,7 @@ MESSAGE = 500
 
 @dataclass(frozen=True)
 class Side:
-    """A revision: the name it was given, its commit, `test.dice` as committed and the patients it tested."""
+    """A revision: its name, its commit, `test.dice` as committed and the patients it tested."""
 
     name: str
     commit: str
@@ -55,43 +55,43 @@ class Comparison:
     others: tuple[Change, ...]
 
 
-def as_json(found: Comparison) -> str:
+def as_json(comparison: Comparison) -> str:
     """All of it; keys are the names of the fields, the verdict is its text."""
-    return json.dumps(asdict(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(asdict(comparison), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def sentence(found: Comparison) -> str:
+def sentence(comparison: Comparison) -> str:
     """The verdict and the difference of the test Dice in one line."""
-    dice = found.outcome.metrics.get("dice")
-    told = f"{found.outcome.verdict}: {found.outcome.reason}"
+    dice = comparison.outcome.metrics.get("dice")
+    judged = f"{comparison.outcome.verdict}: {comparison.outcome.reason}"
     if dice is None:
-        return told
-    return f"{told}. Dice {_from_to(dice)}, {_difference(dice)}"
+        return judged
+    return f"{judged}. Dice {_from_to(dice)}, {_difference(dice)}"
 
 
-def markdown(found: Comparison) -> str:
+def markdown(comparison: Comparison) -> str:
     """The verdict first, then why, then the numbers, then what changed: a screen or two."""
-    outcome = found.outcome
+    outcome = comparison.outcome
     comparable = outcome.verdict is not Verdict.INCOMPARABLE
-    told = [MARK, f"### Test Dice: {outcome.verdict}{'' if comparable else ' :warning:'}", ""]
+    lines = [MARK, f"### Test Dice: {outcome.verdict}{'' if comparable else ' :warning:'}", ""]
     dice = outcome.metrics.get("dice")
     if comparable and dice:
         numbers = f"**{_from_to(dice)}, {_difference(dice)}**, {_patients(dice.pairs)}"
-        told.append(f"{numbers}; {_escaped(outcome.reason)}.")
+        lines.append(f"{numbers}; {_escaped(outcome.reason)}.")
     else:
         reason = _escaped(outcome.reason[0].upper() + outcome.reason[1:])
-        told.append(f"**{reason}.** Which of the two is better cannot be told.")
+        lines.append(f"**{reason}.** Which of the two is better cannot be told.")
         if dice:
-            told.append(f"Over the {_patients(dice.pairs)} that both tested: {_from_to(dice)}.")
-    if outcome.verdict is Verdict.WORSE and found.tolerance:
-        place = "more than" if found.regression else "within"
-        told.append(f"The loss is {place} the tolerance, {found.tolerance:g}.")
-    told += ["", *(f"- {_escaped(warning)[:MESSAGE]}" for warning in (*outcome.notes, *found.warnings))]
-    told += ["", f"BASE: {_side(found.base)}  ", f"HEAD: {_side(found.head)}", ""]
+            lines.append(f"Over the {_patients(dice.pairs)} that both tested: {_from_to(dice)}.")
+    if outcome.verdict is Verdict.WORSE and comparison.tolerance:
+        place = "more than" if comparison.regression else "within"
+        lines.append(f"The loss is {place} the tolerance, {comparison.tolerance:g}.")
+    lines += ["", *(f"- {_escaped(warning)[:MESSAGE]}" for warning in (*outcome.notes, *comparison.warnings))]
+    lines += ["", f"BASE: {_side(comparison.base)}  ", f"HEAD: {_side(comparison.head)}", ""]
     if comparable and any(d.differing for d in outcome.metrics.values()):
-        told += [*_metrics(outcome), *_moved(outcome)]
-    told += _changes(found)
-    return "\n".join(_single_blanks(told)) + "\n"
+        lines += [*_metrics(outcome), *_moved(outcome)]
+    lines += _changes(comparison)
+    return "\n".join(_single_blanks(lines)) + "\n"
 
 
 def _side(side: Side) -> str:
@@ -116,11 +116,11 @@ def _metrics(outcome: Outcome) -> list[str]:
         for name, d in metrics.items()
     ]
     head = ["mean over patients", "BASE", "HEAD", "difference", "95 % interval", "p"]
-    told = (
+    footnote = (
         "Paired by patient: BCa bootstrap intervals, Wilcoxon's p. Only Dice decides: of so many rows one "
         "stands out by chance. ↓: lower is better."
     )
-    return [*_table([*head, *(["patients"] if several else [])], rows), "", told, ""]
+    return [*_table([*head, *(["patients"] if several else [])], rows), "", footnote, ""]
 
 
 def _moved(outcome: Outcome) -> list[str]:
@@ -139,7 +139,7 @@ def _moved(outcome: Outcome) -> list[str]:
     return [*_table(head, rows), ""]
 
 
-def _changes(found: Comparison) -> list[str]:
+def _changes(comparison: Comparison) -> list[str]:
     def some(entries: Iterable[str], nothing: str = "the same") -> str:
         entries = list(entries)
         more = f", and {len(entries) - LISTED} more" if len(entries) > LISTED else ""
@@ -148,12 +148,12 @@ def _changes(found: Comparison) -> list[str]:
     def pairs(changes: Iterable[Change]) -> str:
         return some(f"{_code(c.name)} {_value(c.base)} → {_value(c.head)}" for c in changes)
 
-    data = (Change(c.name, *(hashed and hashed[:7] for hashed in (c.base, c.head))) for c in found.data)
+    data = (Change(c.name, *(hashed and hashed[:7] for hashed in (c.base, c.head))) for c in comparison.data)
     return [
-        f"- Params: {pairs(found.params)}",
+        f"- Params: {pairs(comparison.params)}",
         f"- Data and model: {pairs(data)}",
-        f"- Code: {some(map(_code, found.code))}",
-        f"- Other metrics: {pairs(found.others)}",
+        f"- Code: {some(map(_code, comparison.code))}",
+        f"- Other metrics: {pairs(comparison.others)}",
     ]
 
 
@@ -166,11 +166,11 @@ def _from_to(d: Difference) -> str:
 
 
 def _difference(d: Difference) -> str:
-    told = f"difference {_signed('dice', d.difference)}"
+    difference = f"difference {_signed('dice', d.difference)}"
     if d.low is None or d.high is None:
-        return told
+        return difference
     interval = f"{_signed('dice', d.low)} to {_signed('dice', d.high)}"
-    return f"{told} (95 % interval {interval}, Wilcoxon p = {d.p:.3f})"
+    return f"{difference} (95 % interval {interval}, Wilcoxon p = {d.p:.3f})"
 
 
 def _arrow(name: str) -> str:

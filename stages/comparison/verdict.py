@@ -101,7 +101,7 @@ def outcome(
     unlike = unlike or _other_tests(base, head)
     common = base.index.intersection(head.index).sort_values()
     base_rows, head_rows = base.loc[common], head.loc[common]
-    found = _differences(base_rows, head_rows, metrics, resamples)
+    differences = _differences(base_rows, head_rows, metrics, resamples)
     regions = list(dict.fromkeys(common.get_level_values("region")))
     by_region = {
         region: _differences(
@@ -109,9 +109,9 @@ def outcome(
         )
         for region in (regions if len(regions) > 1 else ())
     }
-    verdict, reason = _verdict(found.get("dice"), unlike)
-    notes = _notes(found.get("dice"), verdict is not Verdict.INCOMPARABLE, base_rows, head_rows)
-    return Outcome(verdict, reason, found, by_region, _moved(base_rows, head_rows), notes)
+    verdict, reason = _verdict(differences.get("dice"), unlike)
+    notes = _notes(differences.get("dice"), verdict is not Verdict.INCOMPARABLE, base_rows, head_rows)
+    return Outcome(verdict, reason, differences, by_region, _moved(base_rows, head_rows), notes)
 
 
 def _differences(

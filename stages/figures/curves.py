@@ -18,21 +18,21 @@ COLOURS = (BLUE, ORANGE, GREEN, RED)
 MARKERS = ("o", "s", "^", "D")  # a second sign beside colour
 
 
-def write(found: Tables, history: pd.DataFrame, regions: list[str], folder: Path) -> None:
+def write(scores: Tables, history: pd.DataFrame, regions: list[str], folder: Path) -> None:
     """Every curve into a folder. history: of training, a row an epoch. Failures are of `regions[0]`."""
-    precision = _by_region(found, histograms.precision_recall)
-    calibration = _by_region(found, histograms.reliability)
+    precision = _by_region(scores, histograms.precision_recall)
+    calibration = _by_region(scores, histograms.reliability)
     manifest.write(precision, folder / "precision_recall.csv")
     manifest.write(calibration, folder / "calibration.csv")
     training(history, folder / "training.png")
     precision_recall(precision, folder / "precision_recall.png")
     reliability(calibration, folder / "calibration.png")
-    volumes(found.per_case, folder / "volumes.png")
-    failures(found.per_case[found.per_case["region"] == regions[0]], folder / "failures.png")
+    volumes(scores.per_case, folder / "volumes.png")
+    failures(scores.per_case[scores.per_case["region"] == regions[0]], folder / "failures.png")
 
 
-def _by_region(found: Tables, curve: Callable[[np.ndarray], pd.DataFrame]) -> pd.DataFrame:
-    parts = [curve(counts).assign(region=region) for region, counts in found.histograms.items()]
+def _by_region(scores: Tables, curve: Callable[[np.ndarray], pd.DataFrame]) -> pd.DataFrame:
+    parts = [curve(counts).assign(region=region) for region, counts in scores.histograms.items()]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -109,7 +109,7 @@ def failures(table: pd.DataFrame, path: Path) -> None:
     names = sorted(table["site"].unique())
     site.scatter([names.index(name) for name in table["site"]], table["dice"], **dots)
     site.set_xticks(
-        range(len(names)), [name or "not told" for name in names], rotation=90 if len(names) > 6 else 0
+        range(len(names)), [name or "unknown" for name in names], rotation=90 if len(names) > 6 else 0
     )
     site.set(xlabel="site", xlim=(-0.6, len(names) - 0.4))
     for axes in (size, contrast, site):

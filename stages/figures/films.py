@@ -56,12 +56,12 @@ def frames(tumour: np.ndarray) -> np.ndarray:
     some = np.flatnonzero(sizes)
     if not len(some):
         return np.array([len(sizes) // 2])
-    found = np.arange(max(some[0] - 1, 0), min(some[-1] + 2, len(sizes)))
-    if len(found) > FRAMES:
-        even = found[np.linspace(0, len(found) - 1, FRAMES).round().astype(int)]
+    places = np.arange(max(some[0] - 1, 0), min(some[-1] + 2, len(sizes)))
+    if len(places) > FRAMES:
+        even = places[np.linspace(0, len(places) - 1, FRAMES).round().astype(int)]
         even[np.abs(even - sizes.argmax()).argmin()] = sizes.argmax()
-        found = np.unique(even)
-    return found
+        places = np.unique(even)
+    return places
 
 
 def film(images: np.ndarray, truth: np.ndarray, predicted: np.ndarray, path: Path) -> None:
@@ -70,11 +70,11 @@ def film(images: np.ndarray, truth: np.ndarray, predicted: np.ndarray, path: Pat
     images: (N, H, W, C) uint8, truth and predicted: (N, H, W) bool.
     """
     columns = []
-    for image, true, found in zip(images, truth, predicted, strict=True):
+    for image, true, mask in zip(images, truth, predicted, strict=True):
         plain = picture.rgb(image)
-        # The painted one in grey: three sequences shown as red, green and blue have colours of their own.
+        # The painted one in grey: three sequences drawn as red, green and blue have colours of their own.
         painted = np.repeat(plain.mean(axis=-1, keepdims=True), 3, axis=-1)
-        for where, colour in ((true & found, HIT), (true & ~found, MISS), (found & ~true, FALSE_ALARM)):
+        for where, colour in ((true & mask, HIT), (true & ~mask, MISS), (mask & ~true, FALSE_ALARM)):
             painted[where] = 0.45 * painted[where] + 0.55 * np.array(colour)
         columns.append(np.concatenate([_small(painted.astype(np.uint8)), _small(plain)]))
     picture.write_png(np.concatenate(columns, axis=1), path)

@@ -89,8 +89,8 @@ def read_header(path: Path) -> Header:
     return format_of(path.name).read_header(path)
 
 
-def told(path: Path) -> dict[str, Any]:
-    """What a file's header tells of a `Record`: width, height, channels, spacing_mm.
+def header_fields(path: Path) -> dict[str, Any]:
+    """What the header of a file has for a `Record`: width, height, channels, spacing_mm.
 
     Zeros and nothing for a file that cannot be read: validate reads it again and says why.
     """
@@ -182,9 +182,9 @@ class Reader:
             return annotations.mask(contained(self.root, file), reference.split("#", 1)[1])
         self._masks.keep([file])
         mask = self._plane(self._masks, file, position, mask=True)
-        slices, wanted = self._masks.lengths(), self._images.lengths()
-        if slices and wanted and slices != wanted:
-            raise Unreadable(f"the mask has {slices.pop()} slices and its image {wanted.pop()}")
+        slices, expected = self._masks.lengths(), self._images.lengths()
+        if slices and expected and slices != expected:
+            raise Unreadable(f"the mask has {slices.pop()} slices and its image {expected.pop()}")
         if mask.shape[2] != 1 and not (mask == mask[:, :, :1]).all():
             raise Unreadable(f"a mask has one channel, this one has {mask.shape[2]} that differ")
         return mask[:, :, 0]

@@ -68,15 +68,15 @@ def build(
             **options,
         )
     except (KeyError, RuntimeError) as error:
-        told = _first_line(error)
-        if told.startswith("Wrong pretrained weights"):
+        reason = _first_line(error)
+        if reason.startswith("Wrong pretrained weights"):
             raise UserError(
                 f"train.encoder {encoder} has no imagenet weights; "
                 "set train.encoder_weights to null or to a local file"
             ) from None
-        if told.startswith("Wrong architecture type"):
+        if reason.startswith("Wrong architecture type"):
             raise UserError(f"train.arch {arch} is not one that segmentation-models-pytorch knows") from None
-        if told.startswith(("Wrong encoder name", "Unknown model")):
+        if reason.startswith(("Wrong encoder name", "Unknown model")):
             raise UserError(
                 f"train.encoder {encoder} is not one that segmentation-models-pytorch knows"
             ) from None
@@ -124,8 +124,8 @@ def _decoder_channels(encoder: str, depth: int, width: float) -> tuple[int, ...]
 class _Unused(nn.Module):
     """Stands where a module was whose result nothing uses."""
 
-    def forward(self, given: torch.Tensor, *_: object) -> torch.Tensor:
-        return given
+    def forward(self, tensor: torch.Tensor, *_: object) -> torch.Tensor:
+        return tensor
 
 
 def _drop_unused(body: nn.Module, channels: int) -> None:
@@ -168,21 +168,21 @@ def _load_encoder(encoder: nn.Module, path: Path) -> None:
     for name, tensor in own.items():
         if name not in state:
             raise UserError(f"train.encoder_weights {path} lacks {name}; it belongs to another encoder")
-        given = state[name]
-        if given.shape != tensor.shape and given.ndim == 4 and given.shape[1] == 3:
+        loaded = state[name]
+        if loaded.shape != tensor.shape and loaded.ndim == 4 and loaded.shape[1] == 3:
             # As smp does with its own weights: a single channel gets the sum of the three colour filters,
             # more repeat them in turn at the same sum.
             channels = tensor.shape[1]
             if channels == 1:
-                given = given.sum(1, keepdim=True)
+                loaded = loaded.sum(1, keepdim=True)
             else:
-                given = given[:, torch.arange(channels) % 3] * (3 / channels)
-        if given.shape != tensor.shape:
+                loaded = loaded[:, torch.arange(channels) % 3] * (3 / channels)
+        if loaded.shape != tensor.shape:
             raise UserError(
-                f"train.encoder_weights {path} has {name} of shape {tuple(given.shape)}; "
+                f"train.encoder_weights {path} has {name} of shape {tuple(loaded.shape)}; "
                 "it belongs to another encoder"
             )
-        fitted[name] = given
+        fitted[name] = loaded
     encoder.load_state_dict(fitted)
 
 

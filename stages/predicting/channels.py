@@ -12,24 +12,28 @@ _COLOURS = ["red", "green", "blue"]
 _GRAY = ["gray"]
 
 
-def pick(told: tuple[str, ...], wanted: Input) -> list[int] | None:
+def pick(roles: tuple[str, ...], model_input: Input) -> list[int] | None:
     """Positions of the model's modalities among those that a scan's files tell, in the model's order; None
     where the names of one of both mean nothing. Raises `Unreadable` where one is missing.
     """
-    names = wanted.modalities if wanted.channels == _GRAY and wanted.modalities else wanted.channels
-    if not told or _NO_SEQUENCES.issuperset(names):
+    names = (
+        model_input.modalities
+        if model_input.channels == _GRAY and model_input.modalities
+        else model_input.channels
+    )
+    if not roles or _NO_SEQUENCES.issuperset(names):
         return None
-    missing = [name for name in names if name not in told]
+    missing = [name for name in names if name not in roles]
     if missing:
         raise Unreadable(
-            f"modality {', '.join(missing)} is missing: the scan has {', '.join(told)}, "
+            f"modality {', '.join(missing)} is missing: the scan has {', '.join(roles)}, "
             f"the model takes {', '.join(names)}"
         )
-    return [told.index(name) for name in names]
+    return [roles.index(name) for name in names]
 
 
 def arranged(
-    voxels: np.ndarray, wanted: Input, picked: bool = False, flat: bool = False, blended: str = ""
+    voxels: np.ndarray, model_input: Input, picked: bool = False, flat: bool = False, blended: str = ""
 ) -> np.ndarray:
     """Channels of a scan (S, H, W, n) as the model takes them: (S, H, W, C), or (S, H, W, 1) of their mean.
 
@@ -37,40 +41,40 @@ def arranged(
     grey channel. blended: why three channels cannot be three sequences, if so. Raises `Unreadable`.
     """
     if picked:
-        return transform.to_channels(voxels, None) if wanted.channels == _GRAY else voxels
-    if flat and voxels.shape[3] == 3 and _is_grey(voxels, len(wanted.modalities) == 3):
+        return transform.to_channels(voxels, None) if model_input.channels == _GRAY else voxels
+    if flat and voxels.shape[3] == 3 and _is_grey(voxels, len(model_input.modalities) == 3):
         voxels = voxels[..., :1]
-    if voxels.shape[3] == 1 and _COLOURS in (wanted.modalities, wanted.channels):
+    if voxels.shape[3] == 1 and _COLOURS in (model_input.modalities, model_input.channels):
         voxels = np.repeat(voxels, 3, axis=3)  # how a grey picture is saved in colours
-    return transform.to_channels(voxels, _positions(voxels.shape[3], wanted, blended))
+    return transform.to_channels(voxels, _positions(voxels.shape[3], model_input, blended))
 
 
-def _positions(count: int, wanted: Input, blended: str) -> list[int] | None:
+def _positions(count: int, model_input: Input, blended: str) -> list[int] | None:
     """Positions of the model's channels among a scan's, None for their mean."""
-    gray, modalities = wanted.channels == _GRAY, wanted.modalities
-    if blended and count == 3 and not _NO_SEQUENCES.issuperset(modalities or wanted.channels):
-        raise Unreadable(_photo(wanted) if len(wanted.channels) == 1 else _blended(wanted, blended))
+    gray, modalities = model_input.channels == _GRAY, model_input.modalities
+    if blended and count == 3 and not _NO_SEQUENCES.issuperset(modalities or model_input.channels):
+        raise Unreadable(
+            _photo(model_input) if len(model_input.channels) == 1 else _blended(model_input, blended)
+        )
     if count == len(modalities) or (gray and (count == 1 or not modalities)):
-        return None if gray else [modalities.index(name) for name in wanted.channels]
-    if count == len(wanted.channels):
+        return None if gray else [modalities.index(name) for name in model_input.channels]
+    if count == len(model_input.channels):
         return list(range(count))
-    if count in (3, 4) and len(modalities or wanted.channels) == 1:
-        raise Unreadable(_photo(wanted))
-    names = modalities or wanted.channels
+    if count in (3, 4) and len(modalities or model_input.channels) == 1:
+        raise Unreadable(_photo(model_input))
+    names = modalities or model_input.channels
     raise Unreadable(
         f"it has {count} {'channel' if count == 1 else 'channels'}, "
         f"the model takes {len(names)} ({', '.join(names)})"
     )
 
 
-def _photo(wanted: Input) -> str:
-    return (
-        f"it is a colour picture, the model takes one grey sequence ({wanted.channels[0]}); save it as grey"
-    )
+def _photo(model_input: Input) -> str:
+    return f"it is a colour picture, the model takes one grey sequence ({model_input.channels[0]}); save it as grey"
 
 
-def _blended(wanted: Input, blended: str) -> str:
-    names = ", ".join(wanted.modalities or wanted.channels)
+def _blended(model_input: Input, blended: str) -> str:
+    names = ", ".join(model_input.modalities or model_input.channels)
     return f"{blended}, so its channels cannot be {names}; save these as the channels of a TIFF or PNG"
 
 

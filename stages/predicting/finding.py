@@ -35,23 +35,23 @@ def find(paths: list[Path]) -> list[Scan]:
 
     Raises `UserError` for a path that does not exist, one without any scan, and two scans of one name.
     """
-    found: list[Scan] = []
+    scans: list[Scan] = []
     for path in paths:
         if not path.exists():
             raise UserError(f"{path} does not exist; name a scan or a folder of scans")
-        scans = list(_in_folder(path)) if path.is_dir() else _file(path)
-        if not scans:
+        here = list(_in_folder(path)) if path.is_dir() else _file(path)
+        if not here:
             raise UserError(f"{path} holds no scan: no PNG, JPEG, TIFF, NIfTI or DICOM file is in it")
-        found += scans
+        scans += here
     named: dict[str, Scan] = {}
-    for scan in found:
+    for scan in scans:
         other = named.setdefault(scan.name.casefold(), scan)  # some file systems know no capitals
         if other is not scan:
             raise UserError(
                 f"{other.path} and {scan.path} would both write {scan.name}_mask; "
                 "segment them into two folders"
             )
-    return found
+    return scans
 
 
 def suffix_of(path: Path) -> str:
@@ -79,10 +79,10 @@ def _file(path: Path) -> list[Scan]:
 
 def _in_folder(folder: Path) -> Iterator[Scan]:
     try:
-        shown = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+        visible = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     except OSError as error:
         raise UserError(f"{folder} cannot be read ({error.strerror}); name the scans in it") from None
-    entries = sorted(shown, key=lambda entry: (natural.key(entry.name), entry.name))
+    entries = sorted(visible, key=lambda entry: (natural.key(entry.name), entry.name))
     files = [folder / entry.name for entry in entries if entry.is_file()]
     series = [path for path in files if suffix_of(path) in DICOM or (not suffix_of(path) and _is_dicom(path))]
     if series:

@@ -1,4 +1,4 @@
-"""A picture of what was found: slices of the scan with the mask in colour."""
+"""A picture of the mask: slices of the scan with the mask in colour."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ _SIDE = 256
 """Pixels a side at least: a slice of 128 would be too small to judge."""
 
 
-def write(voxels: np.ndarray, labels: np.ndarray, wanted: Input, path: Path) -> None:
+def write(voxels: np.ndarray, labels: np.ndarray, model_input: Input, path: Path) -> None:
     """Write a PNG of a scan (S, H, W, C) with labels (S, H, W): slices evenly spread over those with tumour,
-    each without and with the mask. Of several sequences FLAIR is shown, or the one in the middle.
+    each without and with the mask. Of several sequences FLAIR is drawn, or the one in the middle.
     """
     places = spread(labels)
-    shown = wanted.channels.index("flair") if "flair" in wanted.channels else voxels.shape[3] // 2
-    grey = levels(voxels[places, ..., shown])
+    channel = model_input.channels.index("flair") if "flair" in model_input.channels else voxels.shape[3] // 2
+    grey = levels(voxels[places, ..., channel])
     tiles = [_tile(plain, mask) for plain, mask in zip(grey, labels[places], strict=True)]
     across = min(ACROSS, len(tiles))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % across)
@@ -51,11 +51,11 @@ def _tile(plain: np.ndarray, mask: np.ndarray) -> np.ndarray:
     larger = max(1, -(-_SIDE // max(plain.shape)))
     size = plain.shape[1] * larger, plain.shape[0] * larger
     grey = cv2.resize(plain, size, interpolation=cv2.INTER_LINEAR)[..., None].repeat(3, axis=2)
-    found = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+    classes = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
     painted = grey.copy()
-    for label in np.unique(found[found > 0]):
+    for label in np.unique(classes[classes > 0]):
         colour = COLOURS[(int(label) - 1) % len(COLOURS)]
-        own = found == label
+        own = classes == label
         painted[own] = (0.65 * grey[own] + 0.35 * np.array(colour)).astype(np.uint8)
         lines, _ = cv2.findContours(own.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(painted, lines, -1, colour, 1)

@@ -27,14 +27,14 @@ class Picture:
     series: "Series | None" = None
 
 
-def read(scan: Scan, wanted: Input) -> Picture:
+def read(scan: Scan, model_input: Input) -> Picture:
     """Read a scan. Raises `Unreadable` where it is damaged or lacks what the model takes."""
-    return _READERS[scan.kind](scan, wanted)
+    return _READERS[scan.kind](scan, model_input)
 
 
-def _flat(scan: Scan, wanted: Input) -> Picture:
+def _flat(scan: Scan, model_input: Input) -> Picture:
     voxels, spacing, blended = _picture(scan.files[0])
-    return Picture(channels.arranged(voxels, wanted, flat=True, blended=blended), spacing)
+    return Picture(channels.arranged(voxels, model_input, flat=True, blended=blended), spacing)
 
 
 def _picture(path: Path) -> tuple[np.ndarray, Spacing | None, str]:
@@ -66,7 +66,7 @@ def _tiff(path: Path) -> tuple[np.ndarray, Spacing | None]:
     return voxels, header.spacing_mm
 
 
-def _lgg(scan: Scan, wanted: Input) -> Picture:
+def _lgg(scan: Scan, model_input: Input) -> Picture:
     slices: list[np.ndarray] = []
     spacing = None
     for path in scan.files:
@@ -77,13 +77,13 @@ def _lgg(scan: Scan, wanted: Input) -> Picture:
         # Raises where the slices together would be too large.
         _, height, width, count = voxels.shape
         Header(height, width, count, slices=len(slices))
-    return Picture(channels.arranged(np.concatenate(slices), wanted), spacing)
+    return Picture(channels.arranged(np.concatenate(slices), model_input), spacing)
 
 
-def _nifti(scan: Scan, wanted: Input) -> Picture:
+def _nifti(scan: Scan, model_input: Input) -> Picture:
     from stages.formats import nifti
 
-    places = channels.pick(scan.roles, wanted)
+    places = channels.pick(scan.roles, model_input)
     files = scan.files if places is None else tuple(scan.files[place] for place in places)
     header = nifti.read_header(files[0])
     Header(header.height, header.width, len(files), slices=header.slices)  # of all together
@@ -95,14 +95,14 @@ def _nifti(scan: Scan, wanted: Input) -> Picture:
     if len({volume.dtype for volume in volumes}) > 1:
         volumes = [volume.astype(np.float32) for volume in volumes]
     voxels = np.concatenate(volumes, axis=3) if len(volumes) > 1 else volumes[0]
-    return Picture(channels.arranged(voxels, wanted, picked=places is not None), header.spacing_mm)
+    return Picture(channels.arranged(voxels, model_input, picked=places is not None), header.spacing_mm)
 
 
-def _dicom(scan: Scan, wanted: Input) -> Picture:
+def _dicom(scan: Scan, model_input: Input) -> Picture:
     from stages.formats import dicom, orientation
 
     series = dicom.read(scan.files)
-    voxels = channels.arranged(orientation.to_slices(series.voxels, series.affine), wanted)
+    voxels = channels.arranged(orientation.to_slices(series.voxels, series.affine), model_input)
     return Picture(voxels, orientation.spacing(series.affine), series)
 
 

@@ -146,12 +146,12 @@ def _check(name: str, some: pd.DataFrame, reports: Path) -> dict[str, Any]:
 
 def _sites(cases: pd.DataFrame) -> list[dict[str, Any]]:
     """Patients, mean Dice over them and worst case of each site, the worst site first."""
-    found = []
+    sites = []
     for site, rows in cases.groupby("site"):
         by_patient = rows.groupby("patient_id")["dice"].mean()
         about = {"patients": len(by_patient), "mean": by_patient.mean(), "worst": rows["dice"].min()}
-        found.append({"site": site, **about})
-    return sorted(found, key=lambda one: (one["mean"], one["site"]))
+        sites.append({"site": site, **about})
+    return sorted(sites, key=lambda one: (one["mean"], one["site"]))
 
 
 def _films(evaluated: Path, cases: pd.DataFrame, region: str) -> list[dict[str, Any]]:

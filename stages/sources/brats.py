@@ -15,7 +15,7 @@ from stages.formats import nifti
 from stages.scan import task
 from stages.scan.header import Header, Unreadable
 from stages.sources import division
-from stages.sources.source import Found, Source
+from stages.sources.source import Holding, Source
 
 MODALITIES = ("flair", "t1", "t1ce", "t2")
 _WORDS = {
@@ -37,7 +37,7 @@ Case = dict[str, PurePosixPath]
 """Files of a case by role: a modality, or "seg"."""
 
 
-def wanted(path: PurePosixPath) -> bool:
+def belongs(path: PurePosixPath) -> bool:
     """Volumes whose names tell their role; not brain masks."""
     return bool(_placed(path)[1])
 
@@ -53,7 +53,7 @@ def patient_of(case_id: str) -> str:
     return scan["since_2023"] or scan["until_2019"] if scan else case_id
 
 
-def find(root: Path) -> Found:
+def find(root: Path) -> Holding:
     """The slices of every case that has a segmentation, in natural order.
 
     All rows name the modalities that any of these cases has; where a case lacks one, its place in `image` is
@@ -71,7 +71,7 @@ def find(root: Path) -> Found:
         "cases without a segmentation": [case_id for case_id in cases if case_id not in labelled],
         "folders with the name of an earlier case": copies,
     }
-    return Found(
+    return Holding(
         [row for case_id, files in labelled.items() for row in _records(root, case_id, files, modalities)],
         notes=tuple(f"{what} left out: {len(at)} ({_some(at)})" for what, at in left_out.items() if at),
     )
@@ -117,8 +117,8 @@ def _placed(path: PurePosixPath) -> tuple[PurePosixPath, str]:
     roles = {_ROLE[word] for word in words if word in _ROLE}
     if roles == {"flair", "t2"}:  # "t2_flair" is how many scanners call it
         roles = {"flair"}
-    told = len(roles) == 1 and bool(folder.name) and not any(word.endswith("mask") for word in words)
-    return folder, roles.pop() if told else ""
+    clear = len(roles) == 1 and bool(folder.name) and not any(word.endswith("mask") for word in words)
+    return folder, roles.pop() if clear else ""
 
 
 def _stem(name: str) -> str:
@@ -159,7 +159,7 @@ def _records(root: Path, case_id: str, files: Case, modalities: list[str]) -> li
 BRATS = Source(
     name="brats",
     layout="a folder per case with <case>_flair, _t1, _t1ce, _t2 and _seg, .nii or .nii.gz",
-    wanted=wanted,
+    belongs=belongs,
     find=find,
     kaggle="awsaf49/brats20-dataset-training-validation/versions/1",
 )

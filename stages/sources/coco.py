@@ -15,7 +15,7 @@ from stages.core.record import Record
 from stages.formats import annotations, images
 from stages.scan.header import Unreadable
 from stages.sources import division
-from stages.sources.source import Found, Source
+from stages.sources.source import Holding, Source
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 _ROBOFLOW = re.compile(r"(?P<name>.+)_(?:jpe?g|png|bmp|tiff?|webp)\.rf\.(?P<hash>[0-9a-z]+)", re.IGNORECASE)
@@ -36,12 +36,12 @@ class _Listed:
     annotated: bool
 
 
-def wanted(path: PurePosixPath) -> bool:
+def belongs(path: PurePosixPath) -> bool:
     """Images and annotation files."""
     return path.suffix.lower() in {*_SUFFIXES, ".json"}
 
 
-def find(root: Path) -> Found:
+def find(root: Path) -> Holding:
     """One record per listed image, absent ones too, by folder and in natural order of names.
 
     Raises `UserError` where nothing is listed or nothing of it exists, where an annotation file is damaged or
@@ -70,7 +70,7 @@ def find(root: Path) -> Found:
     notes += _ignored("images that no annotation file lists", pictures - {str(path) for path in listed})
     names = _sample_ids(listed)
     ordered = sorted(listed.values(), key=lambda one: _order(one.path))
-    return Found(
+    return Holding(
         records=[_record(root, one, names[one.path]) for one in ordered],
         unannotated=frozenset(names[one.path] for one in ordered if not one.annotated),
         notes=tuple(notes),
@@ -161,7 +161,9 @@ def _names(path: PurePosixPath) -> list[str]:
 
 def _record(root: Path, one: _Listed, sample_id: str) -> Record:
     copy = _ROBOFLOW.fullmatch(one.path.stem)
-    told = images.told(root / one.path) | {"spacing_mm": ""}  # a resolution in a JPEG is that of a screen
+    fields = images.header_fields(root / one.path) | {
+        "spacing_mm": ""
+    }  # a resolution in a JPEG is that of a screen
     return Record(
         sample_id=sample_id,
         case_id=sample_id,
@@ -171,16 +173,16 @@ def _record(root: Path, one: _Listed, sample_id: str) -> Record:
         mask=f"{record.reference(one.listing)}#{record.reference(one.image_id)}",
         source_split=division.of(one.path),
         label_kind=one.label_kind,
-        modalities=images.colours(told["channels"]),
+        modalities=images.colours(fields["channels"]),
         patient_known=False,
-        **told,
+        **fields,
     )
 
 
 COCO = Source(
     name="coco",
     layout="<split>/_annotations.coco.json with the images it lists beside it or in <split>/images",
-    wanted=wanted,
+    belongs=belongs,
     find=find,
     kaggle="pkdarabi/brain-tumor-image-dataset-semantic-segmentation/versions/1",
 )

@@ -8,7 +8,7 @@ from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import images
 from stages.sources import kaggle, location
-from stages.sources.source import Found, Source
+from stages.sources.source import Holding, Source
 
 
 def place(source: Source, name: str | None, project: Path) -> Path | None:
@@ -29,7 +29,7 @@ def bring(source: Source, place: Path | None, raw: Path, patients: int | None, s
         source.generate(raw, patients, seed)
 
 
-def annotated(scans: Found, negative: bool) -> tuple[list[Record], list[str]]:
+def annotated(scans: Holding, negative: bool) -> tuple[list[Record], list[str]]:
     """The slices that have a label, with those without one where they count as `negative`; and a sentence
     where some are left out.
     """

@@ -13,7 +13,7 @@ from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import images
 from stages.sources import sample
-from stages.sources.source import Found, Source
+from stages.sources.source import Holding, Source
 
 MODALITIES = ("pre", "flair", "post")
 
@@ -23,7 +23,7 @@ _SITE = re.compile(r"^(?:TCGA|SAMPLE)_(?P<site>[A-Z0-9]{2})_")
 _SCAN = re.compile(r"^(?P<patient>[^_]+_[^_]+_[^_]+)_\d{8}$")
 
 
-def wanted(path: PurePosixPath) -> bool:
+def belongs(path: PurePosixPath) -> bool:
     """Slices, masks and the table of patients."""
     return bool(_SLICE.match(path.name)) or path.name == "data.csv"
 
@@ -34,7 +34,7 @@ def patient_of(case_id: str) -> str:
     return scan["patient"] if scan else case_id
 
 
-def find(root: Path) -> Found:
+def find(root: Path) -> Holding:
     """One record per slice, in natural order of case and slice. Raises `UserError` where there are none."""
     pairs: dict[str, dict[int, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     home: dict[str, Path] = {}
@@ -51,7 +51,7 @@ def find(root: Path) -> Found:
             raise UserError(f"{first} and {name} are both the {kind} of one slice; rename or remove one")
     if not any("image" in files for slices in pairs.values() for files in slices.values()):
         raise UserError(f"no <case>_<number>.tif was found below {root}")
-    return Found(
+    return Holding(
         [
             _record(root, case, number, pairs[case][number])
             for case in sorted(pairs, key=lambda name: (natural.key(name), name))
@@ -62,7 +62,7 @@ def find(root: Path) -> Found:
 
 def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record:
     image, mask = files.get("image", ""), files.get("mask", "")
-    told = images.told(root / (image or mask)) | ({} if image else {"channels": 0})
+    fields = images.header_fields(root / (image or mask)) | ({} if image else {"channels": 0})
     return Record(
         sample_id=f"{case}_{number}",
         case_id=case,
@@ -70,9 +70,9 @@ def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record
         slice=number,
         image=record.reference(image),
         mask=record.reference(mask),
-        modalities=_modalities(told["channels"]),
+        modalities=_modalities(fields["channels"]),
         site=site["site"] if (site := _SITE.match(case)) else "",
-        **told,
+        **fields,
     )
 
 
@@ -90,8 +90,8 @@ def _generate(root: Path, patients: int | None, seed: int) -> None:
 LGG = Source(
     name="lgg",
     layout="kaggle_3m/<case>/<case>_<number>.tif with <case>_<number>_mask.tif beside it",
-    wanted=wanted,
+    belongs=belongs,
     find=find,
     kaggle="mateuszbuda/lgg-mri-segmentation/versions/2",
 )
-SAMPLE = Source(name="sample", layout=LGG.layout, wanted=wanted, find=find, generate=_generate)
+SAMPLE = Source(name="sample", layout=LGG.layout, belongs=belongs, find=find, generate=_generate)

@@ -59,14 +59,14 @@ def bring(source: Source, location: Path, into: Path, progress: Progress = iter)
     if not location.exists():
         raise UserError(f"ingest.location {location} does not exist; set it to a folder or a .zip that does")
     if location.is_dir():
-        found = _copy(source, location, into, progress)
+        names = _copy(source, location, into, progress)
     elif zipfile.is_zipfile(location):
-        found = _unpack(source, location, into, progress)
+        names = _unpack(source, location, into, progress)
     else:
         raise UserError(
             f"ingest.location {location} is neither a folder nor a zip archive; unpack or download it again"
         )
-    if all(name.suffix.lower() in (".csv", ".json") for name in found):
+    if all(name.suffix.lower() in (".csv", ".json") for name in names):
         what = "the folder" if location.is_dir() else "the archive"
         raise UserError(
             f"ingest.location {location}: {what} holds no scans of source {source.name} ({source.layout}); "
@@ -74,10 +74,10 @@ def bring(source: Source, location: Path, into: Path, progress: Progress = iter)
         )
 
 
-def _wanted(source: Source, relative: PurePosixPath) -> bool:
+def _belongs(source: Source, relative: PurePosixPath) -> bool:
     """Whether a file belongs to the data set; never what macOS leaves in folders and archives."""
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in relative.parts)
-    if hidden or not source.wanted(relative):
+    if hidden or not source.belongs(relative):
         return False
     # Control characters, and halves of characters: a name that is not UTF-8.
     if {unicodedata.category(sign) for sign in str(relative)} & {"Cc", "Cs"}:
@@ -87,8 +87,8 @@ def _wanted(source: Source, relative: PurePosixPath) -> bool:
 
 def _copy(source: Source, location: Path, into: Path, progress: Progress) -> list[PurePosixPath]:
     names = [PurePosixPath(path.relative_to(location).as_posix()) for path in sorted(location.rglob("*"))]
-    found = [name for name in names if _wanted(source, name) and (location / name).is_file()]
-    for name in progress(found):
+    chosen = [name for name in names if _belongs(source, name) and (location / name).is_file()]
+    for name in progress(chosen):
         target = into / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -97,13 +97,13 @@ def _copy(source: Source, location: Path, into: Path, progress: Progress) -> lis
             raise UserError(
                 f"{location / name} cannot be read; change its permissions or remove it"
             ) from None
-    return found
+    return chosen
 
 
 def _unpack(source: Source, location: Path, into: Path, progress: Progress) -> list[PurePosixPath]:
     with _open(location) as archive:
         # By name: an archive that holds a name twice means the later one, as other tools read it.
-        entries = {name: entry for entry, name in _safe_entries(archive, location) if _wanted(source, name)}
+        entries = {name: entry for entry, name in _safe_entries(archive, location) if _belongs(source, name)}
     try:
         for folder in {(into / name).parent for name in entries}:
             folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import images
 from stages.sources import division
-from stages.sources.source import Found, Source
+from stages.sources.source import Holding, Source
 
 PATIENTS = "patients.csv"
 COLUMNS = ("file", "patient")
@@ -22,13 +22,13 @@ _MASKS = {"masks", "mask"}
 _MASK_ENDING = "_mask"
 
 
-def wanted(path: PurePosixPath) -> bool:
+def belongs(path: PurePosixPath) -> bool:
     """Pictures, and the table of patients."""
     suffix = images.suffix_of(path.name)
     return path.name.lower() == PATIENTS or bool(suffix and not images.FORMATS[suffix].volume)
 
 
-def find(root: Path) -> Found:
+def find(root: Path) -> Holding:
     """One record per image, in natural order.
 
     Raises `UserError` where there is no pair at all, where two files make one slice, and where `patients.csv`
@@ -53,7 +53,7 @@ def find(root: Path) -> Found:
         )
     patient_of = _patients(root)
     ordered = sorted(pairs.items(), key=lambda pair: natural.key(pair[0]))
-    return Found([_record(root, key, files, patient_of) for key, files in ordered])
+    return Holding([_record(root, key, files, patient_of) for key, files in ordered])
 
 
 def _role(path: PurePosixPath) -> tuple[str, str]:
@@ -109,7 +109,7 @@ def _patient(patient_of: dict[str, str] | None, key: str, file: str) -> str:
 
 def _record(root: Path, key: str, files: dict[str, str], patient_of: dict[str, str] | None) -> Record:
     image, mask = files.get("image", ""), files.get("mask", "")
-    told = images.told(root / (image or mask)) | ({} if image else {"channels": 0})
+    fields = images.header_fields(root / (image or mask)) | ({} if image else {"channels": 0})
     return Record(
         sample_id=key,
         case_id=key,
@@ -118,16 +118,16 @@ def _record(root: Path, key: str, files: dict[str, str], patient_of: dict[str, s
         image=record.reference(image),
         mask=record.reference(mask),
         source_split=division.of(PurePosixPath(image or mask)),
-        modalities=images.colours(told["channels"]),
+        modalities=images.colours(fields["channels"]),
         patient_known=patient_of is not None,
-        **told,
+        **fields,
     )
 
 
 PAIRS = Source(
     name="pairs",
     layout="images/x.png with masks/x.png, or x.png with x_mask.png; PNG, TIFF or JPEG",
-    wanted=wanted,
+    belongs=belongs,
     find=find,
     kaggle="nikhilroxtomar/brain-tumor-segmentation/versions/1",
 )

@@ -8,7 +8,7 @@ from stages.core.record import Record
 
 
 @dataclass(frozen=True)
-class Found:
+class Holding:
     """What a source holds. `unannotated`: sample_ids of images that nobody annotated, which are not therefore
     free of tumour. `notes`: sentences for the user, e.g. on what was skipped.
     """
@@ -22,7 +22,7 @@ class Found:
 class Source:
     """An adapter: which files of a download belong to the data set, and what slices they make.
 
-    `wanted` judges a path relative to the download's root. `find` reads the folder that holds the wanted
+    `belongs` judges a path relative to the download's root. `find` reads the folder that holds those
     files and raises `UserError` when they do not make a data set at all. `kaggle` is the data set to download
     where no location is given. `generate(root, patients, seed)` exists where the source can make its own
     data.
@@ -30,7 +30,7 @@ class Source:
 
     name: str
     layout: str  # for the message that says what was looked for
-    wanted: Callable[[PurePosixPath], bool]
-    find: Callable[[Path], Found]
+    belongs: Callable[[PurePosixPath], bool]
+    find: Callable[[Path], Holding]
     kaggle: str | None = None
     generate: Callable[[Path, int | None, int], None] | None = None

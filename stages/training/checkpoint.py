@@ -85,10 +85,10 @@ class Keeper(L.Callback):
 
     def sentence(self, epochs: int) -> str:
         """Where a resumed run goes on, as one line for the terminal."""
-        told = f"going on after epoch {len(self.history)} of {epochs}"
+        place = f"going on after epoch {len(self.history)} of {epochs}"
         if len(self.machines) == 1:
-            return told
-        return f"{told}; it was begun on {self.machines[0]}: no run on one machine repeats it bit for bit"
+            return place
+        return f"{place}; it was begun on {self.machines[0]}: no run on one machine repeats it bit for bit"
 
     def best_weights(self) -> dict[str, torch.Tensor]:
         """State dict of the best epoch."""

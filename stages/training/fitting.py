@@ -45,24 +45,24 @@ class ProgressBar(TQDMProgressBar):
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         assert isinstance(pl_module, Segmenter)
         dice = trainer.progress_bar_metrics.get("val_dice")
-        shown = {"loss": f"{float(pl_module.loss_so_far):.3f}"}
-        return shown if dice is None else shown | {"val_dice": f"{dice:.3f}"}
+        metrics = {"loss": f"{float(pl_module.loss_so_far):.3f}"}
+        return metrics if dice is None else metrics | {"val_dice": f"{dice:.3f}"}
 
 
-def precision(wanted: str) -> str:
+def precision(name: str) -> str:
     """Lightning's name of the precision: "auto" is bf16 where the processor multiplies it natively.
 
     On CPUs that means AMX tiles: with AVX512-BF16 alone bf16 trained at 0.8 to 1.0 times the speed of fp32,
     measured.
     """
-    if wanted == "auto":
+    if name == "auto":
         native = (
             torch.cuda.is_bf16_supported()
             if torch.cuda.is_available()
             else torch.cpu._is_amx_tile_supported()
         )
-        wanted = "bf16" if native else "fp32"
-    return {"bf16": "bf16-mixed", "fp32": "32-true"}[wanted]
+        name = "bf16" if native else "fp32"
+    return {"bf16": "bf16-mixed", "fp32": "32-true"}[name]
 
 
 def loaders(

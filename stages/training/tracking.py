@@ -1,6 +1,6 @@
 """One MLflow run per training: params, epoch metrics, durations, git revision, data hash.
 
-All that must not be in a DVC out because it differs from run to run is told here.
+All that must not be in a DVC out because it differs from run to run is kept here.
 """
 
 import os

@@ -256,9 +256,9 @@ def test_headers_of_all_kinds(tmp_path: Path) -> None:
 def test_what_a_header_tells_of_a_row(tmp_path: Path) -> None:
     volumes.save(tmp_path / "x.nii", volume(), spacing_mm=(3.0, 0.5, 0.75))
     told = {"width": 9, "height": 8, "channels": 1, "spacing_mm": "3;0.5;0.75"}
-    assert images.told(tmp_path / "x.nii") == told
+    assert images.header_fields(tmp_path / "x.nii") == told
     nothing = {"width": 0, "height": 0, "channels": 0, "spacing_mm": ""}
-    assert images.told(tmp_path / "y.nii") == images.told(tmp_path / "x.bmp") == nothing
+    assert images.header_fields(tmp_path / "y.nii") == images.header_fields(tmp_path / "x.bmp") == nothing
     assert [images.colours(channels) for channels in range(5)] == [
         *("red;green;blue", "gray", "channel1;channel2", "red;green;blue"),
         "channel1;channel2;channel3;channel4",

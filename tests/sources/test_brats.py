@@ -76,7 +76,7 @@ def test_cases_of_every_year(tmp_path: Path, year: int) -> None:
     ],
 )
 def test_which_files_are_taken(path: str, taken: bool) -> None:
-    assert brats.wanted(PurePosixPath(path)) is taken
+    assert brats.belongs(PurePosixPath(path)) is taken
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_volumes_in_other_orientations_with_labels_as_floats(tmp_path: Path) -> 
 
 def test_the_real_set(shared_data: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(shared_data / "brats2015.zip") as archive:
-        wanted = [name for name in archive.namelist() if brats.wanted(PurePosixPath(name))]
+        wanted = [name for name in archive.namelist() if brats.belongs(PurePosixPath(name))]
         archive.extractall(tmp_path, wanted)
     assert len(wanted) == 6 * 3
     found = brats.find(tmp_path)

@@ -469,14 +469,14 @@ def test_a_damaged_annotation_file_is_named(tmp_path: Path, text: str, told: str
     ],
 )
 def test_which_files_are_taken(name: str, taken: bool) -> None:
-    assert coco.wanted(PurePosixPath(name)) is taken
+    assert coco.belongs(PurePosixPath(name)) is taken
 
 
 def test_the_source() -> None:
     source = coco.COCO
-    assert (source.name, source.wanted, source.find, source.generate) == (
+    assert (source.name, source.belongs, source.find, source.generate) == (
         "coco",
-        coco.wanted,
+        coco.belongs,
         coco.find,
         None,
     )

@@ -101,7 +101,7 @@ def test_only_three_channels_are_the_sequences_of_the_set(tmp_path: Path, channe
     ],
 )
 def test_which_files_are_taken(name: str, taken: bool) -> None:
-    assert lgg.wanted(PurePosixPath(name)) is taken
+    assert lgg.belongs(PurePosixPath(name)) is taken
 
 
 def test_a_folder_without_slices(tmp_path: Path) -> None:

@@ -111,8 +111,8 @@ def test_what_belongs_together(tmp_path: Path, image: str, mask: str, key: str) 
     read = reader.image(one.image, 1)[..., 0].astype(int)
     assert np.abs(read - GREY).max() <= (60 if "j" in Path(image).suffix.lower() else 0)
     np.testing.assert_array_equal(reader.mask(one.mask, 1), MASK)
-    assert pairs.wanted(PurePosixPath(image))
-    assert pairs.wanted(PurePosixPath(mask))
+    assert pairs.belongs(PurePosixPath(image))
+    assert pairs.belongs(PurePosixPath(mask))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_what_belongs_together(tmp_path: Path, image: str, mask: str, key: str) 
     ],
 )
 def test_which_files_are_taken(name: str, taken: bool) -> None:
-    assert pairs.wanted(PurePosixPath(name)) is taken
+    assert pairs.belongs(PurePosixPath(name)) is taken
 
 
 def test_the_published_division(tmp_path: Path) -> None:
