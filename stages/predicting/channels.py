@@ -70,7 +70,8 @@ def _positions(count: int, model_input: Input, blended: str) -> list[int] | None
 
 
 def _photo(model_input: Input) -> str:
-    return f"it is a colour picture, the model takes one grey sequence ({model_input.channels[0]}); save it as grey"
+    name = model_input.channels[0]
+    return f"it is a colour picture, the model takes one grey sequence ({name}); save it as grey"
 
 
 def _blended(model_input: Input, blended: str) -> str:
