@@ -112,8 +112,8 @@ def plan(lengths: Sequence[int], slice_bytes: int) -> list[range]:
     """Which cases, by position, lie in which shard: whole ones, in order.
 
     lengths: slices of each case. slice_bytes: of an image of the frame. Shards hold up to a `SHARES`th of the
-    store, so that work can be shared out, or `LEAST_BYTES` of a small one, and `SHARD_BYTES` at most; a larger
-    case has one of its own. Nothing but the data decides, least of all the number of workers.
+    store, so that work can be shared out, or `LEAST_BYTES` of a small one, and `SHARD_BYTES` at most; a
+    larger case has one of its own. Nothing but the data decides, least of all the number of workers.
     """
     target = min(max(sum(lengths) * slice_bytes // SHARES, LEAST_BYTES), SHARD_BYTES)
     shards, first, filled = [], 0, 0
