@@ -239,16 +239,17 @@ def test_a_remote_on_s3(project: Versioned, monkeypatch: pytest.MonkeyPatch) -> 
     server.start()
     address = "http://{}:{}".format(*server.get_host_and_port())
     client = boto3.client("s3", endpoint_url=address, region_name="us-east-1")
-    client.create_bucket(Bucket="models")
-    told = "store: s3://models/brainseg"
-    one = remote(project, network=True, url="s3://models/brainseg", endpointurl=address)
+    # A bucket of its own: every server of the process holds the same ones.
+    client.create_bucket(Bucket="doctor")
+    told = "store: s3://doctor/brainseg"
+    one = remote(project, network=True, url="s3://doctor/brainseg", endpointurl=address)
     assert one == Diagnosis("DVC remote", Status.OK, f"{told} (nothing pushed yet)")
-    client.put_object(Bucket="models", Key="brainseg/files/md5/00/1", Body=b"")
-    one = remote(project, network=True, url="s3://models/brainseg", endpointurl=address)
+    client.put_object(Bucket="doctor", Key="brainseg/files/md5/00/1", Body=b"")
+    one = remote(project, network=True, url="s3://doctor/brainseg", endpointurl=address)
     assert one == Diagnosis("DVC remote", Status.OK, told)
     server.stop()
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    one = remote(project, network=True, url="s3://models/other", endpointurl=address)
+    one = remote(project, network=True, url="s3://doctor/other", endpointurl=address)
     assert (one.status, one.advice) == (Status.WARN, "check the network and credentials")
 
 
