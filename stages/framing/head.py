@@ -3,7 +3,7 @@
 import numpy as np
 
 BLOCKS = 64
-"""Blocks a side in which head and air are told apart: the mean of a block has little of the air's noise."""
+"""Blocks a side in which head and air are separated: the mean of a block has little of the air's noise."""
 TISSUE = 0.5
 """Share of the way to Otsu's threshold (IEEE SMC 9, 1979) from which a block is head: it keeps dark rims."""
 

@@ -79,13 +79,13 @@ def _measure(volume: np.ndarray, size: int, crop: bool) -> tuple[CaseTransform, 
     heads = np.empty(volume.shape[:3], bool)
     rows, columns = np.zeros(height, bool), np.zeros(width, bool)
     levels = _Levels(volume.dtype, channels)
-    for image, head_pixels, inside, rim in zip(volume, heads, *head.blocks(pooled, floor), strict=True):
+    for image, visible, inside, rim in zip(volume, heads, *head.blocks(pooled, floor), strict=True):
         bright = head.bright(image, floor)
-        head_pixels[:] = head.of_slice(bright, inside, rim)
-        rows |= head_pixels.any(axis=1)
-        columns |= head_pixels.any(axis=0)
+        visible[:] = head.of_slice(bright, inside, rim)
+        rows |= visible.any(axis=1)
+        columns |= visible.any(axis=0)
         # Every second row and column tells the same statistics in a quarter of the time.
-        sparse = np.flatnonzero(head_pixels[::2, ::2] & bright[::2, ::2])
+        sparse = np.flatnonzero(visible[::2, ::2] & bright[::2, ::2])
         levels.add(image[::2, ::2].reshape(-1, channels).take(sparse, axis=0))
     if not levels.count:
         return CaseTransform((0.0,) * channels, (1.0,) * channels, floor, whole, height, width, size), heads
@@ -138,12 +138,12 @@ def _images(volume: np.ndarray, transform: CaseTransform, heads: np.ndarray) -> 
     out = np.empty((len(volume), transform.size, transform.size, volume.shape[3]), np.uint8)
     planes = np.empty((volume.shape[3], down.stop - down.start, across.stop - across.start), np.float32)
     # Slice by slice: what one needs stays in the processor's cache.
-    for image, head_pixels, stored in zip(volume, heads[:, down, across], out, strict=True):
+    for image, visible, stored in zip(volume, heads[:, down, across], out, strict=True):
         for channel, plane in enumerate(planes):
             np.multiply(image[down, across, channel], gain[channel], out=plane, casting="unsafe")
             plane += offset[channel]
             np.clip(plane, 1.0, 255.0, out=plane)
-            plane *= head_pixels
+            plane *= visible
         small = resampling.apply(planes, *bands)
         stored[:] = np.moveaxis(np.rint(small, out=small), 0, 2)
     return out

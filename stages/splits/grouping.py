@@ -133,9 +133,9 @@ def _strata(units: pd.DataFrame, least: int, most: int) -> np.ndarray:
     """
     rank = np.argsort(np.argsort(units["burden"].to_numpy(), kind="stable"), kind="stable")
     for site in (units["site"].to_numpy(dtype=object), np.full(len(units), "", dtype=object)):
-        found = [_merged(site, rank * levels // len(units), least) for levels in (4, 3, 2, 1)]
+        divisions = [_merged(site, rank * levels // len(units), least) for levels in (4, 3, 2, 1)]
         # Not the first that fits: of many narrow quantiles all may be too small, and none is left.
-        best = max((strata for strata in found if strata.max() < most), key=np.max, default=None)
+        best = max((strata for strata in divisions if strata.max() < most), key=np.max, default=None)
         if best is not None and best.max() > 0:
             return best
     return np.zeros(len(units), dtype=np.int64)

@@ -43,6 +43,12 @@ class CaseMeta(BaseModel):
     label_pixels_outside_crop: int
 
 
+class _Version(BaseModel):
+    """What every `meta.json` has, whatever the other fields of its schema are."""
+
+    schema_version: int
+
+
 class Meta(BaseModel):
     """`meta.json` of a store."""
 
@@ -190,11 +196,12 @@ def read_meta(folder: Path) -> Meta:
     """Read `meta.json`; raises `UserError` where it is missing or of another schema."""
     path = folder / "meta.json"
     try:
-        meta = Meta.model_validate_json(path.read_bytes())
+        text = path.read_bytes()
+        version = _Version.model_validate_json(text).schema_version
+        if version != SCHEMA:
+            raise UserError(f"{path} has schema {version}, not {SCHEMA}; run `dvc repro preprocess`")
+        return Meta.model_validate_json(text)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; `dvc repro preprocess` makes it") from None
     except ValidationError:
         raise UserError(f"{path} is damaged; run `dvc repro --force preprocess`") from None
-    if meta.schema_version != SCHEMA:
-        raise UserError(f"{path} has schema {meta.schema_version}, not {SCHEMA}; run `dvc repro preprocess`")
-    return meta

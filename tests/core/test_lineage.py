@@ -66,5 +66,18 @@ def test_dates_and_the_place_do_not_count(inputs, tmp_path_factory):
     assert key(elsewhere) == before
 
 
+def test_compiled_code_does_not_count(inputs):
+    room = inputs / "room"
+    room.mkdir()
+    (room / "module.py").write_bytes(b"code")
+    before = lineage.key({}, [], [room])
+    for folder in (room, room / "deeper"):
+        (folder / "__pycache__").mkdir(parents=True)
+        (folder / "__pycache__" / "module.cpython-312.pyc").write_bytes(b"compiled")
+    assert lineage.key({}, [], [room]) == before
+    (room / "deeper" / "module.py").write_bytes(b"code")
+    assert lineage.key({}, [], [room]) != before
+
+
 def test_content_hash_is_sha256(inputs):
     assert lineage.content_hash(inputs / "code.py") == hashlib.sha256(b"code").hexdigest()

@@ -1,5 +1,6 @@
 """The slice store: any number of shards reads as one array, and a damaged store is refused in words."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,17 @@ def test_a_damaged_description(tmp_path: Path, content: str) -> None:
     stores.write(tmp_path / "s", [2])
     (tmp_path / "s" / "meta.json").write_text(content)
     assert refused(tmp_path / "s") == f"{tmp_path}/s/meta.json is damaged; run `dvc repro --force preprocess`"
+
+
+def test_a_store_as_schema_1_had_it_is_old_and_not_damaged(tmp_path: Path) -> None:
+    stores.write(tmp_path / "s", [2])
+    path = tmp_path / "s" / "meta.json"
+    old = json.loads(path.read_text()) | {"schema_version": 1}
+    del old["exclusive"], old["noun"]
+    for about in old["cases"].values():
+        about["spacing_mm"] = about.pop("frame_spacing_mm")
+    path.write_text(json.dumps(old))
+    assert refused(tmp_path / "s") == f"{path} has schema 1, not 2; run `dvc repro preprocess`"
 
 
 def test_a_store_of_another_schema(tmp_path: Path) -> None:
