@@ -1,1 +1,1 @@
-"""New scans segmented with an exported model: discovered, read, cut into slices, mapped back and written."""
+"""New scans through an exported model: listed, read, segmented, mapped back and written."""

@@ -1,1 +1,1 @@
-"""Figures, overlays, the model card and the HTML report."""
+"""The HTML report: one page from what every stage measured."""

@@ -1,1 +1,1 @@
-"""Overlap and surface metrics, components, choices on validation, bootstrap."""
+"""Metrics in one list, their intervals, and what is chosen on validation patients."""
