@@ -1,6 +1,6 @@
 """Decode PNG with libpng and JPEG with Pillow, which refuse files that are cut short; OpenCV fills them up.
 
-A JPEG has no checksums: damage amid its pixels cannot be told from a picture.
+A JPEG has no checksums: damage amid its pixels looks like a picture.
 """
 
 import struct
