@@ -12,7 +12,8 @@ import pandas as pd
 from stages.checks import audit, fingerprint
 from stages.core import progress, record, workers
 from stages.core.errors import UserError
-from stages.formats import images
+from stages.formats import registry
+from stages.formats.reader import Reader
 from stages.scan.task import TASKS, harmonise
 
 MIN_HEAD = 0.01
@@ -31,11 +32,11 @@ def measure(raw: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
     the range, 0 where all are equal; copied_channels: two channels are identical; content: hash of the
     decoded pixels; picture: 576-bit hash of the picture (`fingerprint`), empty where it says nothing.
     """
-    reader = images.Reader(raw)
+    reader = Reader(raw)
     return pd.DataFrame([_measure(reader, row) for row in rows])
 
 
-def _measure(reader: images.Reader, row: dict[str, Any]) -> dict[str, Any]:
+def _measure(reader: Reader, row: dict[str, Any]) -> dict[str, Any]:
     image, image_problem = _decoded(
         "image", row["image"], lambda: reader.image(row["image"], row["slice"], row["modalities"])
     )
@@ -122,5 +123,5 @@ def scans(raw: Path, rows: pd.DataFrame) -> pd.DataFrame:
     """The scans below `raw`: columns `file`, and `used`, whether a row names it."""
     used = record.files(rows[["image", "mask"]].itertuples(index=False))
     paths = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file())
-    files = [path for path in paths if images.suffix_of(path)]
+    files = [path for path in paths if registry.suffix_of(path)]
     return pd.DataFrame({"file": files, "used": [file in used for file in files]})

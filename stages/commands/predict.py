@@ -16,8 +16,8 @@ from stages.core import errors
 from stages.core.errors import UserError
 from stages.inference import onnx_predictor
 from stages.inference.onnx_predictor import Exported
-from stages.predicting import finding, overlay, reading, segmenting, summary, writing
-from stages.predicting.finding import Scan
+from stages.predicting import discovery, overlay, reading, segmenting, summary, writing
+from stages.predicting.discovery import Scan
 from stages.project.paths import HERE
 from stages.registry import versions
 
@@ -44,7 +44,7 @@ def main(
 ) -> None:
     """Segment new scans."""
     opened = onnx_predictor.open_model(versions.locate(model))
-    listed = finding.find(scans)
+    listed = discovery.find(scans)
     writing.prepare(out, overwrite)
     failed: list[dict[str, str]] = []
     doubtful = 0
@@ -67,13 +67,13 @@ def main(
 
 def one(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
     """Segment one scan and write what belongs to it; its row of the summary. Raises `UserError`."""
-    picture = reading.read(scan, model.spec.input)
-    segmented = segmenting.segment(picture.voxels, picture.spacing_mm, model)
+    volume = reading.read(scan, model.spec.input)
+    segmented = segmenting.segment(volume.voxels, volume.spacing, model)
     with writing.together(out) as folder:
-        files = writing.write(segmented.labels, scan, picture, model.spec, folder)
+        files = writing.write(segmented.labels, scan, volume, model.spec, folder)
         files.append(f"{scan.name}_overlay.png")
-        overlay.write(picture.voxels, segmented.labels, model.spec.input, folder / files[-1])
-    return summary.row(scan, segmented, picture.spacing_mm, model.spec, files)
+        overlay.write(volume.voxels, segmented.labels, model.spec.input, folder / files[-1])
+    return summary.row(scan, segmented, volume.spacing, model.spec, files)
 
 
 def progress(scans: list[Scan]) -> Iterable[Scan]:

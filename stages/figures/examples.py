@@ -8,7 +8,7 @@ import pandas as pd
 
 from stages.core.errors import UserError
 from stages.figures import picture
-from stages.formats import images
+from stages.formats.reader import Reader
 from stages.scan.task import TASKS, harmonise
 
 EACH = 3
@@ -25,7 +25,7 @@ def write(findings: pd.DataFrame, rows: pd.DataFrame, raw: Path, folder: Path) -
     scans' folder.
     """
     by_id = rows.set_index("sample_id", drop=False)
-    reader = images.Reader(raw)
+    reader = Reader(raw)
     for check, some in findings.groupby("check", sort=True):
         for number, sample_id in enumerate(some["sample_id"].head(EACH)):
             drawing = _drawing(reader, by_id.loc[sample_id])
@@ -33,7 +33,7 @@ def write(findings: pd.DataFrame, rows: pd.DataFrame, raw: Path, folder: Path) -
                 picture.write_png(drawing, folder / f"{check}-{number}.png")
 
 
-def _drawing(reader: images.Reader, row: pd.Series) -> np.ndarray | None:
+def _drawing(reader: Reader, row: pd.Series) -> np.ndarray | None:
     try:
         image = reader.image(str(row["image"]), int(row["slice"]), str(row["modalities"]))
     except UserError:

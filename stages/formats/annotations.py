@@ -80,7 +80,7 @@ class Annotations:
 
     @cached_property
     def _common_kind(self) -> str:
-        return _kind(one for some in self.annotations.values() for one in some)
+        return _kind(entry for entries in self.annotations.values() for entry in entries)
 
 
 def load(path: Path) -> Annotations:
@@ -96,8 +96,13 @@ def load(path: Path) -> Annotations:
 def _load(path: Path, size: int, _mtime_ns: int) -> Annotations:
     if size > MAX_BYTES:
         raise Unreadable(f"it is larger than the {MAX_BYTES >> 20} MiB that are allowed")
+    return decode(path.read_bytes())
+
+
+def decode(file: bytes) -> Annotations:
+    """What an annotation file holds. Raises `Unreadable`, and `Foreign` for other JSON."""
     try:
-        content = from_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+        content = from_json(file.removeprefix(codecs.BOM_UTF8))
     except ValueError as error:
         raise Unreadable(f"it is not readable JSON ({first_words(error)})") from None
     if not isinstance(content, dict) or not content.keys() >= {"images", "annotations"}:
@@ -114,8 +119,8 @@ def _load(path: Path, size: int, _mtime_ns: int) -> Annotations:
         raise Unreadable("an image has an id with control characters")
     annotations: dict[str, list[Annotation]] = {image_id: [] for image_id in images}
     orphans: list[Annotation] = []
-    for one in checked.annotations:
-        annotations.get(str(one.image_id), orphans).append(one)
+    for annotation in checked.annotations:
+        annotations.get(str(annotation.image_id), orphans).append(annotation)
     return Annotations(images, annotations, len(orphans))
 
 
@@ -127,18 +132,18 @@ def mask(path: Path, image_id: str) -> np.ndarray:
     content, image_id = load(path), unquote(image_id)
     if image_id not in content.images:
         raise Unreadable(f"it lists no image {image_id!r:.40}")
-    size, some = _size(content.images[image_id]), content.annotations[image_id]
-    shapes = [(one, one.segmentation) for one in some if isinstance(one.segmentation, dict)]
-    outlined = (one for one in some if not isinstance(one.segmentation, dict))
-    outlines = [(one, _outline(one, numbers, size)) for one in outlined for numbers in _polygons(one)]
+    size, entries = _size(content.images[image_id]), content.annotations[image_id]
+    shapes = [(entry, entry.segmentation) for entry in entries if isinstance(entry.segmentation, dict)]
+    outlined = (entry for entry in entries if not isinstance(entry.segmentation, dict))
+    outlines = [(entry, _outline(entry, polygon, size)) for entry in outlined for polygon in _polygons(entry)]
     boundary = sum(_boundary(outline) for _, outline in outlines)
     if len(shapes) + len(outlines) > MAX_SHAPES or boundary > MAX_BOUNDARY:
         limits = f"{MAX_SHAPES} shapes, or outlines longer than {MAX_BOUNDARY} pixels"
         raise Unreadable(f"image {image_id!r:.40} has more than {limits}, which is not allowed")
-    shapes += [(one, coco_mask.frPyObjects([outline.ravel()], *size)[0]) for one, outline in outlines]
+    shapes += [(entry, coco_mask.frPyObjects([outline.ravel()], *size)[0]) for entry, outline in outlines]
     drawn = np.zeros(size, np.uint8, order="F")  # as run lengths go, by columns
-    for one, rle in shapes:
-        runs = _runs(one, rle, size)
+    for entry, rle in shapes:
+        runs = _runs(entry, rle, size)
         drawn |= np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size, order="F")
     return np.ascontiguousarray(drawn)
 
@@ -177,8 +182,8 @@ def _outline(annotation: Annotation, numbers: Any, size: tuple[int, int]) -> np.
     if not _coordinates(numbers):
         raise Unreadable(f"{annotation} has a polygon that is no list of coordinates")
     if len(numbers) < 6 or len(numbers) % 2:
-        wanted = "an even number from 6 on makes one"
-        raise Unreadable(f"{annotation} has a polygon of {len(numbers)} numbers; {wanted}")
+        rule = "an even number from 6 on makes one"
+        raise Unreadable(f"{annotation} has a polygon of {len(numbers)} numbers; {rule}")
     corners = np.array(numbers, np.float64).reshape(-1, 2)
     width_height = np.array(size[::-1])
     if (corners < -width_height).any() or (corners > 2 * width_height).any():
@@ -229,10 +234,10 @@ def _unpacked(text: bytes) -> list[int] | None:
 
 
 def _kind(annotations: Iterable[Annotation]) -> str:
-    segmentations = [one.segmentation for one in annotations]
-    if any(isinstance(one, dict) for one in segmentations):
+    segmentations = [annotation.segmentation for annotation in annotations]
+    if any(isinstance(shape, dict) for shape in segmentations):
         return "mask"
-    polygons = [numbers for one in segmentations if isinstance(one, list) for numbers in one if numbers]
+    polygons = [polygon for shape in segmentations if isinstance(shape, list) for polygon in shape if polygon]
     return "box" if all(map(_upright, polygons)) else "polygon"
 
 

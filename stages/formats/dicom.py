@@ -2,17 +2,19 @@
 
 import logging
 import warnings
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from stages.formats import orientation
+from stages.formats.file import File, size
 from stages.scan.header import MAX_SLICES, Header, Unreadable, first_words
+from stages.scan.volume import Volume
 
 # Odd values make pydicom warn, and no user can act on it; what matters of them is checked below.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
@@ -40,26 +42,18 @@ _USED = (
 )
 
 
-@dataclass(frozen=True)
-class Series:
-    """`voxels` (X, Y, Z) along columns, rows and slices; `affine` from these to mm right, front, up (RAS).
+def decode(files: Sequence[File]) -> Volume:
+    """The files of one series, in any order, as a volume of one channel. Raises `Unreadable`.
 
-    `headers` are the files' attributes without pixels, in the order of slices.
+    The file's axes of its grid are columns, rows and slices; its header is the files' attributes without
+    pixels, in the order of slices. Files are opened one by one: together they may be larger than memory.
     """
-
-    headers: list[pydicom.Dataset]
-    voxels: np.ndarray
-    affine: np.ndarray
-
-
-def read(files: tuple[Path, ...]) -> Series:
-    """Read the files of one series, in any order. Raises `Unreadable`."""
     if len(files) > MAX_SLICES:
         raise Unreadable(f"it holds {len(files)} files, more than the {MAX_SLICES} slices that are allowed")
-    headers = [_read(path, pixels=False) for path in files]
+    headers = [_read(file, pixels=False) for file in files]
     _one_series(headers)
-    for path, header in zip(files, headers, strict=True):
-        _acceptable(path, header)
+    for file, header in zip(files, headers, strict=True):
+        _acceptable(file, header)
     order, affine = _positions(headers)
     headers = [headers[place] for place in order]
     first = headers[0]
@@ -68,28 +62,39 @@ def read(files: tuple[Path, ...]) -> Series:
     voxels = np.stack([plane.T for plane in planes], axis=2)
     if first.PhotometricInterpretation == "MONOCHROME1":  # high is dark
         voxels = voxels.max() - voxels
-    return Series(headers, voxels, affine)
+    x, y, z = voxels.shape
+    grid = orientation.grid((x, y, z), affine)
+    return Volume(grid.to_slices(voxels), grid.spacing, grid, headers)
 
 
-def _read(path: Path, pixels: bool) -> pydicom.Dataset:
+def _read(file: File, pixels: bool) -> pydicom.Dataset:
     """A file's attributes. Whatever wrong bytes lead pydicom to becomes `Unreadable`."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise Unreadable(f"{path.name} is larger than the {_MAX_BYTES >> 20} MiB that are allowed")
-        with warnings.catch_warnings(action="ignore"):  # odd but legible values
-            if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-                # Unpacked before anything can be checked.
-                raise Unreadable(f"{path.name} is deflated; save it uncompressed")
-            data = pydicom.dcmread(path, stop_before_pixels=not pixels, force=False)
+        with file.open() as stream, warnings.catch_warnings(action="ignore"):  # odd but legible values
+            if size(stream) > _MAX_BYTES:
+                raise Unreadable(f"{file.name} is larger than the {_MAX_BYTES >> 20} MiB that are allowed")
+            if _deflated(stream):  # which would be unpacked before anything can be checked
+                raise Unreadable(f"{file.name} is deflated; save it uncompressed")
+            stream.seek(0)
+            data = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=False)
             for name in _USED:  # interpreted when first asked for: what is wrong with them shows here
                 data.get(name)
             return data
     except (Unreadable, MemoryError):
         raise
     except InvalidDicomError:
-        raise Unreadable(f"{path.name} is no DICOM file") from None
+        raise Unreadable(f"{file.name} is no DICOM file") from None
     except Exception as error:
-        raise Unreadable(f"{path.name} is not a readable DICOM file ({first_words(error)})") from None
+        raise Unreadable(f"{file.name} is not a readable DICOM file ({first_words(error)})") from None
+
+
+def _deflated(stream: BinaryIO) -> bool:
+    """Whether the group of attributes before all others, which nothing may compress, says so."""
+    read_preamble(stream, force=False)
+    about = read_dataset(
+        stream, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag >> 16 != 2
+    )
+    return about.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
 
 
 def _one_series(headers: list[pydicom.Dataset]) -> None:
@@ -98,20 +103,20 @@ def _one_series(headers: list[pydicom.Dataset]) -> None:
         raise Unreadable(f"it mixes {len(series)} series; give each a folder of its own")
 
 
-def _acceptable(path: Path, header: pydicom.Dataset) -> None:
+def _acceptable(file: File, header: pydicom.Dataset) -> None:
     kind = header.get("Modality")
     if kind != "MR":
-        raise Unreadable(f"{path.name} is of modality {kind or 'unknown'}, the model takes MR")
+        raise Unreadable(f"{file.name} is of modality {kind or 'unknown'}, the model takes MR")
     if header.get("NumberOfFrames") not in (None, "", 1):
-        raise Unreadable(f"{path.name} holds several frames; convert the series to single frames or to NIfTI")
+        raise Unreadable(f"{file.name} holds several frames; convert the series to single frames or to NIfTI")
     if header.get("SamplesPerPixel") != 1 or header.get("PhotometricInterpretation") not in (
         "MONOCHROME1",
         "MONOCHROME2",
     ):
-        raise Unreadable(f"{path.name} is in colours; a sequence as the scanner made it is needed")
+        raise Unreadable(f"{file.name} is in colours; a sequence as the scanner made it is needed")
     missing = [name for name in (*_NEEDED, "Rows", "Columns") if not header.get(name)]
     if missing:
-        raise Unreadable(f"{path.name} does not tell its {missing[0]}")
+        raise Unreadable(f"{file.name} does not tell its {missing[0]}")
 
 
 def _positions(headers: list[pydicom.Dataset]) -> tuple[list[int], np.ndarray]:
@@ -168,9 +173,9 @@ def _numbers(header: pydicom.Dataset, name: str, count: int) -> np.ndarray:
     return values
 
 
-def _plane(path: Path, header: pydicom.Dataset) -> np.ndarray:
+def _plane(file: File, header: pydicom.Dataset) -> np.ndarray:
     """The pixels (rows, columns) of a file in the scanner's numbers, or in those of its rescaling."""
-    whole: Any = _read(path, pixels=True)
+    whole: Any = _read(file, pixels=True)
     try:
         with warnings.catch_warnings(action="ignore"):
             pixels = whole.pixel_array
@@ -178,9 +183,9 @@ def _plane(path: Path, header: pydicom.Dataset) -> np.ndarray:
     except MemoryError:
         raise
     except Exception as error:  # a decoder that is missing, or pixels that do not fit
-        raise Unreadable(f"the pixels of {path.name} cannot be decoded ({first_words(error)})") from None
+        raise Unreadable(f"the pixels of {file.name} cannot be decoded ({first_words(error)})") from None
     if pixels.shape != (header.Rows, header.Columns):
-        raise Unreadable(f"the pixels of {path.name} do not fit its header")
+        raise Unreadable(f"the pixels of {file.name} do not fit its header")
     if (slope, intercept) == (1.0, 0.0):
         return pixels
     return (pixels * slope + intercept).astype(np.float32)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import highdicom as hd
 import numpy as np
+import pydicom
 from highdicom.seg import (
     SegmentAlgorithmTypeValues,
     Segmentation,
@@ -14,7 +15,6 @@ from highdicom.seg import (
 )
 from highdicom.sr import CodedConcept
 
-from stages.formats.dicom import Series
 from stages.scan.header import Unreadable, first_words
 
 _ABNORMAL = CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")
@@ -43,13 +43,20 @@ _SERIES_NUMBER = 9000
 """Out of the way of the scanner's own series."""
 
 
-def write(labels: np.ndarray, series: Series, classes: dict[int, str], model_hash: str, path: Path) -> None:
+def write(
+    labels: np.ndarray,
+    headers: list[pydicom.Dataset],
+    classes: dict[int, str],
+    model_hash: str,
+    path: Path,
+) -> None:
     """Write labels (slices, rows, columns), in the series' own order, as one binary segment for each of
-    `classes`, which have a name by number. model_hash: of the weights, for the serial number of the device.
+    `classes`, which have a name by number. headers: attributes of the series' files in the order of slices,
+    as `dicom.decode` leaves them. model_hash: of the weights, for the serial number of the device.
 
     Raises `Unreadable` where the series lacks what a segmentation must repeat.
     """
-    for header in series.headers:
+    for header in headers:
         for name in _MAY_BE_EMPTY:
             if name not in header:
                 setattr(header, name, None)
@@ -74,7 +81,7 @@ def write(labels: np.ndarray, series: Series, classes: dict[int, str], model_has
     try:
         with warnings.catch_warnings(action="ignore"):  # they would print the patient's name
             made = Segmentation(
-                source_images=series.headers,
+                source_images=headers,
                 pixel_array=masks,
                 segmentation_type=SegmentationTypeValues.BINARY,
                 segment_descriptions=segments,

@@ -10,15 +10,16 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
-from nibabel import nifti1, orientations
+from nibabel import nifti1
 
+from stages.formats import file, orientation
 from stages.scan.header import Header, Unreadable, first_words
 from stages.scan.spacing import Spacing
+from stages.scan.volume import Grid, Volume
 
 # What nibabel corrects in a header ("pixdim[1,2,3] should be positive") it prints too; no user can act on it.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
@@ -34,48 +35,54 @@ _PIECE = 1 << 18
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """What a header says: `header` of the turned volume, the rest of the voxels as they are stored."""
+class Layout:
+    """What a header says. `header` is of the turned volume, `grid` of the file; `block`: the header's bytes.
+    The rest is how the voxels are stored.
+    """
 
     header: Header
-    shape: tuple[int, int, int]
+    grid: Grid
+    block: bytes
     dtype: np.dtype
     scaling: tuple[float, float] | None  # slope and intercept where the numbers need them
     offset: int
-    turn: np.ndarray  # nibabel's orientation from the file's axes to left, posterior, superior
 
 
-def read_header(path: Path) -> Header:
+def read_layout(stream: BinaryIO) -> Layout:
+    """What the header says, without decoding voxels. Raises `Unreadable`."""
+    with _unpacked(stream) as (_, block):
+        return _layout(block)
+
+
+def read_header(stream: BinaryIO) -> Header:
     """Size of an axial slice, number of slices and spacing (slice, row, column). Raises `Unreadable`."""
-    with _open(path) as (_, block):
-        return _layout(block).header
+    return read_layout(stream).header
 
 
-def read(path: Path) -> np.ndarray:
-    """A volume as (S, H, W, 1): slices from the feet up, rows from front to back, columns from the patient's
-    right to left. Integers keep their dtype; what is scaled, or float64, becomes float32. A view whose
-    strides may be negative. Raises `Unreadable`.
+def decode(stream: BinaryIO) -> Volume:
+    """A volume of one channel (S, H, W, 1). Integers keep their dtype; what is scaled, or float64, becomes
+    float32. The voxels are a view whose strides may be negative. Raises `Unreadable`.
     """
-    with _open(path) as (stream, block):
+    with _unpacked(stream) as (unpacked, block):
         layout = _layout(block)
-        room = path.stat().st_size * (_MAX_DEFLATE if isinstance(stream, gzip.GzipFile) else 1)
-        voxels = _voxels(stream, layout, room)
-    turned = orientations.apply_orientation(voxels, layout.turn)
-    return turned.transpose(2, 1, 0)[:, :, :, np.newaxis]
+        room = file.size(stream) * (_MAX_DEFLATE if isinstance(unpacked, gzip.GzipFile) else 1)
+        voxels = _voxels(unpacked, layout, room)
+    slices = layout.grid.to_slices(voxels)
+    return Volume(slices, layout.header.spacing_mm, layout.grid, layout.block)
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[tuple[BinaryIO | gzip.GzipFile, bytes]]:
-    """The unpacked stream and its first bytes, which hold the header. The content, not the name, says whether
-    it is gzipped. Whatever wrong bytes lead to, inside the block as well, becomes `Unreadable`.
+def _unpacked(stream: BinaryIO) -> Iterator[tuple[BinaryIO | gzip.GzipFile, bytes]]:
+    """The unpacked content and its first bytes, which hold the header. The content itself says whether it is
+    gzipped. Whatever wrong bytes lead to, inside the block as well, becomes `Unreadable`.
     """
     try:
         # Absurd numbers overflow on the way to being refused, and voxels beyond float32 become infinite.
-        with path.open("rb") as file, np.errstate(all="ignore"):
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            with gzip.GzipFile(fileobj=file) if packed else nullcontext(file) as stream:
-                yield stream, stream.read(nib.Nifti2Header.sizeof_hdr)
+        with np.errstate(all="ignore"):
+            packed = stream.read(2) == b"\x1f\x8b"
+            stream.seek(0)
+            with gzip.GzipFile(fileobj=stream) if packed else nullcontext(stream) as unpacked:
+                yield unpacked, unpacked.read(nib.Nifti2Header.sizeof_hdr)
     except (Unreadable, MemoryError):
         raise
     except EOFError:
@@ -86,7 +93,7 @@ def _open(path: Path) -> Iterator[tuple[BinaryIO | gzip.GzipFile, bytes]]:
         raise Unreadable(f"it is not a readable NIfTI file ({first_words(error)})") from None
 
 
-def _layout(block: bytes) -> _Layout:
+def _layout(block: bytes) -> Layout:
     kind = nib.Nifti2Header if nib.Nifti2Header.may_contain_header(block) else nib.Nifti1Header
     if len(block) < kind.sizeof_hdr:
         raise Unreadable("it is cut short")
@@ -101,13 +108,13 @@ def _layout(block: bytes) -> _Layout:
     offset = head.get_data_offset()
     if not head.single_vox_offset <= offset <= _MAX_OFFSET:
         raise Unreadable(f"its header says that the voxels begin at byte {offset}")
-    turn = _turn(head.get_best_affine())
-    across, down, up = (int(np.flatnonzero(turn[:, 0] == axis)[0]) for axis in range(3))
-    spacing = _spacing(head, (up, down, across))
+    grid = _grid(shape, head.get_best_affine())
+    up, down, across = grid.axes
+    spacing = _spacing(head, grid.axes)
     header = Header(shape[down], shape[across], 1, spacing, slices=shape[up])
     slope, inter = head.get_slope_inter()
     scaling = None if slope is None or (slope, inter) == (1, 0) else (slope, inter)
-    return _Layout(header, shape, dtype, scaling, offset, turn)
+    return Layout(header, grid, block, dtype, scaling, offset)
 
 
 def _shape(head: nib.Nifti1Header) -> tuple[int, int, int]:
@@ -122,15 +129,13 @@ def _shape(head: nib.Nifti1Header) -> tuple[int, int, int]:
     return x, y, z
 
 
-def _turn(affine: np.ndarray) -> np.ndarray:
+def _grid(shape: tuple[int, int, int], affine: np.ndarray) -> Grid:
     axes = affine[:3, :3]
     lengths = np.linalg.norm(axes, axis=0)
     # nibabel guesses directions for axes that lie in one plane; which side is left must not be a guess.
     if not np.isfinite(axes).all() or not lengths.all() or np.linalg.matrix_rank(axes / lengths) < 3:
         raise Unreadable("its header does not say how the head lies")
-    return orientations.ornt_transform(
-        orientations.io_orientation(affine), orientations.axcodes2ornt(("L", "P", "S"))
-    )
+    return orientation.grid(shape, affine)
 
 
 def _spacing(head: nib.Nifti1Header, axes: tuple[int, int, int]) -> Spacing | None:
@@ -142,9 +147,9 @@ def _spacing(head: nib.Nifti1Header, axes: tuple[int, int, int]) -> Spacing | No
     return spacing if all(0.01 <= mm <= 100 for mm in spacing) else None
 
 
-def _voxels(stream: BinaryIO | gzip.GzipFile, layout: _Layout, room: int) -> np.ndarray:
+def _voxels(stream: BinaryIO | gzip.GzipFile, layout: Layout, room: int) -> np.ndarray:
     """The numbers along the file's own axes. `room`: more bytes than these cannot be in the file."""
-    count, dtype = math.prod(layout.shape), layout.dtype
+    count, dtype = math.prod(layout.grid.shape), layout.dtype
     if layout.offset + count * dtype.itemsize > room:
         raise Unreadable("it is cut short")
     real = layout.scaling or dtype.kind == "f"
@@ -158,4 +163,4 @@ def _voxels(stream: BinaryIO | gzip.GzipFile, layout: _Layout, room: int) -> np.
         stored = np.frombuffer(packed, dtype)
         piece[:] = stored * layout.scaling[0] + layout.scaling[1] if layout.scaling else stored
     stream.read(1)  # past the last byte gzip compares its checksum
-    return voxels.reshape(layout.shape, order="F")
+    return voxels.reshape(layout.grid.shape, order="F")

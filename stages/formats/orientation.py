@@ -1,31 +1,20 @@
-"""Turn voxels as a file keeps them to axial slices, and a mask back onto the file's own axes."""
+"""How a file's axes lie in the patient, by the affine in its header."""
 
 import numpy as np
 from nibabel import orientations
 
-from stages.scan.spacing import Spacing
+from stages.scan.volume import Grid
 
 _SLICES = orientations.axcodes2ornt(("L", "P", "S"))
-"""Where columns, rows and slices run to: the patient's left, back and head, as `sources.nifti` turns them."""
+"""Where columns, rows and slices run to: the patient's left, back and head."""
 
 
-def to_slices(voxels: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """(X, Y, Z) along the file's axes -> a view (S, H, W, 1): slices from the feet up, rows from front to
-    back, columns from the patient's right to left. affine: from the file's axes to mm right, front, up (RAS).
+def grid(shape: tuple[int, int, int], affine: np.ndarray) -> Grid:
+    """The grid of a file with `shape` voxels along its axes; oblique axes count as the nearest straight ones.
+
+    affine: (4, 4) from the file's axes to mm right, front, up (RAS).
     """
     turn = orientations.ornt_transform(orientations.io_orientation(affine), _SLICES)
-    return orientations.apply_orientation(voxels, turn).transpose(2, 1, 0)[..., np.newaxis]
-
-
-def from_slices(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """(S, H, W) -> (X, Y, Z) along the file's axes: `to_slices` undone."""
-    turn = orientations.ornt_transform(_SLICES, orientations.io_orientation(affine))
-    return np.ascontiguousarray(orientations.apply_orientation(mask.transpose(2, 1, 0), turn))
-
-
-def spacing(affine: np.ndarray) -> Spacing:
-    """Millimetres between slices, rows and columns."""
-    mm = np.linalg.norm(affine[:3, :3], axis=0)
-    axis = orientations.io_orientation(affine)[:, 0]
-    across, down, up = (float(mm[axis == direction][0]) for direction in range(3))
-    return Spacing(up, down, across)
+    columns, rows, slices = (int(np.flatnonzero(turn[:, 0] == direction)[0]) for direction in range(3))
+    x, y, z = (bool(flip < 0) for flip in turn[:, 1])
+    return Grid(shape, affine, (slices, rows, columns), (x, y, z))

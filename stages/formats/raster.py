@@ -1,6 +1,6 @@
 """Decode PNG with libpng and JPEG with Pillow, which refuse files that are cut short; OpenCV fills them up.
 
-A JPEG has no checksums: damage amid its pixels cannot be told from a picture.
+A JPEG has no checksums: damage amid its pixels looks like a picture.
 """
 
 import struct
@@ -8,13 +8,14 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from imagecodecs import DeflateError, deflate_decode, png_decode
 from PIL import Image, UnidentifiedImageError
 
 from stages.scan.header import MAX_PIXELS, Header, Unreadable, first_words
+from stages.scan.volume import Volume
 
 _FORMATS = ("PNG", "JPEG")
 _CHANNELS = {"1": 1, "L": 1, "LA": 1, "P": 3, "RGB": 3, "RGBA": 3, "I;16": 1}
@@ -26,50 +27,59 @@ _CHANNELS_OF = {0: 1, 2: 3, 4: 2, 6: 4}
 _NO_PICTURE = "it is not a readable PNG or JPEG"
 
 
-def read_header(path: Path) -> Header:
+def read_header(stream: BinaryIO) -> Header:
     """Size and channels. Raises `Unreadable`."""
-    with _open(path) as picture:
-        return _header(path, picture)
+    with _open(stream) as picture:
+        return _header(stream, picture)
 
 
-def read(path: Path) -> np.ndarray:
+def decode(stream: BinaryIO) -> Volume:
     """An image as (1, H, W, C), uint8 or uint16. Raises `Unreadable`."""
-    with _open(path) as picture:
-        header = _header(path, picture)
-        pixels = _decode_png(path) if picture.format == "PNG" else np.asarray(picture)
-    return np.ascontiguousarray(np.atleast_3d(pixels)[None, :, :, : header.channels])
+    with _open(stream) as picture:
+        header = _header(stream, picture)
+        pixels = _decode_png(stream) if picture.format == "PNG" else np.asarray(picture)
+    return Volume(np.ascontiguousarray(np.atleast_3d(pixels)[None, :, :, : header.channels]))
 
 
-def read_mask(path: Path) -> np.ndarray:
+def decode_mask(stream: BinaryIO) -> Volume:
     """A mask as (1, H, W, C): of a palette the indices; of a JPEG, which blurs labels, 0 or 255 by its half.
 
     Raises `Unreadable`, also where the labels would get lost on the way.
     """
-    with _open(path) as picture:
-        header = _header(path, picture)
+    with _open(stream) as picture:
+        header = _header(stream, picture)
         if picture.format != "PNG":
-            return _halved(np.asarray(picture.convert("L")))[None, :, :, None]
-        pixels = np.atleast_3d(_decode_png(path))
+            return Volume(_halved(np.asarray(picture.convert("L")))[None, :, :, None])
+        pixels = np.atleast_3d(_decode_png(stream))
         if picture.mode == "P":
-            return np.asarray(picture)[None, :, :, None]
+            return Volume(np.asarray(picture)[None, :, :, None])
     colours, transparency = pixels[..., : header.channels], pixels[..., header.channels :]
     if _constant(colours) and not _constant(transparency):
         raise Unreadable("it is of one colour, a mask only in its transparency; save it without")
-    return np.ascontiguousarray(colours[None])
+    return Volume(np.ascontiguousarray(colours[None]))
+
+
+def blended(stream: BinaryIO) -> str:
+    """Why three channels of a picture cannot be three sequences; "" where they can. Raises `Unreadable`."""
+    with _open(stream) as picture:
+        if picture.format == "JPEG":
+            return "a colour JPEG blends its colours"
+        transparent = "A" in picture.getbands() or "transparency" in picture.info
+    return "a picture with transparency is no scan" if transparent else ""
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Image.Image]:
-    """Open a file. Whatever its bytes lead a decoder to, inside the block as well, becomes `Unreadable`."""
+def _open(stream: BinaryIO) -> Iterator[Image.Image]:
+    """A picture. Whatever its bytes lead a decoder to, inside the block as well, becomes `Unreadable`."""
     try:
         # Pillow's own limit on size warns; ours is in `Header`.
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS) as picture:
+        with warnings.catch_warnings(action="ignore"), Image.open(stream, formats=_FORMATS) as picture:
             yield picture
     except (Unreadable, MemoryError):
         raise
     except Image.DecompressionBombError:
         raise Unreadable(f"its header says more than the {MAX_PIXELS} pixels that are allowed") from None
-    except UnidentifiedImageError:  # names the file, with the folder we happen to be in
+    except UnidentifiedImageError:  # names the stream
         raise Unreadable(_NO_PICTURE) from None
     except Exception as error:
         if isinstance(error, OSError) and error.strerror:
@@ -77,25 +87,33 @@ def _open(path: Path) -> Iterator[Image.Image]:
         raise Unreadable(f"{_NO_PICTURE} ({first_words(error)})") from None
 
 
-def _header(path: Path, picture: Image.Image) -> Header:
+def _header(stream: BinaryIO, picture: Image.Image) -> Header:
     if picture.mode not in _CHANNELS:
         raise Unreadable(f"its pixels are of kind {picture.mode}; save it as grey or RGB")
-    channels = _deep_channels(path, picture) or _CHANNELS[picture.mode]
+    channels = _deep_channels(stream, picture) or _CHANNELS[picture.mode]
     return Header(picture.height, picture.width, channels)
 
 
-def _deep_channels(path: Path, picture: Image.Image) -> int:
+def _deep_channels(stream: BinaryIO, picture: Image.Image) -> int:
     """Channels of a PNG with 16 bits a colour, 0 of everything else."""
     if picture.format != "PNG":
         return 0
-    with path.open("rb") as file:
-        depth, colours = file.read(26)[24:]
+    depth, colours = _beginning(stream, 26)[24:]
     return _DEEP_CHANNELS.get(colours, 0) if depth == 16 else 0
 
 
-def _decode_png(path: Path) -> np.ndarray:
+def _beginning(stream: BinaryIO, size: int = -1) -> bytes:
+    """The first bytes of a stream, or all; Pillow, which reads on from where it was, does not notice."""
+    here = stream.tell()
+    stream.seek(0)
+    content = stream.read(size)
+    stream.seek(here)
+    return content
+
+
+def _decode_png(stream: BinaryIO) -> np.ndarray:
     """(H, W) or (H, W, C), uint8 or uint16: a palette's colours; transparency is the last channel."""
-    content = path.read_bytes()
+    content = _beginning(stream)
     deflated = _checked(content)
     pixels = _left_filtered(content[16:29], deflated)
     return png_decode(content) if pixels is None else pixels

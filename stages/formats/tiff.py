@@ -1,27 +1,34 @@
 """Decode TIFF files with tifffile."""
 
 import logging
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import tifffile
 
 from stages.scan.header import Header, Unreadable, first_words
 from stages.scan.spacing import Spacing
+from stages.scan.volume import Volume
 
 # Damaged tags make tifffile log and read on; what matters of them is checked below.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
-def read_header(path: Path) -> Header:
+def read_header(stream: BinaryIO) -> Header:
     """Size, channels and spacing of the first page. Raises `Unreadable`."""
-    with _open(path) as tiff:
+    with _open(stream) as tiff:
         return _header(tiff)
 
 
-def read(path: Path) -> np.ndarray:
+def pages(stream: BinaryIO) -> int:
+    """How many pages there are. Raises `Unreadable`."""
+    with _open(stream) as tiff:
+        return len(tiff.pages)
+
+
+def decode(stream: BinaryIO) -> Volume:
     """The first page as (1, H, W, C) in the file's own dtype. Raises `Unreadable`."""
-    with _open(path) as tiff:
+    with _open(stream) as tiff:
         page = tiff.pages.first
         header = _header(tiff)
         height, width, channels = header.height, header.width, header.channels
@@ -34,13 +41,15 @@ def read(path: Path) -> np.ndarray:
         if pixels.size != height * width * channels or pixels.dtype.kind not in "uifb":
             raise Unreadable(f"its pixels do not fit its header ({pixels.shape}, {pixels.dtype})")
         if page.planarconfig == 2 and channels > 1:
-            return np.moveaxis(pixels.reshape(1, channels, height, width), 1, 3)
-        return pixels.reshape(1, height, width, channels)
+            voxels = np.moveaxis(pixels.reshape(1, channels, height, width), 1, 3)
+        else:
+            voxels = pixels.reshape(1, height, width, channels)
+        return Volume(voxels, header.spacing_mm)
 
 
-def _open(path: Path) -> tifffile.TiffFile:
+def _open(stream: BinaryIO) -> tifffile.TiffFile:
     try:
-        tiff = tifffile.TiffFile(path)
+        tiff = tifffile.TiffFile(stream)
         if not len(tiff.pages):
             raise Unreadable("it is not a readable TIFF (it holds no picture)")
         return tiff

@@ -13,7 +13,7 @@ import numpy as np
 from stages.core import atomic
 from stages.inference.spec import Spec
 from stages.masks import label_map
-from stages.predicting.finding import Scan
+from stages.predicting.discovery import Scan
 from stages.predicting.segmenting import Segmented
 from stages.predicting.writing import SUMMARY
 from stages.scan import spacing

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages.core.errors import UserError
-from stages.formats import images
+from stages.formats.reader import Reader
 from stages.framing import transform
 from stages.scan import spacing
 from stages.scan.task import TASKS, Task, harmonise
@@ -96,7 +96,7 @@ def rows(table: pd.DataFrame) -> list[list[Row]]:
 
 def prepare(raw: Path, preparation: Preparation, rows: list[Row]) -> Prepared:
     """Read, scale, crop and resize the slices of one case (rows of the validated table)."""
-    volume, masks = read(images.Reader(raw), rows, preparation.positions)
+    volume, masks = read(Reader(raw), rows, preparation.positions)
     fitted, stored_images = transform.fit_images(volume, preparation.size, crop=preparation.crop == "brain")
     stored = transform.labels(masks, fitted)
     known = spacing.parse(rows[0]["spacing_mm"])
@@ -116,9 +116,7 @@ def prepare(raw: Path, preparation: Preparation, rows: list[Row]) -> Prepared:
     return Prepared(stored_images, stored, summary)
 
 
-def read(
-    reader: images.Reader, rows: list[Row], positions: list[int] | None
-) -> tuple[np.ndarray, np.ndarray]:
+def read(reader: Reader, rows: list[Row], positions: list[int] | None) -> tuple[np.ndarray, np.ndarray]:
     """The slices of one case (S, H, W, C) in their own dtype and their classes (S, H, W) uint8."""
     volume = masks = np.empty(0)
     for number, row in enumerate(rows):

@@ -41,7 +41,7 @@ BRATS = Task("brats", _BRATS, _BRATS_REGIONS, {1: 1, 2: 2, 3: 3, 4: 3})
 BRATS_2015 = Task("brats2015", _BRATS, _BRATS_REGIONS, {1: 1, 2: 2, 3: 1, 4: 3})
 """Until 2015, 3 was core that does not enhance, later counted as necrosis (Menze, IEEE TMI 34, 2015)."""
 
-TASKS = {one.name: one for one in (TUMOUR, BRATS, BRATS_2015)}
+TASKS = {task.name: task for task in (TUMOUR, BRATS, BRATS_2015)}
 
 
 def harmonise(mask: np.ndarray, task: Task) -> np.ndarray:

@@ -12,6 +12,7 @@ from stages.core import natural, record
 from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import nifti
+from stages.formats.file import File
 from stages.scan import task
 from stages.scan.header import Header, Unreadable
 from stages.sources import division
@@ -130,7 +131,7 @@ def _records(root: Path, case_id: str, files: Case, modalities: list[str]) -> li
     first = next(filter(None, slots), str(files["seg"]))
     header: Header | None
     try:
-        header = nifti.read_header(root / first)
+        header = File.at(root / first).read(nifti.read_header)
     except Unreadable:
         header = None  # one row without a size: validate reads the file again and says why
     old = _stem(files["seg"].name).startswith("otmulticlass") or case_id.lower().startswith(

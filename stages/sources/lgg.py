@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from stages.core import natural, record
 from stages.core.errors import UserError
 from stages.core.record import Record
-from stages.formats import images
+from stages.formats import registry
 from stages.sources import sample
 from stages.sources.source import Holding, Source
 
@@ -62,7 +62,7 @@ def find(root: Path) -> Holding:
 
 def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record:
     image, mask = files.get("image", ""), files.get("mask", "")
-    fields = images.header_fields(root / (image or mask)) | ({} if image else {"channels": 0})
+    fields = registry.header_fields(root / (image or mask)) | ({} if image else {"channels": 0})
     return Record(
         sample_id=f"{case}_{number}",
         case_id=case,

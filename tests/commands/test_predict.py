@@ -99,6 +99,14 @@ def test_every_kind_of_scan_without_torch(tmp_path, flair):
         assert dice(mask > 0, truth > 0) > 0.85, name
 
 
+def test_nothing_heavy_is_imported_at_the_start():
+    """What a kind of scan needs comes with the first scan of it; training's libraries never come."""
+    heavy = "torch lightning pandas scipy monai nibabel pydicom highdicom tifffile imagecodecs"
+    code = f"import sys, stages.commands.predict; print(sys.modules.keys() & set({heavy.split()}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "set()\n"), done.stderr
+
+
 def dice(one: np.ndarray, other: np.ndarray) -> float:
     return float(2 * (one & other).sum() / (one.sum() + other.sum()))
 

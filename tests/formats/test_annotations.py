@@ -357,6 +357,7 @@ def test_a_size_in_whole_floats_is_good(tmp_path: Path) -> None:
 def test_an_image_that_is_not_listed(tmp_path: Path) -> None:
     path = write_json(tmp_path / "a.json", [image(1)], [annotation([TRIANGLE], 2)])
     assert annotations.load(path).orphans == 1
+    assert annotations.decode(path.read_bytes()) == annotations.load(path)
     with pytest.raises(Unreadable) as refused:
         annotations.mask(path, "2")
     assert str(refused.value) == "it lists no image '2'"

@@ -7,17 +7,23 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLosslessSV1
 
-from stages.formats import dicom, dicom_seg, orientation
+from stages.formats import dicom, dicom_seg
+from stages.formats.file import File
 from stages.scan.header import Unreadable
+from stages.scan.volume import Volume
 from tests.fixtures import graphs, volumes
 from tests.fixtures.dicom import AXIAL, CORONAL, SAGITTAL, write_series
 
 VOXELS = volumes.numbered("u2") + 100
 
 
+def read(paths) -> Volume:
+    return dicom.decode([File.at(path) for path in paths])
+
+
 def refused(paths) -> str:
     with pytest.raises(Unreadable) as error:
-        dicom.read(tuple(paths))
+        read(paths)
     return str(error.value)
 
 
@@ -25,40 +31,41 @@ def refused(paths) -> str:
     "plane", [AXIAL, SAGITTAL, CORONAL, ((-1.0, 0, 0), (0, -1.0, 0)), ((0, 1.0, 0), (1.0, 0, 0))]
 )
 def test_any_plane_becomes_axial_slices(tmp_path, plane):
-    series = dicom.read(tuple(write_series(tmp_path, VOXELS, plane, spacing_mm=(4.0, 2.0, 1.0))))
-    slices = orientation.to_slices(series.voxels, series.affine)
-    np.testing.assert_array_equal(slices[..., 0], VOXELS)
-    assert slices.dtype == np.uint16
-    assert orientation.spacing(series.affine) == pytest.approx((4.0, 2.0, 1.0))
-    np.testing.assert_array_equal(orientation.from_slices(slices[..., 0], series.affine), series.voxels)
+    paths = write_series(tmp_path, VOXELS, plane, spacing_mm=(4.0, 2.0, 1.0))
+    series = read(paths)
+    np.testing.assert_array_equal(series.voxels[..., 0], VOXELS)
+    assert series.voxels.dtype == np.uint16
+    assert series.spacing == pytest.approx((4.0, 2.0, 1.0))
+    stored = series.grid.from_slices(series.voxels[..., 0])
+    assert stored.shape == series.grid.shape
+    for number, header in enumerate(series.header):
+        source = next(path for path in paths if pydicom.dcmread(path).SOPInstanceUID == header.SOPInstanceUID)
+        np.testing.assert_array_equal(stored[..., number].T, pydicom.dcmread(source).pixel_array)
 
 
 def test_the_affine_leads_to_where_the_scanner_says(tmp_path):
     """Voxel (column, row, slice) lies at IPP + column x row direction x spacing + ..., negated to RAS."""
-    series = dicom.read(tuple(write_series(tmp_path, VOXELS, SAGITTAL, spacing_mm=(4.0, 2.0, 1.0))))
-    for number, header in enumerate(series.headers):
+    series = read(write_series(tmp_path, VOXELS, SAGITTAL, spacing_mm=(4.0, 2.0, 1.0)))
+    for number, header in enumerate(series.header):
         row, column = np.array(header.ImageOrientationPatient).reshape(2, 3).astype(float)
         down, across = map(float, header.PixelSpacing)
         place = np.array(header.ImagePositionPatient, float) + row * across * 2 + column * down * 1
-        found = series.affine @ [2, 1, number, 1]
+        found = series.grid.affine @ [2, 1, number, 1]
         np.testing.assert_allclose(found[:3], place * [-1, -1, 1], atol=1e-5)
 
 
 def test_rescaling_and_inverted_levels(tmp_path):
     paths = write_series(tmp_path / "a", VOXELS, RescaleSlope="0.5", RescaleIntercept="-10")
-    scaled = dicom.read(tuple(paths))
+    scaled = read(paths)
     assert scaled.voxels.dtype == np.float32
-    np.testing.assert_allclose(orientation.to_slices(scaled.voxels, scaled.affine)[..., 0], VOXELS * 0.5 - 10)
-    inverted = dicom.read(
-        tuple(write_series(tmp_path / "b", VOXELS, PhotometricInterpretation="MONOCHROME1"))
-    )
-    plain = orientation.to_slices(inverted.voxels, inverted.affine)[..., 0]
-    np.testing.assert_array_equal(plain, VOXELS.max() - VOXELS)
+    np.testing.assert_allclose(scaled.voxels[..., 0], VOXELS * 0.5 - 10)
+    inverted = read(write_series(tmp_path / "b", VOXELS, PhotometricInterpretation="MONOCHROME1"))
+    np.testing.assert_array_equal(inverted.voxels[..., 0], VOXELS.max() - VOXELS)
 
 
 def test_one_slice_takes_its_thickness(tmp_path):
-    series = dicom.read(tuple(write_series(tmp_path, VOXELS[:1], spacing_mm=(5.0, 2.0, 1.0))))
-    assert orientation.spacing(series.affine) == pytest.approx((5.0, 2.0, 1.0))
+    series = read(write_series(tmp_path, VOXELS[:1], spacing_mm=(5.0, 2.0, 1.0)))
+    assert series.spacing == pytest.approx((5.0, 2.0, 1.0))
 
 
 def test_mixed_series(tmp_path):
@@ -150,7 +157,7 @@ def test_random_damage_never_gets_through_as_another_error(tmp_path):
             damaged[at] = rng.integers(256)
         paths[0].write_bytes(damaged)
         with suppress(Unreadable):
-            dicom.read(tuple(paths))
+            read(paths)
 
 
 def test_a_compression_that_cannot_be_undone(tmp_path):
@@ -173,16 +180,16 @@ def test_too_many_files(tmp_path):
 def test_a_segmentation_points_at_the_slices_it_was_made_of(tmp_path, plane):
     described = graphs.describe(regions=graphs.BRATS)
     voxels = np.zeros((5, 3, 7), np.uint16)  # planes of 21 and 15 pixels, which do not fill bytes
-    series = dicom.read(tuple(write_series(tmp_path, voxels, plane, PatientID=None)))
-    labels = np.zeros_like(series.voxels, np.uint8).transpose(2, 1, 0)
+    series = read(write_series(tmp_path, voxels, plane, PatientID=None))
+    labels = np.zeros(series.grid.shape, np.uint8).transpose(2, 1, 0)
     labels[0, 1, 1], labels[-1, 0, 1], labels[-1, 1, 0] = 1, 2, 3
-    dicom_seg.write(labels, series, described.output.classes, "0" * 64, tmp_path / "mask.dcm")
+    dicom_seg.write(labels, series.header, described.output.classes, "0" * 64, tmp_path / "mask.dcm")
     written = pydicom.dcmread(tmp_path / "mask.dcm")
     assert written.Modality == "SEG"
     assert [part.SegmentLabel for part in written.SegmentSequence] == list(graphs.BRATS_CLASSES.values())
     back = np.zeros_like(labels)
     frames = np.atleast_3d(written.pixel_array).reshape(-1, *labels.shape[1:])
-    of_uid = {header.SOPInstanceUID: place for place, header in enumerate(series.headers)}
+    of_uid = {header.SOPInstanceUID: place for place, header in enumerate(series.header)}
     for frame, about in zip(frames, written.PerFrameFunctionalGroupsSequence, strict=True):
         source = about.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
         number = about.SegmentIdentificationSequence[0].ReferencedSegmentNumber
@@ -191,6 +198,8 @@ def test_a_segmentation_points_at_the_slices_it_was_made_of(tmp_path, plane):
 
 
 def test_an_empty_segmentation(tmp_path):
-    series = dicom.read(tuple(write_series(tmp_path, VOXELS)))
-    dicom_seg.write(np.zeros(VOXELS.shape, np.uint8), series, {1: "tumour"}, "0" * 64, tmp_path / "mask.dcm")
+    series = read(write_series(tmp_path, VOXELS))
+    dicom_seg.write(
+        np.zeros(VOXELS.shape, np.uint8), series.header, {1: "tumour"}, "0" * 64, tmp_path / "mask.dcm"
+    )
     assert not pydicom.dcmread(tmp_path / "mask.dcm").pixel_array.any()

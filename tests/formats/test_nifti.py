@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.formats import nifti
 from stages.scan.header import Header
 from tests.fixtures import volumes
+from tests.fixtures.decoded import nifti_header, nifti_voxels
 from tests.fixtures.volumes import numbered
 
 ORIENTATIONS = [
@@ -42,10 +42,10 @@ def flair(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_orientation_is_the_same_head(tmp_path: Path, codes: str) -> None:
     path = volumes.save(tmp_path / "scan.nii", numbered(), codes, spacing_mm=(5.0, 2.0, 0.5))
     assert nib.aff2axcodes(nib.load(path).affine) == tuple(codes)
-    volume = nifti.read(path)
+    volume = nifti_voxels(path)
     assert volume.shape == (2, 3, 4, 1)
     np.testing.assert_array_equal(volume[..., 0], numbered())
-    assert nifti.read_header(path) == Header(3, 4, 1, (5.0, 2.0, 0.5), slices=2)
+    assert nifti_header(path) == Header(3, 4, 1, (5.0, 2.0, 0.5), slices=2)
 
 
 @settings(max_examples=150, deadline=None)
@@ -72,7 +72,7 @@ def test_indices_grow_upwards_backwards_and_to_the_left(
     path = tmp_path_factory.mktemp("any") / f"scan{suffix}"
     image.to_filename(path)
 
-    volume = nifti.read(path)[..., 0]
+    volume = nifti_voxels(path)[..., 0]
     assert sorted(volume.flat) == list(range(numbers.size))
     places = np.stack(np.unravel_index(volume, shape), axis=-1) @ affine[:3, :3].T  # to right, front, up
     for axis, (world, direction) in enumerate([(2, 1), (1, -1), (0, -1)]):
@@ -80,7 +80,7 @@ def test_indices_grow_upwards_backwards_and_to_the_left(
         assert (steps[..., world] > 0).all()
         # What is nearest to the scanner's axis lies along it: within 0.4 rad about each axis it stays so.
         assert (np.abs(steps[..., world]) >= np.linalg.norm(steps, axis=-1) * 0.55).all()
-    told = nifti.read_header(path)
+    told = nifti_header(path)
     assert (told.slices, told.height, told.width) == volume.shape
     lengths = [np.linalg.norm(np.diff(places, axis=axis), axis=-1).mean() for axis in range(3)]
     np.testing.assert_allclose(told.spacing_mm, lengths, rtol=1e-4)
@@ -98,13 +98,13 @@ def turned(about_x: float, about_y: float, about_z: float) -> np.ndarray:
 def test_without_any_orientation_the_old_convention_holds(plain: Path) -> None:
     """No sform and no qform: ANALYZE's order, from right to left, back to front, feet to head."""
     volumes.forge(plain, sform_code=0, qform_code=0)
-    np.testing.assert_array_equal(nifti.read(plain)[..., 0], numbered()[:, ::-1])
+    np.testing.assert_array_equal(nifti_voxels(plain)[..., 0], numbered()[:, ::-1])
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "f4"])
 @pytest.mark.parametrize("endian", "<>")
 def test_unscaled_numbers_keep_their_kind(tmp_path: Path, dtype: str, endian: str) -> None:
-    volume = nifti.read(stored(tmp_path, numbered(dtype), endian))
+    volume = nifti_voxels(stored(tmp_path, numbered(dtype), endian))
     assert volume.dtype == np.dtype(dtype)
     np.testing.assert_array_equal(volume[..., 0], numbered())
 
@@ -113,7 +113,7 @@ def test_unscaled_numbers_keep_their_kind(tmp_path: Path, dtype: str, endian: st
 def test_double_precision_becomes_single(tmp_path: Path, endian: str) -> None:
     voxels = numbered("f8") / 3
     voxels[0, 0] = [1e300, -1e300, np.nan, np.inf]
-    volume = nifti.read(stored(tmp_path, voxels, endian))
+    volume = nifti_voxels(stored(tmp_path, voxels, endian))
     assert volume.dtype == np.float32
     with np.errstate(over="ignore"):
         np.testing.assert_array_equal(volume[..., 0], voxels.astype(np.float32))
@@ -140,7 +140,7 @@ def stored(folder: Path, voxels: np.ndarray, endian: str) -> Path:
     ],
 )
 def test_scaling(plain: Path, slope: float, inter: float, scaled: bool) -> None:
-    volume = nifti.read(volumes.forge(plain, scl_slope=slope, scl_inter=inter))[..., 0]
+    volume = nifti_voxels(volumes.forge(plain, scl_slope=slope, scl_inter=inter))[..., 0]
     assert volume.dtype == (np.float32 if scaled else np.int16)
     np.testing.assert_array_equal(volume, numbered() * slope + inter if scaled else numbered())
 
@@ -151,7 +151,7 @@ def test_scaling(plain: Path, slope: float, inter: float, scaled: bool) -> None:
 def test_units(tmp_path: Path, unit: int, factor: float | None) -> None:
     path = volumes.save(tmp_path / "scan.nii", numbered(), spacing_mm=(3.0, 2.0, 0.5))
     zooms = np.array([0.5, 2.0, 3.0]) / (factor or 1)
-    told = nifti.read_header(volumes.forge(path, xyzt_units=unit, pixdim=(1, *zooms, 0, 0, 0, 0)))
+    told = nifti_header(volumes.forge(path, xyzt_units=unit, pixdim=(1, *zooms, 0, 0, 0, 0)))
     assert told.spacing_mm == (pytest.approx((3.0, 2.0, 0.5)) if factor else None)
 
 
@@ -159,29 +159,29 @@ def test_units(tmp_path: Path, unit: int, factor: float | None) -> None:
 def test_a_spacing_that_cannot_be_is_not_told(plain: Path, length: float) -> None:
     path = volumes.forge(plain, pixdim=(1.0, 1.0, length, 1.0, 0, 0, 0, 0))
     # nibabel takes a length of 0 for 1, as the standard's own library does.
-    assert nifti.read_header(path).spacing_mm == (None if length else (1.0, 1.0, 1.0))
-    assert nifti.read(path).shape == (2, 3, 4, 1)
+    assert nifti_header(path).spacing_mm == (None if length else (1.0, 1.0, 1.0))
+    assert nifti_voxels(path).shape == (2, 3, 4, 1)
 
 
 def test_negative_lengths_are_corrected_silently(plain: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = volumes.forge(plain, pixdim=(1.0, -1.0, 2.0, 3.0, 0, 0, 0, 0))
-    assert nifti.read_header(path).spacing_mm == (3.0, 2.0, 1.0)
+    assert nifti_header(path).spacing_mm == (3.0, 2.0, 1.0)
     assert not caplog.records
 
 
 def test_axes_of_length_one_are_dropped(tmp_path: Path, plain: Path) -> None:
     nib.Nifti1Image(numbered().T[..., None, None], np.diag([-1, -1, 1, 1])).to_filename(tmp_path / "4d.nii")
-    np.testing.assert_array_equal(nifti.read(tmp_path / "4d.nii"), nifti.read(plain))
+    np.testing.assert_array_equal(nifti_voxels(tmp_path / "4d.nii"), nifti_voxels(plain))
     nib.Nifti1Image(numbered()[0].T, np.diag([-1, -1, 1, 1])).to_filename(tmp_path / "2d.nii")
-    np.testing.assert_array_equal(nifti.read(tmp_path / "2d.nii")[..., 0], numbered()[:1])
+    np.testing.assert_array_equal(nifti_voxels(tmp_path / "2d.nii")[..., 0], numbered()[:1])
 
 
 def test_the_content_says_whether_it_is_gzipped(tmp_path: Path, plain: Path) -> None:
-    whole = nifti.read(plain)
+    whole = nifti_voxels(plain)
     (tmp_path / "named.nii.gz").write_bytes(plain.read_bytes())
     (tmp_path / "named.nii").write_bytes(gzip.compress(plain.read_bytes()))
-    np.testing.assert_array_equal(nifti.read(tmp_path / "named.nii.gz"), whole)
-    np.testing.assert_array_equal(nifti.read(tmp_path / "named.nii"), whole)
+    np.testing.assert_array_equal(nifti_voxels(tmp_path / "named.nii.gz"), whole)
+    np.testing.assert_array_equal(nifti_voxels(tmp_path / "named.nii"), whole)
 
 
 def test_extensions_are_passed_over(tmp_path: Path) -> None:
@@ -191,26 +191,28 @@ def test_extensions_are_passed_over(tmp_path: Path) -> None:
     content = bytearray((tmp_path / "scan.nii").read_bytes())
     content[352:356] = b"\xff\xff\xff\x7f"  # it claims to be two GiB long
     (tmp_path / "scan.nii").write_bytes(content)
-    np.testing.assert_array_equal(nifti.read(tmp_path / "scan.nii")[..., 0], numbered())
+    np.testing.assert_array_equal(nifti_voxels(tmp_path / "scan.nii")[..., 0], numbered())
 
 
 def test_a_real_volume(flair: Path, tmp_path: Path) -> None:
-    assert nifti.read_header(flair) == Header(240, 240, 1, (1.0, 1.0, 1.0), slices=155)
-    volume = nifti.read(flair)
+    assert nifti_header(flair) == Header(240, 240, 1, (1.0, 1.0, 1.0), slices=155)
+    volume = nifti_voxels(flair)
     assert (volume.shape, volume.dtype) == ((155, 240, 240, 1), np.float32)
     # BraTS keeps its volumes from right to left and front to back, so that nothing is to be turned.
     np.testing.assert_array_equal(volume[..., 0], np.asarray(nib.load(flair).dataobj).T)
     part = volume[60:70, 80:120, 60:120, 0]
     for codes in ("RAS", "PIR"):
-        np.testing.assert_array_equal(nifti.read(volumes.save(tmp_path / "a.nii", part, codes))[..., 0], part)
+        np.testing.assert_array_equal(
+            nifti_voxels(volumes.save(tmp_path / "a.nii", part, codes))[..., 0], part
+        )
 
 
 def test_a_real_oblique_volume(shared_data: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(shared_data / "unlabelled_scans.zip") as archive:
         path = Path(archive.extract("nifti/chris_PD.nii.gz", tmp_path))
-    told = nifti.read_header(path)
+    told = nifti_header(path)
     assert (told.slices, told.height, told.width) == (54, 256, 191)
     assert told.spacing_mm == pytest.approx((2.4, 0.859375, 0.857875), abs=1e-4)
     canonical = np.asarray(nib.as_closest_canonical(nib.load(path)).dataobj)  # right, front, up
-    np.testing.assert_array_equal(nifti.read(path)[..., 0], canonical[::-1, ::-1].T)
-    assert nifti.read(path).dtype == np.uint8
+    np.testing.assert_array_equal(nifti_voxels(path)[..., 0], canonical[::-1, ::-1].T)
+    assert nifti_voxels(path).dtype == np.uint8

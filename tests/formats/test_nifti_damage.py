@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.formats import nifti
 from stages.scan.header import Header, Unreadable
 from tests.fixtures import volumes
+from tests.fixtures.decoded import nifti_header, nifti_voxels
 from tests.fixtures.volumes import numbered
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -47,7 +47,7 @@ def outcome(reader: Callable[[Path], object], path: Path) -> object:
 
 def refusal(path: Path) -> object:
     """Why `read` refuses a file; `read_header` must not fail in another way."""
-    reason, told = outcome(nifti.read, path), outcome(nifti.read_header, path)
+    reason, told = outcome(nifti_voxels, path), outcome(nifti_header, path)
     assert isinstance(reason, str)
     assert isinstance(told, Header) or told == reason
     return reason
@@ -122,7 +122,7 @@ def test_a_wrong_checksum(tmp_path: Path, columns: int) -> None:
 
 def peak_bytes(path: Path) -> int:
     tracemalloc.start()
-    outcome(nifti.read, path)
+    outcome(nifti_voxels, path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
@@ -143,18 +143,18 @@ def test_claims_alone_take_no_memory(tmp_path: Path, plain: Path) -> None:
 @pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
 def test_reading_takes_little_more_memory_than_the_volume(tmp_path: Path, dtype: type) -> None:
     path = volumes.save(tmp_path / "scan.nii.gz", np.zeros((100, 200, 200), dtype))
-    assert peak_bytes(path) < 1.5 * nifti.read(path).nbytes + (4 << 20)
+    assert peak_bytes(path) < 1.5 * nifti_voxels(path).nbytes + (4 << 20)
 
 
 def either(path: Path) -> None:
     """A file reads as its header says or is refused, nothing else."""
-    volume = outcome(nifti.read, path)
+    volume = outcome(nifti_voxels, path)
     if isinstance(volume, str):
         assert volume
         assert path.name not in volume
         refusal(path)
     else:
-        told = nifti.read_header(path)
+        told = nifti_header(path)
         assert volume.shape == (told.slices, told.height, told.width, 1)
         assert volume.dtype.kind in "iu" or volume.dtype == np.float32
 

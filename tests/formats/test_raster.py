@@ -15,6 +15,7 @@ from PIL import Image
 from stages.formats import raster
 from stages.scan.header import Header, Unreadable
 from tests.fixtures import pictures
+from tests.fixtures.decoded import raster_header, raster_mask, raster_voxels
 
 COLOURS = {1: cv2.COLOR_GRAY2BGR, 3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
 
@@ -37,7 +38,7 @@ def written(path: Path, content: bytes) -> Path:
 
 def refusal(path: Path, mask: bool = False) -> str:
     with pytest.raises(Unreadable) as refused:
-        (raster.read_mask if mask else raster.read)(path)
+        (raster_mask if mask else raster_voxels)(path)
     return str(refused.value)
 
 
@@ -48,8 +49,8 @@ def test_what_opencv_wrote_is_read(tmp_path: Path, dtype: type, channels: int) -
     pixels, path = drawn(channels, dtype), tmp_path / "x.png"
     assert cv2.imwrite(str(path), pixels if channels == 1 else cv2.cvtColor(pixels, COLOURS[channels]))
     wanted = np.atleast_3d(pixels)[..., :3]
-    assert raster.read_header(path) == Header(9, 14, wanted.shape[2])
-    for read in (raster.read, raster.read_mask):
+    assert raster_header(path) == Header(9, 14, wanted.shape[2])
+    for read in (raster_voxels, raster_mask):
         assert read(path).dtype == dtype
         np.testing.assert_array_equal(read(path), wanted[None])
 
@@ -69,7 +70,7 @@ def test_every_row_filter_gives_what_was_stored(
     stored = drawn(channels, size=size)
     path = tmp_path_factory.mktemp("png") / "x.png"
     path.write_bytes(imagecodecs.png_encode(stored, filter=row_filter))
-    assert (raster.read(path)[0] == np.atleast_3d(stored)[..., : channels - (channels in (2, 4))]).all()
+    assert (raster_voxels(path)[0] == np.atleast_3d(stored)[..., : channels - (channels in (2, 4))]).all()
     content = path.read_bytes()
     fast = raster._left_filtered(content[16:29], raster._checked(content))
     if row_filter == imagecodecs.PNG.FILTER.SUB and size[1] > 1:
@@ -82,7 +83,7 @@ def test_pixels_that_are_fewer_or_more_than_the_header_says(tmp_path: Path, rows
     pixels = pictures.chunk(b"IDAT", zlib.compress(rows))
     path = written(tmp_path / "x.png", whole[: pictures.START] + pixels + pictures.chunk(b"IEND", b""))
     if len(rows) > 8:
-        assert raster.read(path).shape == (1, 2, 3, 1)  # libpng passes over what is left
+        assert raster_voxels(path).shape == (1, 2, 3, 1)  # libpng passes over what is left
     else:
         assert refusal(path).startswith("it is not a readable PNG or JPEG")
 
@@ -91,8 +92,8 @@ def test_pixels_that_are_fewer_or_more_than_the_header_says(tmp_path: Path, rows
 def test_grey_with_transparency_is_grey(tmp_path: Path, dtype: type) -> None:
     pixels = drawn(2, dtype)
     path = written(tmp_path / "x.png", pictures.png(pixels))
-    assert raster.read_header(path) == Header(9, 14, 1)
-    for read in (raster.read, raster.read_mask):
+    assert raster_header(path) == Header(9, 14, 1)
+    for read in (raster_voxels, raster_mask):
         np.testing.assert_array_equal(read(path), pixels[None, ..., :1])
 
 
@@ -102,15 +103,15 @@ def test_a_palette_is_its_colours_in_an_image_and_its_numbers_in_a_mask(tmp_path
     numbers = drawn(1) >> (8 - depth)
     extra = pictures.chunk(b"PLTE", colours.tobytes()) + pictures.chunk(b"tRNS", bytes([0]))
     path = written(tmp_path / "x.png", pictures.png(numbers, depth, pictures.PALETTE, extra))
-    assert raster.read_header(path) == Header(9, 14, 3)
-    np.testing.assert_array_equal(raster.read(path), colours[numbers][None])
-    np.testing.assert_array_equal(raster.read_mask(path), numbers[None, ..., None])
+    assert raster_header(path) == Header(9, 14, 3)
+    np.testing.assert_array_equal(raster_voxels(path), colours[numbers][None])
+    np.testing.assert_array_equal(raster_mask(path), numbers[None, ..., None])
 
 
 def test_single_bits_are_black_and_white(tmp_path: Path) -> None:
     bits = drawn(1) % 2
     path = written(tmp_path / "x.png", pictures.png(bits, depth=1))
-    for read in (raster.read, raster.read_mask):
+    for read in (raster_voxels, raster_mask):
         assert read(path).dtype == np.uint8
         np.testing.assert_array_equal(read(path), 255 * bits[None, ..., None])
 
@@ -133,7 +134,7 @@ def test_interlaced_pixels_are_in_their_places(tmp_path: Path) -> None:
     header = flat[16:28] + b"\x01"
     parts = (pictures.chunk(b"IHDR", header), pictures.chunk(b"IDAT", zlib.compress(rows)))
     path = written(tmp_path / "x.png", pictures.SIGNATURE + b"".join(parts) + flat[-pictures.END :])
-    np.testing.assert_array_equal(raster.read(path), pixels[None, ..., None])
+    np.testing.assert_array_equal(raster_voxels(path), pixels[None, ..., None])
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -141,8 +142,8 @@ def test_a_jpeg_is_what_was_compressed(tmp_path: Path, channels: int) -> None:
     ramp = np.add.outer(np.arange(32), 2 * np.arange(40)).astype(np.uint8)
     pixels = ramp if channels == 1 else np.stack([ramp, 200 - ramp, ramp // 2], 2)
     path = saved(tmp_path / "x.jpg", Image.fromarray(pixels), quality=98, subsampling=0)
-    assert raster.read_header(path) == Header(32, 40, channels)
-    read = raster.read(path)
+    assert raster_header(path) == Header(32, 40, channels)
+    read = raster_voxels(path)
     assert (read.shape, read.dtype) == ((1, 32, 40, channels), np.uint8)
     assert np.abs(read[0] - np.atleast_3d(pixels).astype(int)).max() <= 4
 
@@ -156,7 +157,7 @@ def test_a_jpeg_mask_is_black_and_white_again(tmp_path: Path, mode: str, how: di
     picture = Image.fromarray(mask).convert(mode)
     path = saved(tmp_path / "m.jpg", picture, quality=60, append_images=[picture], **how)
     assert len(np.unique(np.asarray(Image.open(path)))) > 4  # compression left more than two
-    read = raster.read_mask(path)
+    read = raster_mask(path)
     assert (read.shape, read.dtype) == ((1, 48, 48, 1), np.uint8)
     np.testing.assert_array_equal(read[0, ..., 0], mask)
 
@@ -164,10 +165,10 @@ def test_a_jpeg_mask_is_black_and_white_again(tmp_path: Path, mode: str, how: di
 @pytest.mark.parametrize("label", [1, 4, 127])
 def test_a_jpeg_mask_that_is_too_dark_is_not_taken_for_an_empty_one(tmp_path: Path, label: int) -> None:
     mask = np.zeros((48, 48), np.uint8)
-    assert not raster.read_mask(saved(tmp_path / "m.jpg", Image.fromarray(mask))).any()
+    assert not raster_mask(saved(tmp_path / "m.jpg", Image.fromarray(mask))).any()
     mask[16:32, 16:32] = label
     path = saved(tmp_path / "m.jpg", Image.fromarray(mask), quality=100)
-    brightest = int(raster.read(path).max())
+    brightest = int(raster_voxels(path).max())
     assert refusal(path, mask=True) == (
         f"a JPEG mask must be black and white, this one is no brighter than {brightest}; save it as PNG"
     )
@@ -178,13 +179,13 @@ def test_a_jpeg_mask_that_is_too_dark_is_not_taken_for_an_empty_one(tmp_path: Pa
 def test_a_mask_that_is_only_in_the_transparency(tmp_path: Path, dtype: type, channels: int) -> None:
     pixels = np.full((8, 9, channels), np.iinfo(dtype).max, dtype)
     path = written(tmp_path / "m.png", pictures.png(pixels))
-    assert raster.read_mask(path).all()  # of one colour all over, transparency and all: a mask
+    assert raster_mask(path).all()  # of one colour all over, transparency and all: a mask
     pixels[2:4, 3:5, -1] = 0
     written(path, pictures.png(pixels))
     assert refusal(path, mask=True) == "it is of one colour, a mask only in its transparency; save it without"
     pixels[2:4, 3:5, :-1] = 0
     written(path, pictures.png(pixels))
-    np.testing.assert_array_equal(raster.read_mask(path)[0], pixels[..., :-1])
+    np.testing.assert_array_equal(raster_mask(path)[0], pixels[..., :-1])
 
 
 def test_colours_for_the_printer(tmp_path: Path) -> None:
@@ -192,16 +193,16 @@ def test_colours_for_the_printer(tmp_path: Path) -> None:
     wanted = "its pixels are of kind CMYK; save it as grey or RGB"
     assert refusal(path) == refusal(path, mask=True) == wanted
     with pytest.raises(Unreadable, match=f"^{wanted}$"):
-        raster.read_header(path)
+        raster_header(path)
 
 
 def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
     pixels = drawn(1)
     np.testing.assert_array_equal(
-        raster.read(written(tmp_path / "x.jpg", pictures.png(pixels)))[0, ..., 0], pixels
+        raster_voxels(written(tmp_path / "x.jpg", pictures.png(pixels)))[0, ..., 0], pixels
     )
     path = saved(tmp_path / "x.png", Image.fromarray(pixels), format="JPEG")
-    assert set(np.unique(raster.read_mask(path))) == {0, 255}
+    assert set(np.unique(raster_mask(path))) == {0, 255}
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP", "PPM", "EPS", "ICO", "JPEG2000"])
@@ -229,7 +230,7 @@ def test_a_lack_of_memory_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(raster, "png_decode", full)
     monkeypatch.setattr(raster, "_left_filtered", lambda *_: None)
     with pytest.raises(MemoryError):
-        raster.read(written(tmp_path / "x.png", pictures.png(drawn(1))))
+        raster_voxels(written(tmp_path / "x.png", pictures.png(drawn(1))))
 
 
 def test_real_pictures_are_read_as_opencv_reads_them(shared_data: Path, tmp_path: Path) -> None:
@@ -242,7 +243,7 @@ def test_real_pictures_are_read_as_opencv_reads_them(shared_data: Path, tmp_path
                 path = written(tmp_path / f"x{ending}", content)
                 known = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
                 known = np.atleast_3d(known)[..., ::-1]
-                read = raster.read(path)[0]
+                read = raster_voxels(path)[0]
                 assert read.shape == known.shape
                 assert np.abs(read.astype(int) - known).max() <= apart
-                assert raster.read_header(path) == Header(*known.shape)
+                assert raster_header(path) == Header(*known.shape)

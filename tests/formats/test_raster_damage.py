@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from stages.formats import raster
 from stages.scan.header import Header, Unreadable
 from tests.fixtures import pictures
+from tests.fixtures.decoded import raster_header, raster_mask, raster_voxels
 
-READS: tuple[Callable[[Path], object], ...] = (raster.read_header, raster.read, raster.read_mask)
+READS: tuple[Callable[[Path], object], ...] = (raster_header, raster_voxels, raster_mask)
 TOO_LARGE = "its header says more than the 67108864 pixels that are allowed"
 
 
@@ -77,13 +77,13 @@ def crops(shared_data: Path) -> dict[str, bytes]:
 )
 def test_no_beginning_of_a_file_is_taken_for_the_whole(tmp_path: Path, content: bytes) -> None:
     path = written(tmp_path / "x.png", content)
-    whole = raster.read_header(path)
+    whole = raster_header(path)
     assert len(content) > 100
     for length in range(len(content)):
         written(path, content[:length])
         assert not any(str(tmp_path) in sentence for sentence in refusals(path, READS[1:]))
         with contextlib.suppress(Unreadable):
-            assert raster.read_header(path) == whole
+            assert raster_header(path) == whole
 
 
 def test_a_png_that_is_cut_says_so(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_no_byte_of_a_png_can_change_unnoticed(tmp_path: Path, level: int) -> No
 def test_damage_names_the_part(tmp_path: Path) -> None:
     content = bytearray(pictures.png(pixels(9, 8)) + b"what follows the end is no part of it")
     path = written(tmp_path / "x.png", bytes(content))
-    np.testing.assert_array_equal(raster.read(path)[0, ..., 0], pixels(9, 8))
+    np.testing.assert_array_equal(raster_voxels(path)[0, ..., 0], pixels(9, 8))
     content[pictures.START + 20] ^= 1
     wanted = "it is damaged: the checksum of its part b'IDAT' is another"
     assert refusals(written(path, bytes(content)), READS[1:]) == {wanted}
@@ -156,7 +156,7 @@ def test_a_forged_jpeg(tmp_path: Path) -> None:
 
 def test_a_header_that_claims_more_pixels_than_there_are(tmp_path: Path) -> None:
     path = written(tmp_path / "x.png", pictures.forged(pictures.png(pixels(9, 8)), 8, 11))
-    assert raster.read_header(path) == Header(11, 8, 1)
+    assert raster_header(path) == Header(11, 8, 1)
     wanted = "it is not a readable PNG or JPEG (Not enough image data)"  # Pillow would fill it up with black
     assert refusals(path, READS[1:]) == {wanted}
 
@@ -175,7 +175,7 @@ def test_a_bomb_beside_the_pixels_does_not_go_off(tmp_path: Path, kind: bytes) -
     finally:
         tracemalloc.stop()
     assert told.startswith("it is not a readable PNG or JPEG (Decompressed data too large")
-    np.testing.assert_array_equal(raster.read(after)[0, ..., 0], pixels(9, 8))  # not even looked at
+    np.testing.assert_array_equal(raster_voxels(after)[0, ..., 0], pixels(9, 8))  # not even looked at
 
 
 def mutated(content: bytes, draw: random.Random) -> bytes:
@@ -194,7 +194,7 @@ def test_a_damaged_png_is_the_picture_that_it_was_or_unreadable(
     crops: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
     path = written(tmp_path_factory.getbasetemp() / "damaged.png", crops["png"])
-    intact = raster.read(path)
+    intact = raster_voxels(path)
     written(path, mutated(crops["png"], random.Random(seed)))
     for read in READS[1:]:
         with contextlib.suppress(Unreadable):
@@ -210,9 +210,9 @@ def test_a_damaged_jpeg_is_a_picture_of_its_size_or_unreadable(
     path = tmp_path_factory.getbasetemp() / "damaged.jpg"
     written(path, mutated(crops["jpg"], random.Random(seed)))
     with contextlib.suppress(Unreadable):
-        header = raster.read_header(path)
-        assert raster.read(path).shape == (1, header.height, header.width, header.channels)
-        assert raster.read_mask(path).shape == (1, header.height, header.width, 1)
+        header = raster_header(path)
+        assert raster_voxels(path).shape == (1, header.height, header.width, header.channels)
+        assert raster_mask(path).shape == (1, header.height, header.width, 1)
 
 
 def test_decoders_print_nothing(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.formats import images
+from stages.formats.reader import Reader
 from stages.framing import head, transform
 from stages.framing.transform import CaseTransform
 from stages.sources import lgg
@@ -32,7 +32,7 @@ def there_and_back(masks: np.ndarray, frame: CaseTransform) -> np.ndarray:
 def real(lgg_folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Volumes (S, 256, 256, 3) and masks (S, 256, 256) of 0 and 1."""
     found: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
-    reader = images.Reader(lgg_folder)
+    reader = Reader(lgg_folder)
     for record in lgg.find(lgg_folder).records:
         volume, masks = found.setdefault(record.case_id, ([], []))
         volume.append(reader.image(record.image, record.slice))

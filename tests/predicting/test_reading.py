@@ -6,7 +6,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from stages.predicting import finding, reading
+from stages.predicting import discovery, reading
 from stages.scan.header import Unreadable
 from tests.fixtures import dicom, graphs, scans, volumes
 
@@ -17,7 +17,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
 
 
 def read(path, wanted):
-    (scan,) = finding.find([path])
+    (scan,) = discovery.find([path])
     return reading.read(scan, wanted)
 
 
@@ -32,7 +32,7 @@ def test_three_sequences_in_their_order(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     tifffile.imwrite(path, PICTURE) if suffix == ".tif" else Image.fromarray(PICTURE).save(path)
     np.testing.assert_array_equal(read(path, SEQUENCES).voxels, PICTURE[None])
-    assert read(path, SEQUENCES).spacing_mm is None
+    assert read(path, SEQUENCES).spacing is None
 
 
 def test_a_grey_picture_of_16_bits(tmp_path):
@@ -88,7 +88,7 @@ def test_a_brats_case_by_the_names_of_its_files(tmp_path):
     found = read(case, BRATS)
     for number, role in enumerate(("flair", "t1", "t1ce", "t2")):
         np.testing.assert_array_equal(found.voxels[..., number], expected[role])
-    assert found.spacing_mm == (1.0, 1.0, 1.0)
+    assert found.spacing == (1.0, 1.0, 1.0)
     np.testing.assert_array_equal(read(case, FLAIR).voxels[..., 0], expected["flair"])
 
 
@@ -131,7 +131,7 @@ def test_a_dicom_series(tmp_path):
     dicom.write_series(tmp_path / "s", voxels, dicom.CORONAL, spacing_mm=(3.0, 2.0, 1.0))
     found = read(tmp_path / "s", FLAIR)
     np.testing.assert_array_equal(found.voxels[..., 0], voxels)
-    assert found.spacing_mm == pytest.approx((3.0, 2.0, 1.0))
+    assert found.spacing == pytest.approx((3.0, 2.0, 1.0))
     assert refused(tmp_path / "s", SEQUENCES) == "it has 1 channel, the model takes 3 (pre, flair, post)"
 
 

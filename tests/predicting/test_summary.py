@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stages.predicting import summary
-from stages.predicting.finding import Scan
+from stages.predicting.discovery import Scan
 from stages.predicting.segmenting import Segmented
 from stages.scan.spacing import Spacing
 from tests.fixtures import graphs

@@ -9,7 +9,7 @@ import pytest
 
 from stages.core import manifest
 from stages.core.errors import UserError
-from stages.formats.images import Reader
+from stages.formats.reader import Reader
 from stages.framing import transform
 from stages.preprocessing import case
 from stages.sources import brats, lgg

@@ -10,7 +10,7 @@ import pytest
 
 from stages.core import record
 from stages.core.errors import UserError
-from stages.formats import images
+from stages.formats.reader import Reader
 from stages.scan import task
 from stages.scan.header import Unreadable
 from stages.sources import brats
@@ -40,7 +40,7 @@ def test_cases_of_every_year(tmp_path: Path, year: int) -> None:
     assert last.label_set == ("brats2015" if year == 2015 else "brats")
     assert last.source_split == ("train" if year == 2015 else "")
     anatomy = volumes.case(3, seed=(0, 2), enhancing=3 if year >= 2023 else 4)
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     for row in found.records[3:]:
         image = reader.image(row.image, row.slice, row.modalities)
         for channel, role in enumerate(brats.MODALITIES):
@@ -171,7 +171,7 @@ def test_a_missing_modality_is_named(tmp_path: Path) -> None:
     assert [bool(name) for name in record.names(lacking.image)] == [False, True, False, True]
     assert (lacking.width, lacking.height) == (64, 64)
     with pytest.raises(Unreadable, match=r"^modality flair, t1ce is missing$"):
-        images.Reader(tmp_path).image(lacking.image, lacking.slice, lacking.modalities)
+        Reader(tmp_path).image(lacking.image, lacking.slice, lacking.modalities)
 
 
 def test_a_segmentation_alone_is_left_to_validation(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_segmentation_alone_is_left_to_validation(tmp_path: Path) -> None:
     row = brats.find(tmp_path).records[-1]
     assert (row.case_id, row.image, row.modalities) == ("BraTS20_Training_002", "", "t1ce")
     with pytest.raises(Unreadable, match=r"^modality t1ce is missing$"):
-        images.Reader(tmp_path).image(row.image, row.slice, row.modalities)
+        Reader(tmp_path).image(row.image, row.slice, row.modalities)
 
 
 def test_cases_without_a_segmentation_are_counted(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_a_damaged_volume_is_one_row_for_validation(tmp_path: Path) -> None:
     assert (found[0].slice, found[0].width, found[0].height, found[0].channels) == (0, 0, 0, 0)
     assert (found[0].spacing_mm, found[0].modalities) == ("", MODALITIES)
     with pytest.raises(Unreadable, match=r"^it is cut short$"):
-        images.Reader(tmp_path).image(found[0].image, 0, found[0].modalities)
+        Reader(tmp_path).image(found[0].image, 0, found[0].modalities)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_strange_names(tmp_path: Path) -> None:
         volumes.save(folder / f"Müller, 脑 1 {role}.nii.gz", anatomy[role])
     rows = brats.find(tmp_path).records
     assert {row.patient_id for row in rows} == {"Müller, 脑 1"}
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     for row in rows:
         np.testing.assert_array_equal(reader.image(row.image, row.slice)[..., 0], anatomy["t2"][row.slice])
         np.testing.assert_array_equal(reader.mask(row.mask, row.slice), anatomy["seg"][row.slice])
@@ -281,7 +281,7 @@ def test_volumes_in_other_orientations_with_labels_as_floats(tmp_path: Path) -> 
         ("seg", almost, "LPS"),
     ]:
         volumes.save(tmp_path / "a" / f"{role}.nii", voxels, codes, spacing_mm=(5.0, 2.0, 1.0))
-    rows, reader = brats.find(tmp_path).records, images.Reader(tmp_path)
+    rows, reader = brats.find(tmp_path).records, Reader(tmp_path)
     for row in rows:
         image, mask = reader.image(row.image, row.slice), reader.mask(row.mask, row.slice)
         np.testing.assert_array_equal(image, np.stack([anatomy["flair"], anatomy["t1"]], axis=3)[row.slice])
@@ -308,7 +308,7 @@ def test_the_real_set(shared_data: Path, tmp_path: Path) -> None:
     assert {row.modalities for row in found.records} == {"flair;t1ce"}
 
     case = [row for row in found.records if row.case_id == "brats_2013_pat0006_1"]
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     masks = np.stack([reader.mask(row.mask, row.slice) for row in case])
     assert np.unique(masks).tolist() == [0, 1, 2, 3, 4]
     classes = task.harmonise(masks, task.TASKS[case[0].label_set])

@@ -18,7 +18,8 @@ from PIL import Image
 
 from stages.core import record
 from stages.core.errors import UserError
-from stages.formats import annotations, images
+from stages.formats import annotations
+from stages.formats.reader import Reader
 from stages.scan.header import Unreadable
 from stages.sources import coco
 from tests.fixtures.coco import (
@@ -58,7 +59,7 @@ def test_the_real_boxes(boxes: Path) -> None:
     }
     assert len({one.patient_id for one in found.records}) == 400
     assert (found.unannotated, found.notes) == ({"2369-8b8afa9d"}, ())
-    reader = images.Reader(boxes)
+    reader = Reader(boxes)
     blank = [one.sample_id for one in found.records if not reader.mask(one.mask, 1).any()]
     assert blank == ["2369-8b8afa9d"]
     (twice,) = [one for one in found.records if one.sample_id == "176-23ef40c3"]
@@ -91,7 +92,7 @@ def test_every_real_image_and_mask_is_read(name: str, request: pytest.FixtureReq
     assert len({one.sample_id for one in records}) == len(records)
     files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix != ".md"]
     assert record.files(records) == {path for path in files if "." in path}
-    reader = images.Reader(root)
+    reader = Reader(root)
     for one in records[::7]:
         assert reader.image(one.image, 1).shape == (one.height, one.width, 3)
         assert reader.mask(one.mask, 1).shape == (one.height, one.width)
@@ -248,7 +249,7 @@ def test_odd_names_make_the_round_trip(tmp_path: Path) -> None:
     write_set(tmp_path / "Teil #1; 100%25", listed, some, name="Über;#%.JSON")
     found = coco.find(tmp_path)
     assert len(found.records) == len(ODD)
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     for one in found.records:
         (name,) = record.names(one.image)
         number = ODD.index(name.removeprefix("Teil #1; 100%25/"))
@@ -263,7 +264,7 @@ def test_images_that_nobody_annotated_are_told(tmp_path: Path) -> None:
     write_set(tmp_path, listed, [annotation([BOX], 1), annotation([BOX], 3, 13), annotation([BOX], 3, 14)])
     found = coco.find(tmp_path)
     assert found.unannotated == {"2"}
-    assert not images.Reader(tmp_path).mask(found.records[1].mask, 1).any()
+    assert not Reader(tmp_path).mask(found.records[1].mask, 1).any()
     assert [one.label_kind for one in found.records] == ["box", "box", "box"]
 
 
@@ -301,13 +302,13 @@ def test_absent_and_damaged_images_are_listed_for_validation_to_judge(tmp_path: 
         ("3.png", 0, 0, 0),
     ]
     with pytest.raises(Unreadable, match=r"^No such file or directory$"):
-        images.Reader(tmp_path).image(records[1].image, 1)
+        Reader(tmp_path).image(records[1].image, 1)
 
 
 def test_a_bad_annotation_costs_its_image_only(tmp_path: Path) -> None:
     write_set(tmp_path, [image(1), image(2, "2.png")], [annotation([[1, 2, 3]], 1), annotation([BOX], 2)])
     bad, good = coco.find(tmp_path).records
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     assert reader.mask(good.mask, 1).sum() == 60
     with pytest.raises(
         Unreadable, match=r"^annotation 12 has a polygon of 3 numbers; an even number from 6 on makes"
@@ -396,7 +397,7 @@ def test_long_names_are_absent_files(tmp_path: Path) -> None:
     for one in records:
         if not one.width:
             with pytest.raises(Unreadable):
-                images.Reader(tmp_path).image(one.image, 1)
+                Reader(tmp_path).image(one.image, 1)
 
 
 def test_an_image_that_is_listed_twice(tmp_path: Path) -> None:
@@ -536,7 +537,7 @@ def judge(root: Path, data: bytes) -> None:
 
 
 def judge_records(root: Path, records: list[record.Record]) -> None:
-    reader = images.Reader(root)
+    reader = Reader(root)
     assert len({one.sample_id for one in records}) == len(records)
     for one in records:
         assert all((root / name).resolve().is_relative_to(root.resolve()) for name in record.files([one]))
@@ -553,7 +554,7 @@ def judge_records(root: Path, records: list[record.Record]) -> None:
 def test_what_is_mutated_below_is_good(cut: Path) -> None:
     (cut / NAME).write_text(json.dumps(REAL_CUT))
     found = coco.find(cut)
-    assert [images.Reader(cut).mask(one.mask, 1).sum() > 0 for one in found.records] == [True, True]
+    assert [Reader(cut).mask(one.mask, 1).sum() > 0 for one in found.records] == [True, True]
 
 
 @given(st.data())

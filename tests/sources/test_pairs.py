@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from stages.core.errors import UserError
 from stages.core.record import Record
-from stages.formats import images
+from stages.formats.reader import Reader
 from stages.scan.task import TUMOUR, harmonise
 from stages.sources import pairs
 from tests.fixtures import pictures
@@ -65,7 +65,7 @@ def test_the_real_set(figshare: Path) -> None:
     assert {(one.channels, one.modalities, one.spacing_mm, one.source_split) for one in records} == {
         (1, "gray", "", "")
     }
-    reader = images.Reader(figshare)
+    reader = Reader(figshare)
     assert all(harmonise(reader.mask(one.mask, 1), TUMOUR).any() for one in records)
 
 
@@ -107,7 +107,7 @@ def test_what_belongs_together(tmp_path: Path, image: str, mask: str, key: str) 
     put(tmp_path, mask, pixels=MASK)
     (one,) = pairs.find(tmp_path).records
     assert (one.sample_id, one.patient_id, one.width, one.height, one.channels) == (key, key, 9, 8, 1)
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     read = reader.image(one.image, 1)[..., 0].astype(int)
     assert np.abs(read - GREY).max() <= (60 if "j" in Path(image).suffix.lower() else 0)
     np.testing.assert_array_equal(reader.mask(one.mask, 1), MASK)

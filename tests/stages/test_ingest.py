@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from stages import ingest, preprocess, validate
 from stages.core import errors, manifest
 from stages.core.errors import UserError
-from stages.formats import images
+from stages.formats.reader import Reader
 from stages.project.paths import HERE
 from stages.sources import kaggle, pairs
 from stages.store import shards
@@ -108,7 +108,7 @@ def test_a_limit_keeps_what_the_patients_share(project: Path) -> None:
     table = ingested("coco", limit=1)
     kept = table["sample_id"].item()
     assert set(tree(HERE.raw)) == {f"train/{coco.NAME}", f"train/{kept}.png"}
-    assert images.Reader(HERE.raw).mask(table["mask"].item(), 1).any()
+    assert Reader(HERE.raw).mask(table["mask"].item(), 1).any()
 
 
 def unannotated() -> None:
@@ -138,7 +138,7 @@ def test_or_they_are_free_of_tumour(project: Path, capsys: pytest.CaptureFixture
     table = ingested("coco", unannotated="negative")
     assert list(table["sample_id"]) == ["1", "2", "3"]
     assert capsys.readouterr() == ("", IGNORED)
-    reader = images.Reader(HERE.raw)
+    reader = Reader(HERE.raw)
     assert [reader.mask(mask, 1).any() for mask in table["mask"]] == [True, True, False]
 
 
@@ -266,7 +266,7 @@ def test_one_bad_picture_is_quarantined_with_its_reason_and_the_rest_goes_on(pro
     assert list(stored.index["sample_id"]) == rest
     assert (stored.meta.channels, stored.meta.classes) == (["gray"], {1: "tumour"})
     for row, name in enumerate(rest):
-        mask = images.Reader(HERE.raw).mask(f"masks/{name}.png", 1) > 0
+        mask = Reader(HERE.raw).mask(f"masks/{name}.png", 1) > 0
         halved = mask.reshape(32, 2, 32, 2).mean(axis=(1, 3))
         sure = halved != 0.5
         np.testing.assert_array_equal(stored.masks(np.array([row]))[0][sure], (halved > 0.5)[sure])

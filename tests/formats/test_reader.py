@@ -6,6 +6,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -14,8 +15,10 @@ import tifffile
 
 from stages.core import record
 from stages.core.errors import UserError
-from stages.formats import images, nifti
+from stages.formats import nifti, registry
+from stages.formats.reader import Reader, contained
 from stages.scan.header import Header, Unreadable
+from stages.scan.volume import Volume
 from tests.fixtures import coco, volumes
 
 KINDS = ".tif, .tiff, .png, .jpg, .jpeg, .nii, .nii.gz"
@@ -41,13 +44,13 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each volume file is decoded from here on."""
     times: Counter[str] = Counter()
 
-    def counted(path: Path) -> np.ndarray:
-        times[path.name] += 1
-        return nifti.read(path)
+    def counted(stream: BinaryIO) -> Volume:
+        times[Path(stream.name).name] += 1
+        return nifti.decode(stream)
 
     for suffix in (".nii", ".nii.gz"):
-        kind = dataclasses.replace(images.FORMATS[suffix], read=counted, read_mask=counted)
-        monkeypatch.setitem(images.FORMATS, suffix, kind)
+        kind = dataclasses.replace(registry.FORMATS[suffix], decode=counted, decode_mask=counted)
+        monkeypatch.setitem(registry.FORMATS, suffix, kind)
     return times
 
 
@@ -61,29 +64,29 @@ def test_the_suffix_decides_in_any_case(tmp_path: Path, name: str) -> None:
         tifffile.imwrite(path, one)
     else:
         path.write_bytes(cv2.imencode(".png", one)[1].tobytes())
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     np.testing.assert_array_equal(reader.image(name, 0)[..., 0], one)
     np.testing.assert_array_equal(reader.mask(name, 0), one)
-    header = images.read_header(path)
+    header = registry.read_header(path)
     assert (header.height, header.width, header.channels, header.slices) == (8, 9, 1, 1)
-    assert images.is_volume(name) is ("nii" in name.lower())
+    assert registry.is_volume(name) is ("nii" in name.lower())
 
 
 @pytest.mark.parametrize("name", ["x.bmp", "x", "png", "x.png.exe", "x.dcm", "x.nii.zip", "x.gz"])
 def test_other_files_are_not_even_opened(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     told = f"its name does not end in {KINDS}"
     assert refusal(reader.image, name, 0) == refusal(reader.mask, name, 0) == told
-    assert refusal(images.read_header, tmp_path / name) == told
-    assert not images.is_volume(name)
+    assert refusal(registry.read_header, tmp_path / name) == told
+    assert not registry.is_volume(name)
 
 
 def test_which_rows_are_slices_of_volumes() -> None:
-    assert images.is_volume(";b.nii.gz")
-    assert images.is_volume(record.reference("a;b.nii"))
-    assert not images.is_volume("")
-    assert not images.is_volume("nii;b.png")
+    assert registry.is_volume(";b.nii.gz")
+    assert registry.is_volume(record.reference("a;b.nii"))
+    assert not registry.is_volume("")
+    assert not registry.is_volume("nii;b.png")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ def test_which_rows_are_slices_of_volumes() -> None:
 def test_a_missing_modality_is_named(
     tmp_path: Path, reference: str, modalities: str, sentence: str, decoded: Counter[str]
 ) -> None:
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     assert refusal(reader.image, reference, 0, modalities) == sentence
     assert not decoded
 
@@ -108,7 +111,7 @@ def test_a_volume_is_decoded_once_and_forgotten_with_its_case(tmp_path: Path, de
     for number, name in enumerate(("a1", "a2", "a_seg", "b1", "b_seg")):
         seen[name] = volume(number)
         volumes.save(tmp_path / f"{name}.nii", seen[name])
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     for position in (0, 3, 1, 2):
         read = reader.image("a1.nii;a2.nii", position)
         np.testing.assert_array_equal(read, np.stack([seen["a1"][position], seen["a2"][position]], 2))
@@ -125,7 +128,7 @@ def test_a_volume_is_decoded_once_and_forgotten_with_its_case(tmp_path: Path, de
 
 
 def test_single_slices_are_not_kept(tmp_path: Path) -> None:
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     for seed in (1, 2):
         tifffile.imwrite(tmp_path / "x.tif", plane(seed))
         np.testing.assert_array_equal(reader.image("x.tif", 1)[..., 0], plane(seed))
@@ -134,7 +137,7 @@ def test_single_slices_are_not_kept(tmp_path: Path) -> None:
 def test_a_damaged_volume_is_not_tried_again(tmp_path: Path, decoded: Counter[str]) -> None:
     whole = volumes.save(tmp_path / "x.nii.gz", volume())
     whole.write_bytes(whole.read_bytes()[:-30])
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     for position in range(3):
         assert refusal(reader.image, "x.nii.gz", position) == "it is cut short"
         assert refusal(reader.mask, "x.nii.gz", position) == "it is cut short"
@@ -144,7 +147,7 @@ def test_a_damaged_volume_is_not_tried_again(tmp_path: Path, decoded: Counter[st
 @pytest.mark.parametrize("position", [4, 1000, -1])
 def test_a_slice_that_the_volume_does_not_have(tmp_path: Path, position: int) -> None:
     volumes.save(tmp_path / "x.nii", volume())
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     for read in (reader.image, reader.mask):
         told = refusal(read, "x.nii", position)
         assert told == f"it has 4 slices, there is no number {position}"
@@ -154,7 +157,7 @@ def test_volumes_that_do_not_belong_together(tmp_path: Path) -> None:
     volumes.save(tmp_path / "four.nii", volume())
     volumes.save(tmp_path / "three.nii", volume(1, slices=3))
     volumes.save(tmp_path / "wide.nii", volume()[:, :, :5])
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     for pair in ("four.nii;three.nii", "four.nii;wide.nii"):
         assert refusal(reader.image, pair, 0) == "its modalities differ in size"
     reader.image("four.nii", 0)
@@ -165,10 +168,10 @@ def test_modalities_of_several_number_types_keep_their_numbers(tmp_path: Path) -
     whole, real = volume(0, dtype=np.int16), volume(1).astype(np.float32) / 7
     volumes.save(tmp_path / "whole.nii", whole)
     volumes.save(tmp_path / "real.nii", real)
-    read = images.Reader(tmp_path).image("whole.nii;real.nii", 2)
+    read = Reader(tmp_path).image("whole.nii;real.nii", 2)
     assert read.dtype == np.float32
     np.testing.assert_array_equal(read, np.stack([whole[2], real[2]], 2))
-    assert images.Reader(tmp_path).image("whole.nii;whole.nii", 2).dtype == np.int16
+    assert Reader(tmp_path).image("whole.nii;whole.nii", 2).dtype == np.int16
 
 
 @pytest.mark.parametrize("name", ["a;b.png", "a#1.png", "100%.png", "%3B.png", "ä ö/x;#%.png", " .png"])
@@ -176,7 +179,7 @@ def test_names_with_signs_that_mean_something_in_a_table(tmp_path: Path, name: s
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(cv2.imencode(".png", plane())[1].tobytes())
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     np.testing.assert_array_equal(reader.mask(record.reference(name), 1), plane())
     both = reader.image(record.reference(name, name), 1)
     np.testing.assert_array_equal(both, np.stack([plane(), plane()], 2))
@@ -186,7 +189,7 @@ def test_a_mask_from_annotations(tmp_path: Path) -> None:
     box = [5, 5, 20, 5, 20, 9, 5, 9]
     coco.write_set(tmp_path / "a;b", [coco.image(7)], [coco.annotation([box], 7)])
     reference = f"{record.reference(f'a;b/{coco.NAME}')}#7"
-    mask = images.Reader(tmp_path).mask(reference, 1)
+    mask = Reader(tmp_path).mask(reference, 1)
     assert (mask.shape, mask.dtype, set(np.unique(mask))) == ((coco.HEIGHT, coco.WIDTH), np.uint8, {0, 1})
     assert mask[6:9, 6:20].all()
 
@@ -213,10 +216,10 @@ def test_no_row_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     (root / "out.png").symlink_to(tmp_path / "secret.png")
     (root / "folder").symlink_to(tmp_path)
     told = f"{name} lies outside {root}; correct the row that names it"
-    assert refusal(images.contained, root, name) == told
+    assert refusal(contained, root, name) == told
     if name:
-        assert refusal(images.Reader(root).image, name, 1) == told
-        assert refusal(images.Reader(root).mask, f"{name}#1", 1) == told
+        assert refusal(Reader(root).image, name, 1) == told
+        assert refusal(Reader(root).mask, f"{name}#1", 1) == told
 
 
 def test_links_and_detours_that_stay_inside_are_followed(tmp_path: Path) -> None:
@@ -227,12 +230,12 @@ def test_links_and_detours_that_stay_inside_are_followed(tmp_path: Path) -> None
     (tmp_path / "way").symlink_to(root)
     for folder in (root, tmp_path / "way"):
         for name in ("x.png", "a/../x.png", "link.png", "./x.png"):
-            assert images.contained(folder, name) == root.resolve() / "x.png"
-            assert images.Reader(folder).image(name, 1).shape == (8, 9, 1)
+            assert contained(folder, name) == root.resolve() / "x.png"
+            assert Reader(folder).image(name, 1).shape == (8, 9, 1)
 
 
 def test_names_that_no_file_can_have(tmp_path: Path) -> None:
-    reader = images.Reader(tmp_path)
+    reader = Reader(tmp_path)
     told = "'a\\x00.png' is no name of a file; correct the row that names it"
     assert refusal(reader.image, "a%00.png", 1) == refusal(reader.mask, "a\0.png", 1) == told
     for kind in ("png", "tif", "nii"):
@@ -247,19 +250,23 @@ def test_headers_of_all_kinds(tmp_path: Path) -> None:
     volumes.save(tmp_path / "x.nii", volume(), spacing_mm=(3.0, 0.5, 0.75))
     tifffile.imwrite(tmp_path / "x.tif", plane())
     (tmp_path / "x.png").write_bytes(cv2.imencode(".png", plane())[1].tobytes())
-    assert images.read_header(tmp_path / "x.nii") == Header(8, 9, 1, (3.0, 0.5, 0.75), 4)
-    assert images.read_header(tmp_path / "x.tif") == images.read_header(tmp_path / "x.png") == Header(8, 9, 1)
+    assert registry.read_header(tmp_path / "x.nii") == Header(8, 9, 1, (3.0, 0.5, 0.75), 4)
+    assert (
+        registry.read_header(tmp_path / "x.tif")
+        == registry.read_header(tmp_path / "x.png")
+        == Header(8, 9, 1)
+    )
     with pytest.raises(Unreadable, match=r"^No such file or directory$"):
-        images.read_header(tmp_path / "y.tif")
+        registry.read_header(tmp_path / "y.tif")
 
 
 def test_what_a_header_tells_of_a_row(tmp_path: Path) -> None:
     volumes.save(tmp_path / "x.nii", volume(), spacing_mm=(3.0, 0.5, 0.75))
     told = {"width": 9, "height": 8, "channels": 1, "spacing_mm": "3;0.5;0.75"}
-    assert images.header_fields(tmp_path / "x.nii") == told
+    assert registry.header_fields(tmp_path / "x.nii") == told
     nothing = {"width": 0, "height": 0, "channels": 0, "spacing_mm": ""}
-    assert images.header_fields(tmp_path / "y.nii") == images.header_fields(tmp_path / "x.bmp") == nothing
-    assert [images.colours(channels) for channels in range(5)] == [
+    assert registry.header_fields(tmp_path / "y.nii") == registry.header_fields(tmp_path / "x.bmp") == nothing
+    assert [registry.colours(channels) for channels in range(5)] == [
         *("red;green;blue", "gray", "channel1;channel2", "red;green;blue"),
         "channel1;channel2;channel3;channel4",
     ]

@@ -2,63 +2,18 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 
 from stages.core import record
 from stages.core.errors import UserError
-from stages.formats import annotations, nifti, raster, tiff
-from stages.scan.header import Header, Unreadable
-
-
-@dataclass(frozen=True)
-class Format:
-    """How files of one kind are read. `read` and `read_mask` give (S, H, W, C) in the file's own dtype."""
-
-    read_header: Callable[[Path], Header]
-    read: Callable[[Path], np.ndarray]
-    read_mask: Callable[[Path], np.ndarray]
-    volume: bool = False  # a file holds all slices of a case
-
-
-_TIFF = Format(tiff.read_header, tiff.read, tiff.read)
-_RASTER = Format(raster.read_header, raster.read, raster.read_mask)
-_NIFTI = Format(nifti.read_header, nifti.read, nifti.read, volume=True)
-
-FORMATS = {
-    ".tif": _TIFF,
-    ".tiff": _TIFF,
-    ".png": _RASTER,
-    ".jpg": _RASTER,
-    ".jpeg": _RASTER,
-    ".nii": _NIFTI,
-    ".nii.gz": _NIFTI,
-}
-"""By suffix, in lower case."""
-
-
-def suffix_of(name: str) -> str:
-    """The suffix of a file name that tells its format, in lower case; "" where we read no such files."""
-    low = name.lower()
-    return next((suffix for suffix in FORMATS if low.endswith(suffix)), "")
-
-
-def format_of(name: str) -> Format:
-    """How a file is read. Raises `Unreadable` where its name does not end in one of `FORMATS`."""
-    suffix = suffix_of(name)
-    if not suffix:
-        raise Unreadable(f"its name does not end in {', '.join(FORMATS)}")
-    return FORMATS[suffix]
-
-
-def is_volume(reference: str) -> bool:
-    """Whether a row's image is one slice of files that hold a whole case."""
-    suffixes = {suffix_of(name) for name in record.names(reference) if name}
-    return any(FORMATS[suffix].volume for suffix in suffixes if suffix)
+from stages.formats import annotations, registry
+from stages.formats.file import File
+from stages.scan.header import Unreadable
+from stages.scan.volume import Volume
 
 
 def contained(root: Path, relative: str) -> Path:
@@ -84,35 +39,6 @@ def _real(folder: str) -> str:
     return os.path.realpath(folder)
 
 
-def read_header(path: Path) -> Header:
-    """Read size, channels, slices and spacing without decoding pixels. Raises `Unreadable`."""
-    return format_of(path.name).read_header(path)
-
-
-def header_fields(path: Path) -> dict[str, Any]:
-    """What the header of a file has for a `Record`: width, height, channels, spacing_mm.
-
-    Zeros and nothing for a file that cannot be read: validate reads it again and says why.
-    """
-    try:
-        header = read_header(path)
-    except Unreadable:
-        return {"width": 0, "height": 0, "channels": 0, "spacing_mm": ""}
-    return {
-        "width": header.width,
-        "height": header.height,
-        "channels": header.channels,
-        "spacing_mm": header.spacing_mm.text() if header.spacing_mm else "",
-    }
-
-
-def colours(channels: int) -> str:
-    """`modalities` of a picture of which only the number of channels is known."""
-    if channels == 1:
-        return "gray"
-    return "red;green;blue" if channels in (0, 3) else ";".join(f"channel{n}" for n in range(1, channels + 1))
-
-
 class _Volumes:
     """The decoded volume files of one case; a damaged one is remembered as such."""
 
@@ -124,11 +50,11 @@ class _Volumes:
         for old in set(self.decoded).difference(files):
             del self.decoded[old]
 
-    def plane(self, file: str, path: Path, read: Callable[[Path], np.ndarray], position: int) -> np.ndarray:
+    def plane(self, file: str, path: Path, decode: Callable[[BinaryIO], Volume], position: int) -> np.ndarray:
         """A slice of a file as (H, W, C). Raises `Unreadable`."""
         if file not in self.decoded:
             try:
-                self.decoded[file] = read(path)
+                self.decoded[file] = File.at(path).read(decode).voxels
             except Unreadable as error:
                 self.decoded[file] = error
         volume = self.decoded[file]
@@ -190,6 +116,8 @@ class Reader:
         return mask[:, :, 0]
 
     def _plane(self, volumes: _Volumes, file: str, position: int, mask: bool) -> np.ndarray:
-        path, kind = contained(self.root, file), format_of(file)
-        read = kind.read_mask if mask else kind.read
-        return volumes.plane(file, path, read, position) if kind.volume else read(path)[0]
+        path, kind = contained(self.root, file), registry.format_of(file)
+        decode = kind.decode_mask if mask else kind.decode
+        if kind.volume:
+            return volumes.plane(file, path, decode, position)
+        return File.at(path).read(decode).voxels[0]

@@ -8,17 +8,17 @@ import tifffile
 from PIL import Image
 
 from stages.core.errors import UserError
-from stages.predicting import finding
+from stages.predicting import discovery
 from tests.fixtures import dicom, scans, volumes
 
 
 def found(*paths) -> list[tuple[str, str, list[str]]]:
-    return [(one.name, one.kind, [path.name for path in one.files]) for one in finding.find(list(paths))]
+    return [(one.name, one.kind, [path.name for path in one.files]) for one in discovery.find(list(paths))]
 
 
 def refused(*paths) -> str:
     with pytest.raises(UserError) as error:
-        finding.find(list(paths))
+        discovery.find(list(paths))
     return str(error.value)
 
 
@@ -59,7 +59,7 @@ def test_masks_beside_pictures_are_no_scans(tmp_path):
 def test_a_brats_case_of_any_year(tmp_path, year):
     (case,) = volumes.write_brats(tmp_path, cases=1, year=year, slices=2, size=16)
     (case / "brainmask.nii.gz").write_bytes(b"")
-    (scan,) = finding.find([tmp_path])
+    (scan,) = discovery.find([tmp_path])
     assert (scan.name, scan.kind, sorted(scan.roles)) == (
         case.name,
         "brats",
@@ -72,7 +72,7 @@ def test_a_brats_case_of_any_year(tmp_path, year):
 def test_volumes_of_many_patients_in_one_folder(tmp_path):
     for name in ("a_flair.nii.gz", "b_flair.nii.gz", "b_seg.nii.gz"):
         volumes.save(tmp_path / name, volumes.numbered())
-    scans_found = finding.find([tmp_path])
+    scans_found = discovery.find([tmp_path])
     assert [(one.name, one.kind, one.roles) for one in scans_found] == [
         ("a_flair", "nifti", ("flair",)),
         ("b_flair", "nifti", ("flair",)),
@@ -81,9 +81,9 @@ def test_volumes_of_many_patients_in_one_folder(tmp_path):
 
 def test_a_volume_of_unknown_role(tmp_path):
     volumes.save(tmp_path / "chris_PD.nii.gz", volumes.numbered())
-    (scan,) = finding.find([tmp_path / "chris_PD.nii.gz"])
+    (scan,) = discovery.find([tmp_path / "chris_PD.nii.gz"])
     assert (scan.name, scan.kind, scan.roles) == ("chris_PD", "nifti", ())
-    assert finding.find([tmp_path])[0].roles == ()
+    assert discovery.find([tmp_path])[0].roles == ()
 
 
 def test_dicom_is_known_by_its_content_too(tmp_path):
