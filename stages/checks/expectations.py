@@ -11,7 +11,8 @@ from great_expectations.core.run_identifier import RunIdentifier
 from stages.checks import site
 from stages.checks.statistics import MIN_HEAD
 from stages.core import manifest
-from stages.sources.cards import CARDS, Card
+from stages.sources.registry import SOURCES
+from stages.sources.source import Card
 
 
 def suite(card: Card) -> gx.ExpectationSuite:
@@ -120,7 +121,7 @@ def check(rows: pd.DataFrame, files: pd.DataFrame, docs: Path) -> tuple[int, lis
         },
     )
     source = context.data_sources.add_pandas("brainseg")
-    card = CARDS[str(rows["source"].iloc[0])]
+    card = SOURCES[str(rows["source"].iloc[0])].card
     results = [
         *_run(context, source, suite(card), rows, ["sample_id", "image", "mask"]),
         *_run(context, source, files_suite(), files, ["file"]),

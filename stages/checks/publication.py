@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from stages.checks.check import Finding
 from stages.checks.slices import Slices
-from stages.sources.cards import CARDS
+from stages.sources.registry import SOURCES
 
 
 def subset(slices: Slices) -> Iterator[Finding]:
     """One finding where the source's published set is larger, or smaller."""
     rows = slices.rows
-    card = CARDS[str(rows["source"].iloc[0])]
+    card = SOURCES[str(rows["source"].iloc[0])].card
     patients = rows["patient_id"].nunique()
     if card.slices is None or (len(rows) == card.slices and patients == (card.patients or patients)):
         return

@@ -14,7 +14,8 @@ from stages.core import progress, record, workers
 from stages.core.errors import UserError
 from stages.formats import registry
 from stages.formats.reader import Reader
-from stages.scan.task import TASKS, harmonise
+from stages.scan.task import harmonise
+from stages.sources.registry import TASKS
 
 MIN_HEAD = 0.01
 """A slice with less head than this shows nothing; the ends of many volumes are such slices."""

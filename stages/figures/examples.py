@@ -9,7 +9,8 @@ import pandas as pd
 from stages.core.errors import UserError
 from stages.figures import picture
 from stages.formats.reader import Reader
-from stages.scan.task import TASKS, harmonise
+from stages.scan.task import harmonise
+from stages.sources.registry import TASKS
 
 EACH = 3
 """Pictures of a check."""

@@ -11,7 +11,8 @@ from stages.core.errors import UserError
 from stages.formats.reader import Reader
 from stages.framing import transform
 from stages.scan import spacing
-from stages.scan.task import TASKS, Task, harmonise
+from stages.scan.task import Task, harmonise
+from stages.sources.registry import TASKS
 from stages.store.shards import CaseMeta, Meta
 
 

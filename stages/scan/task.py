@@ -1,4 +1,7 @@
-"""What the numbers in masks mean: brought to one set of classes, and the regions to learn from them."""
+"""What the numbers in masks mean: brought to one set of classes, and the regions to learn from them.
+
+Which numbers a data set has is said in its source's entry.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -6,15 +9,22 @@ import numpy as np
 
 from stages.scan.header import Unreadable
 
+_UNKNOWN = 255
+"""Stands for a number that a mask should not hold while its classes are looked up, in eight bits."""
+
 
 @dataclass(frozen=True)
 class Task:
     """What the numbers of a data set's masks mean, and what is learnt from them.
 
     classes: names by number, from 1; 0 is background. regions: unions of classes, one channel of a network
-    each. numbers: which class each number in a file stands for; None: a mask of 0 and one other number, which
-    is class 1. exclusive: regions never share a pixel, so that of several the most probable has it; else the
-    smaller are painted over the wider ones. noun: what a labelled pixel shows, for heads of tables.
+    each. numbers: which class each number in a file stands for, 0 for what is not learnt; None: a mask of 0
+    and one other number, which is class 1. exclusive: regions never share a pixel, so that of several the
+    most probable has it; else the smaller are painted over the wider ones. noun: what a labelled pixel
+    shows, for heads of tables.
+
+    Raises ValueError where classes are not numbered from 1 on, a region or a number is of none of them, a
+    class is of no region or no number, or exclusive regions share one.
     """
 
     name: str
@@ -24,24 +34,32 @@ class Task:
     exclusive: bool = False
     noun: str = "tumour"
 
+    def __post_init__(self) -> None:
+        parts = [number for region in self.regions.values() for number in region]
+        if sorted(self.classes) != list(range(1, len(self.classes) + 1)):
+            raise ValueError(f"{self.name}: classes are numbered from 1 on, not {sorted(self.classes)}")
+        if set(parts) != set(self.classes) or not all(self.regions.values()):
+            raise ValueError(
+                f"{self.name}: regions must be made of classes {sorted(self.classes)}, all of them"
+            )
+        if self.exclusive and len(parts) != len(self.classes):
+            raise ValueError(f"{self.name}: exclusive regions must not share a class")
+        if self.numbers is not None:
+            if set(self.numbers.values()) - {0} != set(self.classes):
+                raise ValueError(f"{self.name}: numbers must stand for all of {sorted(self.classes)}")
+            if not all(0 < number < _UNKNOWN for number in self.numbers):
+                raise ValueError(f"{self.name}: numbers in a mask are from 1 to {_UNKNOWN - 1}")
+
     def alike(self, other: "Task") -> bool:
         """Whether both make the same of their files, whose numbers may differ, as from year to year."""
         return replace(self, name="", numbers=None) == replace(other, name="", numbers=None)
 
 
-_BRATS = {1: "necrosis", 2: "oedema", 3: "enhancing"}
-_BRATS_REGIONS = {"whole_tumour": [1, 2, 3], "tumour_core": [1, 3], "enhancing_tumour": [3]}
-
 _FULL = (1, 255, 65535)
 """What programs write for "yes" into a mask."""
 
 TUMOUR = Task("tumour", {1: "tumour"}, {"tumour": [1]})
-BRATS = Task("brats", _BRATS, _BRATS_REGIONS, {1: 1, 2: 2, 3: 3, 4: 3})
-"""BraTS 2017 to 2021 number enhancing tumour 4 and have no 3 (Baid, arXiv 2107.02314); since 2023 it is 3."""
-BRATS_2015 = Task("brats2015", _BRATS, _BRATS_REGIONS, {1: 1, 2: 2, 3: 1, 4: 3})
-"""Until 2015, 3 was core that does not enhance, later counted as necrosis (Menze, IEEE TMI 34, 2015)."""
-
-TASKS = {task.name: task for task in (TUMOUR, BRATS, BRATS_2015)}
+"""What most sets have: one class, whatever number their files write for it."""
 
 
 def harmonise(mask: np.ndarray, task: Task) -> np.ndarray:
@@ -73,12 +91,12 @@ def _classes(mask: np.ndarray, numbers: dict[int, int]) -> np.ndarray:
     known = {0: 0, **numbers}
     if low < 0 or high > max(known):
         raise Unreadable(_unknown(low if low < 0 else high, known))
-    table = np.full(max(known) + 1, 255, dtype=np.uint8)
+    table = np.full(max(known) + 1, _UNKNOWN, dtype=np.uint8)
     for number, value in known.items():
         table[number] = value
     classes = table[mask.astype(np.uint8)]
-    if (classes == 255).any():
-        raise Unreadable(_unknown(int(mask[classes == 255].flat[0]), known))
+    if (classes == _UNKNOWN).any():
+        raise Unreadable(_unknown(int(mask[classes == _UNKNOWN].flat[0]), known))
     return classes
 
 

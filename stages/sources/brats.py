@@ -13,12 +13,18 @@ from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import nifti
 from stages.formats.file import File
-from stages.scan import task
 from stages.scan.header import Header, Unreadable
+from stages.scan.task import Task
 from stages.sources import division
-from stages.sources.source import Holding, Source
+from stages.sources.source import Card, Holding, Source
 
 MODALITIES = ("flair", "t1", "t1ce", "t2")
+_CLASSES = {1: "necrosis", 2: "oedema", 3: "enhancing"}
+_REGIONS = {"whole_tumour": [1, 2, 3], "tumour_core": [1, 3], "enhancing_tumour": [3]}
+TASK = Task("brats", _CLASSES, _REGIONS, {1: 1, 2: 2, 3: 3, 4: 3})
+"""BraTS 2017 to 2021 number enhancing tumour 4 and have no 3 (Baid, arXiv 2107.02314); since 2023 it is 3."""
+TASK_2015 = Task("brats2015", _CLASSES, _REGIONS, {1: 1, 2: 2, 3: 1, 4: 3})
+"""Until 2015, 3 was core that does not enhance, later counted as necrosis (Menze, IEEE TMI 34, 2015)."""
 _WORDS = {
     "flair": ("flair", "t2f"),
     "t1": ("t1", "t1n"),
@@ -151,7 +157,7 @@ def _records(root: Path, case_id: str, files: Case, modalities: list[str]) -> li
             spacing_mm=header.spacing_mm.text() if header and header.spacing_mm else "",
             source_split=division.of(files["seg"].parent),
             modalities=";".join(modalities),
-            label_set=(task.BRATS_2015 if old else task.BRATS).name,
+            label_set=(TASK_2015 if old else TASK).name,
         )
         for position in range(header.slices if header else 1)
     ]
@@ -162,5 +168,17 @@ BRATS = Source(
     layout="a folder per case with <case>_flair, _t1, _t1ce, _t2 and _seg, .nii or .nii.gz",
     belongs=belongs,
     find=find,
+    card=Card(
+        slices=369 * 155,
+        patients=369,
+        sides=(240,),
+        channels=4,
+        top=None,
+        about="BraTS 2020 training data, 369 volumes of 155 slices",
+        data="BraTS volumes (Menze et al., IEEE TMI 34, 2015; Baid et al., arXiv 2107.02314)",
+        licence="the set's own terms, which want registration and citation; CC BY-NC-SA 3.0 for the set "
+        "of 2015",
+    ),
+    tasks=(TASK, TASK_2015),
     kaggle="awsaf49/brats20-dataset-training-validation/versions/1",
 )

@@ -15,7 +15,7 @@ from stages.core.record import Record
 from stages.formats import annotations, registry
 from stages.scan.header import Unreadable
 from stages.sources import division
-from stages.sources.source import Holding, Source
+from stages.sources.source import Card, Holding, Source
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 _ROBOFLOW = re.compile(r"(?P<name>.+)_(?:jpe?g|png|bmp|tiff?|webp)\.rf\.(?P<hash>[0-9a-z]+)", re.IGNORECASE)
@@ -184,5 +184,15 @@ COCO = Source(
     layout="<split>/_annotations.coco.json with the images it lists beside it or in <split>/images",
     belongs=belongs,
     find=find,
+    card=Card(
+        slices=2146,
+        patients=None,
+        sides=(640,),
+        channels=3,
+        top=255,
+        about="Kaggle, brain-tumor-image-dataset-semantic-segmentation",
+        data="images with COCO annotations, as exported by Roboflow",
+        licence="the set's own, CC BY 4.0 as published",
+    ),
     kaggle="pkdarabi/brain-tumor-image-dataset-semantic-segmentation/versions/1",
 )

@@ -13,7 +13,7 @@ from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import registry
 from stages.sources import division
-from stages.sources.source import Holding, Source
+from stages.sources.source import Card, Holding, Source
 
 PATIENTS = "patients.csv"
 COLUMNS = ("file", "patient")
@@ -129,5 +129,15 @@ PAIRS = Source(
     layout="images/x.png with masks/x.png, or x.png with x_mask.png; PNG, TIFF or JPEG",
     belongs=belongs,
     find=find,
+    card=Card(
+        slices=3064,
+        patients=None,
+        sides=(512, 256),
+        channels=1,
+        top=255,
+        about="Cheng, figshare 1512427 (2017)",
+        data="pairs of image and mask; as published those of Cheng, figshare 1512427 (2017)",
+        licence="the set's own, CC BY 4.0 as published",
+    ),
     kaggle="nikhilroxtomar/brain-tumor-segmentation/versions/1",
 )

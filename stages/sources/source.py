@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from stages.core.record import Record
+from stages.scan.task import TUMOUR, Task
 
 
 @dataclass(frozen=True)
@@ -19,18 +20,37 @@ class Holding:
 
 
 @dataclass(frozen=True)
+class Card:
+    """What a published set is said to hold, from its own page or paper, so that a subset or another set shows
+    at once; None where it does not tell. And what its scans are, and under which licence.
+    """
+
+    slices: int | None
+    patients: int | None
+    sides: tuple[int, ...]  # widths and heights in pixels
+    channels: int
+    top: float | None  # highest value a pixel can have
+    about: str  # where the counts are from
+    data: str
+    licence: str
+
+
+@dataclass(frozen=True)
 class Source:
-    """An adapter: which files of a download belong to the data set, and what slices they make.
+    """An adapter: which files of a download belong to the data set, what slices they make and what the
+    numbers in their masks mean.
 
     `belongs` judges a path relative to the download's root. `find` reads the folder that holds those
-    files and raises `UserError` when they do not make a data set at all. `kaggle` is the data set to download
-    where no location is given. `generate(root, patients, seed)` exists where the source can make its own
-    data.
+    files and raises `UserError` when they do not make a data set at all; its records name one of `tasks`
+    each, as `label_set`. `kaggle` is the data set to download where no location is given.
+    `generate(root, patients, seed)` exists where the source can make its own data.
     """
 
     name: str
     layout: str  # for the message that says what was looked for
     belongs: Callable[[PurePosixPath], bool]
     find: Callable[[Path], Holding]
+    card: Card
+    tasks: tuple[Task, ...] = (TUMOUR,)
     kaggle: str | None = None
     generate: Callable[[Path, int | None, int], None] | None = None

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from stages.checks import expectations
-from stages.sources.cards import CARDS
+from stages.sources.registry import SOURCES
 from tests.fixtures.flaws import FILES
 
 
@@ -109,14 +109,15 @@ def test_every_source_has_its_card(
     assert expectations.check(measurements.assign(source=source), FILES, tmp_path) == (count, [])
     first = page(tmp_path, "index.html")
     assert "Unlike the published set: expect_" in first
-    assert f"The published set ({CARDS[source].about}) is so." in first
+    assert f"The published set ({SOURCES[source].card.about}) is so." in first
 
 
 def test_a_set_like_the_published_one(
     measurements: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = dataclasses.replace(CARDS["lgg"], slices=6, patients=2, sides=(64, 128))
-    monkeypatch.setitem(CARDS, "lgg", card)
+    lgg = SOURCES["lgg"]
+    card = dataclasses.replace(lgg.card, slices=6, patients=2, sides=(64, 128))
+    monkeypatch.setitem(SOURCES, "lgg", dataclasses.replace(lgg, card=card))
     assert expectations.check(measurements.assign(source="lgg"), FILES, tmp_path) == (24, [])
     first = page(tmp_path, "index.html")
     assert "Succeeded: 24 of 24 expectations hold." in first

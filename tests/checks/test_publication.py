@@ -5,7 +5,7 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from stages.sources.cards import CARDS
+from stages.sources.registry import SOURCES
 from tests.fixtures.flaws import NOTHING, A, of_check, path
 
 
@@ -37,8 +37,9 @@ def test_another_set_than_the_published_one(rows: pd.DataFrame, source: str, tex
 def test_as_many_slices_of_as_many_patients_are_the_published_set(
     rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    lgg = SOURCES["lgg"]
     for slices, patients, subset in ((8, 2, 0), (8, None, 0), (8, 3, 1), (9, 2, 1), (9, None, 1)):
-        card = dataclasses.replace(CARDS["lgg"], slices=slices, patients=patients)
-        monkeypatch.setitem(CARDS, "lgg", card)
+        card = dataclasses.replace(lgg.card, slices=slices, patients=patients)
+        monkeypatch.setitem(SOURCES, "lgg", dataclasses.replace(lgg, card=card))
         assert len(of_check(rows.assign(source="lgg"), NOTHING, "subset")) == subset
     assert of_check(rows.assign(source="sample"), NOTHING, "subset") == []

@@ -5,6 +5,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from stages.exporting import card
+from stages.sources.registry import SOURCES
 from tests.fixtures import reports
 
 COUNTS = {"patients": 7, "slices": 50, "tumour_slices": 21}
@@ -74,7 +75,7 @@ def test_nothing_found_and_no_sites():
     assert "- licence of the data: not known to this program\n" in text
 
 
-@pytest.mark.parametrize("source", [*card.LICENCES, "other"])
+@pytest.mark.parametrize("source", [*SOURCES, "other"])
 def test_tables_are_tables(source):
     """A blank or missing line would break a Markdown table silently."""
     html = MarkdownIt("commonmark").enable("table").render(render(regions=True, int8=False, source=source))

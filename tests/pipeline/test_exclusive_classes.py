@@ -7,16 +7,14 @@ import numpy as np
 import pytest
 
 from stages import augment, evaluate, export, preprocess, report, split, train, validate
-from stages.checks import statistics
 from stages.core import manifest, record
 from stages.core.record import Record
-from stages.figures import examples
 from stages.inference import onnx_predictor
 from stages.predicting import segmenting
-from stages.preprocessing import case
 from stages.project import params
 from stages.project.paths import Paths
 from stages.scan.task import Task
+from stages.sources.registry import TASKS
 from tests.pipeline.import_graph import ROOT
 
 NAMES = ("white", "grey", "fluid", "vessel", "lesion")
@@ -66,8 +64,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     tiny = {"epochs": 6, "batch_size": 4, "depth": 3, "lr": 5e-3}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(elsewhere)
-        for module in (statistics, case, examples):
-            patch.setitem(module.TASKS, TASK.name, TASK)
+        patch.setitem(TASKS, TASK.name, TASK)
         validate.run(shipped.validate_.model_copy(update={"near_duplicate_bits": 0}), paths)
         preprocess.run(shipped.preprocess.model_copy(update={"size": SIDE, "crop": "none"}), paths)
         split.run(shipped.split, paths)

@@ -1,5 +1,8 @@
 """Label numbers of any source and year become one set of classes, or the file is refused."""
 
+import re
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -8,7 +11,9 @@ from hypothesis.extra import numpy as arrays
 
 from stages.scan import task
 from stages.scan.header import Unreadable
-from stages.scan.task import BRATS, BRATS_2015, TUMOUR, Task
+from stages.scan.task import TUMOUR, Task
+from stages.sources.brats import TASK as BRATS
+from stages.sources.brats import TASK_2015 as BRATS_2015
 
 pytestmark = pytest.mark.filterwarnings("error")
 NOT_BINARY = "the mask holds other values than 0 and one label (1, or 255, or 65535 in 16 bits)"
@@ -147,10 +152,29 @@ def test_an_empty_array(label_set: Task) -> None:
     assert task.harmonise(np.zeros((0, 4), np.float32), label_set).shape == (0, 4)
 
 
-@pytest.mark.parametrize("label_set", task.TASKS.values(), ids=lambda one: one.name)
-def test_label_sets_are_consistent(label_set: Task) -> None:
-    assert task.TASKS[label_set.name] is label_set
-    assert sorted(label_set.classes) == list(range(1, len(label_set.classes) + 1))
-    assert set().union(*label_set.regions.values()) == set(label_set.classes)
-    if label_set.numbers is not None:
-        assert set(label_set.numbers.values()) == set(label_set.classes)
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"classes": {2: "a", 1: "b", 4: "c"}}, "x: classes are numbered from 1 on, not [1, 2, 4]"),
+        ({"classes": {0: "background", 1: "a"}}, "x: classes are numbered from 1 on, not [0, 1]"),
+        ({"regions": {"all": [1, 2, 3]}}, "x: regions must be made of classes [1, 2], all of them"),
+        ({"regions": {"a": [1]}}, "x: regions must be made of classes [1, 2], all of them"),
+        (
+            {"regions": {"all": [1, 2], "none": []}},
+            "x: regions must be made of classes [1, 2], all of them",
+        ),
+        (
+            {"regions": {"all": [1, 2], "b": [2]}, "exclusive": True},
+            "x: exclusive regions must not share a class",
+        ),
+        ({"numbers": {1: 1, 2: 3}}, "x: numbers must stand for all of [1, 2]"),
+        ({"numbers": {1: 1}}, "x: numbers must stand for all of [1, 2]"),
+        ({"numbers": {0: 1, 2: 2}}, "x: numbers in a mask are from 1 to 254"),
+        ({"numbers": {1: 1, 255: 2}}, "x: numbers in a mask are from 1 to 254"),
+    ],
+)
+def test_a_task_that_contradicts_itself(fields: dict[str, Any], reason: str) -> None:
+    sound = {"classes": {1: "a", 2: "b"}, "regions": {"a": [1], "b": [2]}}
+    Task("x", **sound)
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
+        Task("x", **(sound | fields))

@@ -14,6 +14,7 @@ from stages.formats.reader import Reader
 from stages.scan import task
 from stages.scan.header import Unreadable
 from stages.sources import brats
+from stages.sources.registry import TASKS
 from tests.fixtures import volumes
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -286,7 +287,7 @@ def test_volumes_in_other_orientations_with_labels_as_floats(tmp_path: Path) -> 
         image, mask = reader.image(row.image, row.slice), reader.mask(row.mask, row.slice)
         np.testing.assert_array_equal(image, np.stack([anatomy["flair"], anatomy["t1"]], axis=3)[row.slice])
         np.testing.assert_array_equal(
-            task.harmonise(mask, task.BRATS), task.harmonise(anatomy["seg"][row.slice], task.BRATS)
+            task.harmonise(mask, brats.TASK), task.harmonise(anatomy["seg"][row.slice], brats.TASK)
         )
     assert {row.spacing_mm for row in rows} == {"5;2;1"}
 
@@ -311,7 +312,7 @@ def test_the_real_set(shared_data: Path, tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     masks = np.stack([reader.mask(row.mask, row.slice) for row in case])
     assert np.unique(masks).tolist() == [0, 1, 2, 3, 4]
-    classes = task.harmonise(masks, task.TASKS[case[0].label_set])
+    classes = task.harmonise(masks, TASKS[case[0].label_set])
     assert [int((classes == one).sum()) for one in (1, 2, 3)] == [
         int(((masks == 1) | (masks == 3)).sum()),
         int((masks == 2).sum()),

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from stages.core import natural
 from stages.core.errors import UserError
 from stages.sources import lgg
-from stages.sources.registry import SOURCES
 from tests.fixtures import scans
 
 
@@ -139,12 +138,6 @@ def test_the_real_set(lgg_folder: Path) -> None:
     assert {(record.height, record.width, record.channels) for record in found} == {(256, 256, 3)}
     slices = [record.slice for record in found if record.patient_id == "TCGA_CS_4943"]
     assert slices == list(range(1, 21))
-
-
-def test_sources_are_registered_under_their_own_names() -> None:
-    assert {name: source.name for name, source in SOURCES.items()} == {name: name for name in SOURCES}
-    assert SOURCES["sample"].generate is not None
-    assert SOURCES["lgg"].generate is None
 
 
 @given(numbers=st.lists(st.integers(0, 10**6), unique=True), seed=st.integers())

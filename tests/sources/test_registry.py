@@ -1,0 +1,22 @@
+"""A source's entry holds all that is said of it, and params.yaml may name each of them."""
+
+import typing
+
+from stages.project.params import Ingest
+from stages.sources.registry import SOURCES, TASKS
+
+
+def test_sources_are_registered_under_their_own_names_which_params_may_name() -> None:
+    assert [source.name for source in SOURCES.values()] == list(SOURCES)
+    assert typing.get_args(Ingest.model_fields["source"].annotation) == tuple(SOURCES)
+
+
+def test_only_a_source_that_draws_its_own_scans_has_no_place_to_load_them_from() -> None:
+    for source in SOURCES.values():
+        assert (source.generate is None) != (source.kaggle is None)
+
+
+def test_a_name_stands_for_one_label_meaning() -> None:
+    for source in SOURCES.values():
+        assert source.tasks
+        assert all(TASKS[task.name] == task for task in source.tasks)
