@@ -24,7 +24,7 @@ from stages.evaluate import headline
 from stages.figures import curves, films
 from stages.inference.cases import Prediction
 from stages.scan.spacing import Spacing
-from stages.scoring import conventions, decision, tables
+from stages.scoring import conventions, decision, scores
 from stages.scoring.prediction import Predictions
 from stages.store import shards
 from stages.store.shards import CaseMeta, Meta, Store, open_store
@@ -105,15 +105,15 @@ def measure(store: Store, folder: Path) -> tuple[float, float]:
     began = time.perf_counter()
     chosen = decision.choose(arms["val"], regions, "auto", "auto")
     test = arms["test"][chosen.tta]
-    found = tables.of(store, test, chosen, TOLERANCE_MM)
-    tables.suspected(store, {"val": arms["val"][chosen.tta], "test": test})
+    found = scores.of(store, test, chosen, TOLERANCE_MM)
+    scores.suspected(store, {"val": arms["val"][chosen.tta], "test": test})
     for predictions in arms["test"].values():
-        conventions.brief(tables.per_slice(store, predictions, chosen))
+        conventions.brief(scores.per_slice(store, predictions, chosen))
     history = pd.DataFrame({"epoch": [0], "train_loss": [1.0], "val_loss": [1.0], "val_dice": [0.5]})
     curves.write(found, history, regions, folder)
     films.write(store, test, chosen, regions[0], found.per_case, folder)
-    scores = headline(found.per_case, regions, RESAMPLES)
-    return time.perf_counter() - began, scores["dice"]
+    metrics = headline(found.per_case, regions, RESAMPLES)
+    return time.perf_counter() - began, metrics["dice"]
 
 
 def main() -> None:

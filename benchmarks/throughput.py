@@ -24,7 +24,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from stages import ingest, preprocess
-from stages.core import manifest
+from stages.core import tables
 from stages.project.paths import HERE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,8 +58,8 @@ def project(folder: Path, source: str, archive: Path, jobs: int) -> None:
 def ours() -> None:
     """The two stages, in the current folder; what validate would add is written between them."""
     ingest.main()
-    table = manifest.read(HERE.manifest)
-    manifest.write(table.assign(group=table["patient_id"]), HERE.validated)
+    table = tables.read(tables.MANIFEST, HERE.manifest)
+    tables.write(table.assign(group=table["patient_id"]), HERE.validated)
     preprocess.main()
 
 

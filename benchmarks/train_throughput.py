@@ -41,7 +41,7 @@ from tutorial_loop import DEVICE, Loop, now
 
 from stages import augment, ingest, preprocess, split
 from stages.augmentation import policies
-from stages.core import manifest
+from stages.core import tables
 from stages.networks import allocation, network
 from stages.networks.architecture import Architecture
 from stages.project import params
@@ -68,8 +68,8 @@ def prepare(archive: Path, size: int, batch_size: int, fold: int | None) -> None
         chosen["split"] |= {"folds": 5, "fold": fold}
     yaml.dump(chosen, Path("params.yaml"))
     ingest.main()
-    table = manifest.read(HERE.manifest)
-    manifest.write(table.assign(group=table["patient_id"]), HERE.validated)
+    table = tables.read(tables.MANIFEST, HERE.manifest)
+    tables.write(table.assign(group=table["patient_id"]), HERE.validated)
     for stage in (preprocess, split, augment):
         stage.main()
 

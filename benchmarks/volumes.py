@@ -17,7 +17,7 @@ import nibabel as nib
 import numpy as np
 from staging import set_up, stage
 
-from stages.core import manifest
+from stages.core import tables
 from stages.project.paths import HERE
 
 SHAPE = (240, 240, 155)
@@ -54,8 +54,8 @@ def project(folder: Path, cases: int) -> None:
     set_up(folder, "brats")
     stage("ingest", folder)
     shutil.rmtree(scans)
-    table = manifest.read(folder / HERE.manifest)
-    manifest.write(table.assign(group=table["patient_id"]), folder / HERE.validated)
+    table = tables.read(tables.MANIFEST, folder / HERE.manifest)
+    tables.write(table.assign(group=table["patient_id"]), folder / HERE.validated)
 
 
 def main() -> None:

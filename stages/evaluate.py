@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import typer
 
-from stages.core import atomic, errors, manifest, progress
+from stages.core import atomic, errors, progress, tables
 from stages.figures import curves, films
 from stages.inference import cases as inference
 from stages.inference.torch_predictor import TorchPredictor
@@ -18,7 +18,7 @@ from stages.masks.rule import Tta
 from stages.networks import allocation, modelfile
 from stages.project.params import Evaluate, load
 from stages.project.paths import Paths
-from stages.scoring import cases, conventions, decision, tables
+from stages.scoring import cases, conventions, decision, scores
 from stages.scoring.prediction import Predictions
 from stages.store import dataset, shards
 
@@ -38,46 +38,46 @@ def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
     model, network = modelfile.load(paths.model, paths.weights)
     predictor = TorchPredictor.of(model, network)
     regions = list(model.regions)
-    splits = pd.read_csv(paths.splits, dtype=str, keep_default_na=False)
+    splits = tables.read(tables.SPLITS, paths.splits)
 
     def predicted(split: str, tta: Tta) -> Predictions:
         rows = dataset.rows_of(slices, splits, split)
         number = slices.index["case_id"].iloc[rows].nunique()
-        cases = inference.of(predictor, slices, rows, tta)
-        return Predictions(slices, progress.track(cases, f"{split}, augmentation: {tta}", number))
+        answers = inference.of(predictor, slices, rows, tta)
+        return Predictions(slices, progress.track(answers, f"{split}, augmentation: {tta}", number))
 
     options: tuple[Tta, ...] = ("none", "flip") if params.tta == "auto" else (params.tta,)
     val = {tta: predicted("val", tta) for tta in options}
     chosen = decision.choose(val, regions, params.threshold, params.postprocess)
     tests = {tta: predicted("test", tta) for tta in options}
     test = tests[chosen.tta]
-    scores = tables.of(
+    scored = scores.of(
         slices, progress.track(test, "scoring", len(test)), chosen, params.surface_tolerance_mm
     )
-    suspected = tables.suspected(slices, {"val": val[chosen.tta], "test": test})
+    suspected = scores.suspected(slices, {"val": val[chosen.tta], "test": test})
     by_tta = {
-        tta: scores.per_slice if tta == chosen.tta else tables.per_slice(slices, predictions, chosen)
+        tta: scored.per_slice if tta == chosen.tta else scores.per_slice(slices, predictions, chosen)
         for tta, predictions in tests.items()
     }
 
     with atomic.directory(paths.curves) as folder:
-        curves.write(scores, pd.read_csv(paths.history), regions, folder)
+        curves.write(scored, tables.read(tables.HISTORY, paths.history), regions, folder)
         with atomic.directory(paths.overlays) as pictures:
-            frames = films.write(slices, test, chosen, regions[0], scores.per_case, pictures)
-        manifest.write(frames, folder / paths.frames.name)
-    manifest.write(suspected, paths.suspects)
-    manifest.write(scores.per_case, paths.per_case)
+            frames = films.write(slices, test, chosen, regions[0], scored.per_case, pictures)
+        tables.write(frames, folder / paths.frames.name)
+    tables.write(suspected, paths.suspects)
+    tables.write(scored.per_case, paths.per_case)
     atomic.json_file(asdict(chosen), paths.decision)
     metrics = {
-        "test": headline(scores.per_case, regions, params.bootstrap),
+        "test": headline(scored.per_case, regions, params.bootstrap),
         "val": {"dice": chosen.val_dice},
-        "conventions": conventions.card(scores.per_slice)
+        "conventions": conventions.card(scored.per_slice)
         | {f"tta_{tta}": conventions.brief(table) for tta, table in by_tta.items()},
         "leaky": leaks(splits),
         "patients_known": bool(slices.index["patient_known"].all()),
         "box_labels": bool((slices.index["label_kind"] == "box").mean() > 0.5),
         "spacing_known": all(
-            slices.meta.cases[case_id].spacing_known for case_id in scores.per_case["case_id"]
+            slices.meta.cases[case_id].spacing_known for case_id in scored.per_case["case_id"]
         ),
     }
     atomic.metrics(metrics, paths.evaluate_metrics)

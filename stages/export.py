@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import typer
 
-from stages.core import atomic, code, errors, lineage
+from stages.core import atomic, code, errors, lineage, tables
 from stages.exporting import card, description, onnx_export, parity
 from stages.inference import cases, onnx_predictor, spec
 from stages.inference.cases import Prediction
@@ -97,8 +96,8 @@ def of_run(store: shards.Store, exported: dict[str, Any], paths: Paths) -> card.
         evaluated=evaluated,
         exported=exported,
         split=split,
-        findings=card.findings(pd.read_csv(paths.findings, dtype=str, keep_default_na=False)),
-        sites=card.by_site(pd.read_csv(paths.per_case, dtype={"patient_id": str}), store.index),
+        findings=card.findings(tables.read(tables.FINDINGS, paths.findings)),
+        sites=card.by_site(tables.read(tables.PER_CASE, paths.per_case), store.index),
         source=str(store.index["source"].iloc[0]),
         hashes={
             "split": lineage.content_hash(paths.splits),

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from stages.core import atomic, errors, manifest, record
+from stages.core import atomic, errors, record, tables
 from stages.project.params import Ingest, load
 from stages.project.paths import Paths
 from stages.sources import ingestion
@@ -35,8 +35,8 @@ def run(params: Ingest, paths: Paths) -> dict[str, Any]:
         ingestion.prune(raw, record.files(records))
     for sentence in (*note, *scans.notes):
         print(f"note: {sentence}", file=sys.stderr)
-    table = manifest.from_records(records).assign(source=source.name)
-    manifest.write(table, paths.manifest)
+    table = tables.from_records(records).assign(source=source.name)
+    tables.write(table, paths.manifest)
     counts = {"patients": "patient_id", "cases": "case_id", "slices": "sample_id"}
     return {name: table[column].nunique() for name, column in counts.items()}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from stages.core import atomic, errors, manifest, progress, workers
+from stages.core import atomic, errors, progress, tables, workers
 from stages.preprocessing import case
 from stages.project.params import Preprocess, load
 from stages.project.paths import Paths
@@ -28,7 +28,7 @@ def main() -> None:
 
 def run(params: Preprocess, paths: Paths) -> dict[str, Any]:
     """Write data/slices/; returns how many cases, slices and shards it holds."""
-    table = manifest.read(paths.validated)
+    table = tables.read(tables.MANIFEST, paths.validated)
     preparation = case.preparation(table, params.channels, params.size, params.crop)
     cases = case.rows(table)
     planned = shards.plan([len(rows) for rows in cases], preparation.slice_bytes)

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from stages.core import atomic, errors, manifest
+from stages.core import atomic, errors, tables
 from stages.figures import figures
 from stages.project.params import Split, load
 from stages.project.paths import Paths
@@ -24,8 +24,8 @@ def main() -> None:
 
 def run(params: Split, paths: Paths) -> dict[str, Any]:
     """Write data/splits.csv with its proof and a figure; returns the proof."""
-    index = manifest.read(paths.index)
-    groups = manifest.read(paths.validated).set_index("sample_id")["group"]
+    index = tables.read(tables.MANIFEST, paths.index)
+    groups = tables.read(tables.MANIFEST, paths.validated).set_index("sample_id")["group"]
     index = index.assign(group=index["sample_id"].map(groups))
     ratios = (params.ratios.train, params.ratios.val, params.ratios.test)
     splits = grouping.assign(index, params.strategy, ratios, params.seed, params.folds, params.fold)
@@ -33,7 +33,7 @@ def run(params: Split, paths: Paths) -> dict[str, Any]:
     atomic.metrics(proof, paths.split_metrics)
     with atomic.file(paths.split_figure) as part:
         figures.burden(splits, index, part)
-    manifest.write(splits, paths.splits)
+    tables.write(splits, paths.splits)
     return proof
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import typer
 
 from stages.augmentation import policies
-from stages.core import atomic, code, errors, lineage, manifest
+from stages.core import atomic, code, errors, lineage, tables
 from stages.networks import allocation, modelfile, network
 from stages.networks.architecture import Architecture
 from stages.project.params import Train, load
@@ -98,7 +98,7 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
         weights_hash="",
     )
     modelfile.save(model, keeper.best_weights(), paths.model, paths.weights)
-    manifest.write(keeper.table(), paths.history)
+    tables.write(keeper.table(), paths.history)
     atomic.metrics(metrics, paths.train_metrics)
     tracking.finish(logger, metrics, time.perf_counter() - began)
     keeper.discard()

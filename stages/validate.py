@@ -11,7 +11,7 @@ import typer
 
 from stages.checks import expectations, findings, statistics, twins
 from stages.checks.slices import empty_ends
-from stages.core import atomic, errors, manifest
+from stages.core import atomic, errors, tables
 from stages.core.errors import UserError
 from stages.figures import examples
 from stages.project.params import Validate, load
@@ -28,7 +28,7 @@ def main() -> None:
 
 def run(params: Validate, paths: Paths) -> dict[str, Any]:
     """Write data/validated.csv and reports/validate/; returns the metrics."""
-    table = manifest.read(paths.manifest)
+    table = tables.read(tables.MANIFEST, paths.manifest)
     rows = findings.measured(table, statistics.measure_all(paths.raw, table))
     same = twins.of(rows, params.near_duplicate_bits)
     flagged = findings.of(rows, same)
@@ -45,8 +45,8 @@ def run(params: Validate, paths: Paths) -> dict[str, Any]:
     with atomic.directory(paths.examples) as folder:
         examples.write(flagged, rows, paths.raw, folder)
     good = table.assign(group=same.groups(rows))[kept]
-    manifest.write(good, paths.validated)
-    manifest.write(flagged, paths.findings)
+    tables.write(good, paths.validated)
+    tables.write(flagged, paths.findings)
     levels, checks = flagged["severity"], flagged["check"].value_counts().sort_index()
     metrics = {
         "slices": len(good),

@@ -10,7 +10,7 @@ from great_expectations.core.run_identifier import RunIdentifier
 
 from stages.checks import site
 from stages.checks.statistics import MIN_HEAD
-from stages.core import manifest
+from stages.core import tables
 from stages.sources.registry import SOURCES
 from stages.sources.source import Card
 
@@ -21,7 +21,9 @@ def suite(card: Card) -> gx.ExpectationSuite:
     published: dict[str, Any] = {"severity": "warning", "notes": f"The published set ({card.about}) is so."}
     expectations = [
         gxe.ExpectTableColumnsToMatchSet(
-            column_set=manifest.COLUMNS, exact_match=False, notes="All columns of the manifest are there."
+            column_set=tables.MANIFEST.columns,
+            exact_match=False,
+            notes="All columns of the manifest are there.",
         ),
         gxe.ExpectTableRowCountToBeBetween(min_value=1, notes="A source without slices is no data set."),
         gxe.ExpectColumnValuesToBeUnique(column="sample_id", notes="Every slice is listed once."),

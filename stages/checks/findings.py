@@ -6,17 +6,16 @@ from itertools import groupby
 import pandas as pd
 
 from stages.checks.catalogue import CATALOGUE
-from stages.checks.check import Check, Finding
+from stages.checks.check import Check
 from stages.checks.slices import Slices
 from stages.checks.twins import Same
+from stages.core import tables
 from stages.core.errors import UserError
-
-COLUMNS = ["severity", "check", *Finding._fields]
 
 
 def of(rows: pd.DataFrame, same: Same, checks: Iterable[Check] = CATALOGUE) -> pd.DataFrame:
     """What `checks` find in slices (`measured` gives the rows), and in those that are the same under several
-    names (`twins.of`): a table of `COLUMNS`.
+    names (`twins.of`): a table of the schema `FINDINGS`.
     """
     slices = Slices(rows, same)
     findings = []
@@ -25,7 +24,7 @@ def of(rows: pd.DataFrame, same: Same, checks: Iterable[Check] = CATALOGUE) -> p
         for part in slices.parts(each):
             for check in together:
                 findings += [(check.severity, check.name, *finding) for finding in check.function(part)]
-    return pd.DataFrame(findings, columns=COLUMNS)
+    return pd.DataFrame(findings, columns=list(tables.FINDINGS.columns))
 
 
 def measured(table: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stages.comparison.verdict import Difference, Outcome, Verdict
+from stages.core import tables
 from stages.scoring.metrics import BY_NAME
 
 MARK = "<!-- brainseg compare -->"
@@ -100,7 +101,7 @@ def _side(side: Side) -> str:
 
 
 def _metrics(outcome: Outcome) -> list[str]:
-    tables = {"": outcome.metrics} | {region: {"dice": d["dice"]} for region, d in outcome.regions.items()}
+    parts = {"": outcome.metrics} | {region: {"dice": d["dice"]} for region, d in outcome.regions.items()}
     several = len({d.pairs for d in outcome.metrics.values()}) > 1
     rows = [
         [
@@ -112,7 +113,7 @@ def _metrics(outcome: Outcome) -> list[str]:
             f"{d.p:.3f}",
             *([str(d.pairs)] if several else []),
         ]
-        for region, metrics in tables.items()
+        for region, metrics in parts.items()
         for name, d in metrics.items()
     ]
     head = ["mean over patients", "BASE", "HEAD", "difference", "95 % interval", "p"]
@@ -120,7 +121,8 @@ def _metrics(outcome: Outcome) -> list[str]:
         "Paired by patient: BCa bootstrap intervals, Wilcoxon's p. Only Dice decides: of so many rows one "
         "stands out by chance. ↓: lower is better."
     )
-    return [*_table([*head, *(["patients"] if several else [])], rows), "", footnote, ""]
+    head += ["patients"] if several else []
+    return [tables.markdown(head, rows, "right"), "", footnote, ""]
 
 
 def _moved(outcome: Outcome) -> list[str]:
@@ -136,7 +138,7 @@ def _moved(outcome: Outcome) -> list[str]:
         for moved in outcome.moved
     ]
     head = ["changed most", *(["region"] if regions else []), "BASE", "HEAD", "difference"]
-    return [*_table(head, rows), ""]
+    return [tables.markdown(head, rows, "right"), ""]
 
 
 def _changes(comparison: Comparison) -> list[str]:
@@ -155,10 +157,6 @@ def _changes(comparison: Comparison) -> list[str]:
         f"- Code: {some(map(_code, comparison.code))}",
         f"- Other metrics: {pairs(comparison.others)}",
     ]
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (head, ["---", *["---:"] * (len(head) - 1)], *rows)]
 
 
 def _from_to(d: Difference) -> str:

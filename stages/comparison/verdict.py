@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
+from stages.core import tables
 from stages.scoring.intervals import patient_bootstrap
 
-ROW = ["patient_id", "case_id", "region"]
-"""What a row of per_case.csv is about; no two rows may agree in it."""
+ROW = list(tables.PER_CASE.key)
 RESAMPLES = 10_000
 CONCLUSIVE = 6
 """Patients that must differ for Wilcoxon's p to fall under 0.05: 2 / 2^6 = 0.03, but 2 / 2^5 = 0.06."""

@@ -11,11 +11,11 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
+from stages.core import tables
 from stages.core.errors import UserError
 from stages.experiments import experiment
 from stages.experiments.experiment import Base, Experiment
 from stages.experiments.recipe import Overrides, Preset, words
-from stages.experiments.tables import markdown
 from stages.project.params import Params
 from stages.scoring import leakage
 
@@ -156,11 +156,11 @@ def _tables(command: list[str], arms: dict[str, Arm], params: Params) -> list[st
     ]
     columns = ["arm", "Dice", "interval", f"minus {reference}", "interval", "sd, folds", "sd, seeds", "worst"]
     return [
-        markdown(columns, compared),
+        tables.markdown(columns, compared),
         "",
-        markdown(["arm", "what it changes", "to run it alone"], alone),
+        tables.markdown(["arm", "what it changes", "to run it alone"], alone),
         "",
-        markdown(["patient", "slices", *means.index], patients),
+        tables.markdown(["patient", "slices", *means.index], patients),
     ]
 
 

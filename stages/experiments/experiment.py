@@ -8,13 +8,12 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stages.core import git
+from stages.core import git, tables
 from stages.core.errors import UserError
 from stages.project import params
 from stages.project.params import Params
@@ -102,12 +101,9 @@ class Experiment:
 
     def per_case(self) -> pd.DataFrame:
         """Its per_case.csv: the columns that `leakage.pooled` reads."""
-        return pd.read_csv(
-            StringIO(self._text(HERE.per_case)),
-            usecols=list(leakage.COLUMNS),
-            dtype=leakage.COLUMNS,
-            keep_default_na=False,
-        )
+        where = f"{HERE.per_case} of experiment {self.name}"
+        scores = tables.parse(leakage.SCHEMA, self._text(HERE.per_case), where)
+        return scores[list(leakage.SCHEMA.columns)]
 
     def metrics(self) -> dict[str, Any]:
         """What it was evaluated to."""

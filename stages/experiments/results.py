@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import warnings
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from stages.comparison.verdict import ROW
+from stages.core import tables
 from stages.core.errors import UserError
 from stages.experiments.revision import Revision
 from stages.project.paths import HERE
@@ -23,8 +21,6 @@ METRICS = HERE.metrics()
 """Metrics file of each stage, by the stage's name."""
 DATA = (HERE.raw, HERE.slices, HERE.splits, HERE.weights)
 CODE = ("stages/", "dvc.yaml", "pyproject.toml", "constraints.txt")
-NEEDED = (*ROW, "slices", "dice", "truth_ml")
-"""Columns without which per_case.csv cannot be compared."""
 WAY_OUT = "run `dvc repro --force evaluate` there and commit what that writes"
 
 
@@ -131,35 +127,14 @@ def _metrics(revision: Revision, path: Path) -> dict[str, Any]:
 
 def _cases(revision: Revision) -> pd.DataFrame:
     where = f"{HERE.per_case} of {revision}"
-    text = StringIO(revision.text(HERE.per_case) or "")
-    try:
-        with warnings.catch_warnings(action="error"):  # lines longer than the header
-            table = pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning):
-        raise UserError(f"{where} is not a table; {WAY_OUT}") from None
-    if missing := [name for name in NEEDED if name not in table]:
-        raise UserError(f"{where} lacks the column {missing[0]}; {WAY_OUT}")
-    if table.empty:
+    scores = tables.parse(tables.PER_CASE, revision.text(HERE.per_case) or "", where, WAY_OUT)
+    if scores.empty:
         raise UserError(f"{where} lists no case; {WAY_OUT}")
-    for name in table.columns:
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        known = np.isfinite(numbers)
-        if name in ROW:
-            wrong = table[name] == ""
-        elif name in NEEDED:
-            wrong = ~(known & numbers.between(0, 1)) if name == "dice" else ~known
-        else:
-            wrong = numbers.isna() & ~table[name].isin(["", "nan"])
-        if wrong.any() and name in NEEDED:
-            row = int(wrong.to_numpy().argmax())
-            # Line 1 is the header.
-            raise UserError(f"{where}, line {row + 2}: {name} is {table[name].iloc[row]!r}; {WAY_OUT}")
-        if name not in ROW and not wrong.any():  # else text, of a version that writes more
-            table[name] = numbers.where(known)
-    if (twice := table.duplicated(ROW)).any():
-        again = table[twice].to_dict("records")[0]
+    if (twice := scores.duplicated(list(tables.PER_CASE.key))).any():
+        again = scores[twice].to_dict("records")[0]
         raise UserError(f"{where} lists {again['region']} of case {again['case_id']} twice; {WAY_OUT}")
-    return table
+    measured = scores.select_dtypes("number").columns
+    return scores.assign(**scores[measured].where(np.isfinite(scores[measured])))
 
 
 def _yaml(revision: Revision, path: Path) -> dict[str, Any]:

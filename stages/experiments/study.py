@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
+from stages.core import tables
 from stages.core.errors import UserError
 from stages.experiments import arms, experiment
 from stages.experiments.experiment import Base, Experiment
 from stages.experiments.search import Axis
-from stages.experiments.tables import markdown
 from stages.project.paths import HERE
 
 WORDS, NAME = "words", "experiment"  # what a trial remembers
@@ -88,7 +88,7 @@ def _table(study: optuna.Study, base: Base) -> str:
     test = best.metrics()["test"]
     return "\n".join(
         [
-            markdown(["params", "validation Dice", "experiment"], rows),
+            tables.markdown(["params", "validation Dice", "experiment"], rows),
             "",
             f"The best one's test Dice is {test['dice']:.3f} ({test['dice_ci_low']:.3f} to "
             f"{test['dice_ci_high']:.3f}). Keep it with: dvc exp apply {best.name}",

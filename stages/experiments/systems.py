@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from stages.core import tables
 from stages.core.errors import UserError
 from stages.experiments import arms, experiment, recipe
 from stages.experiments.experiment import Experiment
 from stages.experiments.recipe import Publication, words
-from stages.experiments.tables import markdown
 
 HONEST = ["split.strategy=patient"]
 SOURCE = "ingest.source"
@@ -57,7 +57,7 @@ def table(overrides: list[str], locations: list[str], run: bool) -> str:
         )
         for name, published, (same, honest) in planned
     ]
-    return "\n".join([f"Commit {base}. {_sources(overrides, place)}", "", markdown(columns, rows)])
+    return "\n".join([f"Commit {base}. {_sources(overrides, place)}", "", tables.markdown(columns, rows)])
 
 
 def _location(word: str) -> tuple[str, str]:

@@ -9,21 +9,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from stages.core import manifest
+from stages.core import tables
 from stages.figures.figures import BLUE, GREEN, GREY, ORANGE, RED, axes_of, save
 from stages.scoring import agreement, histograms
-from stages.scoring.tables import Tables
+from stages.scoring.scores import Scores
 
 COLOURS = (BLUE, ORANGE, GREEN, RED)
 MARKERS = ("o", "s", "^", "D")  # a second sign beside colour
 
 
-def write(scores: Tables, history: pd.DataFrame, regions: list[str], folder: Path) -> None:
+def write(scores: Scores, history: pd.DataFrame, regions: list[str], folder: Path) -> None:
     """Every curve into a folder. history: of training, a row an epoch. Failures are of `regions[0]`."""
     precision = _by_region(scores, histograms.precision_recall)
     calibration = _by_region(scores, histograms.reliability)
-    manifest.write(precision, folder / "precision_recall.csv")
-    manifest.write(calibration, folder / "calibration.csv")
+    tables.write(precision, folder / "precision_recall.csv")
+    tables.write(calibration, folder / "calibration.csv")
     training(history, folder / "training.png")
     precision_recall(precision, folder / "precision_recall.png")
     reliability(calibration, folder / "calibration.png")
@@ -31,7 +31,7 @@ def write(scores: Tables, history: pd.DataFrame, regions: list[str], folder: Pat
     failures(scores.per_case[scores.per_case["region"] == regions[0]], folder / "failures.png")
 
 
-def _by_region(scores: Tables, curve: Callable[[np.ndarray], pd.DataFrame]) -> pd.DataFrame:
+def _by_region(scores: Scores, curve: Callable[[np.ndarray], pd.DataFrame]) -> pd.DataFrame:
     parts = [curve(counts).assign(region=region) for region, counts in scores.histograms.items()]
     return pd.concat(parts, ignore_index=True)
 

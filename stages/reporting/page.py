@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from stages.checks.catalogue import CHECKS
+from stages.core import tables
 from stages.reporting import headline, inline
 from stages.reporting.published import PUBLISHED
 from stages.scoring import agreement
@@ -49,16 +50,9 @@ def render(reports: Path, card: str, lineage: Lineage, noun: str) -> str:
     metrics = {
         stage: json.loads((reports / stage / "metrics.json").read_text(encoding="utf-8")) for stage in STAGES
     }
-    findings = pd.read_csv(reports / "validate" / "findings.csv", dtype=str, keep_default_na=False)
-    cases = pd.read_csv(
-        reports / "evaluate" / "per_case.csv",
-        dtype=dict.fromkeys(("case_id", "patient_id", "region", "site"), str),
-        keep_default_na=False,
-        na_values={"contrast": ""},
-    )
-    suspects = pd.read_csv(
-        reports / "evaluate" / "suspects.csv", dtype={"sample_id": str}, keep_default_na=False
-    )
+    findings = tables.read(tables.FINDINGS, reports / "validate" / "findings.csv")
+    cases = tables.read(tables.PER_CASE, reports / "evaluate" / "per_case.csv")
+    suspects = tables.read(tables.SUSPECTS, reports / "evaluate" / "suspects.csv")
     jinja = Environment(
         loader=PackageLoader("stages.reporting"),
         autoescape=True,
@@ -83,7 +77,7 @@ def render(reports: Path, card: str, lineage: Lineage, noun: str) -> str:
         sites=_sites(cases),
         suspects=suspects.head(LISTED).to_dict("records"),
         more_suspects=max(0, len(suspects) - LISTED),
-        history=pd.read_csv(reports / "train" / "history.csv").to_dict("records"),
+        history=tables.read(tables.HISTORY, reports / "train" / "history.csv").to_dict("records"),
         films=_films(reports / "evaluate", cases, region),
         region=region,
         png=lambda name: inline.png(reports / name),
@@ -156,7 +150,7 @@ def _sites(cases: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _films(evaluated: Path, cases: pd.DataFrame, region: str) -> list[dict[str, Any]]:
     """The films with what each of their frames shows, in words; a film begins where it shows most tumour."""
-    table = pd.read_csv(evaluated / "curves" / "frames.csv", dtype={"case_id": str}, keep_default_na=False)
+    table = tables.read(tables.FRAMES, evaluated / "curves" / "frames.csv")
     dice = cases[cases["region"] == region] if region else cases
     by_case = dict(zip(dice["case_id"], dice["dice"], strict=True))
     films = []

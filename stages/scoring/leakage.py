@@ -4,30 +4,23 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from stages.core import tables
 from stages.core.errors import UserError
 from stages.scoring.intervals import patient_bootstrap
 
-COLUMNS = {
-    "case_id": str,
-    "patient_id": str,
-    "region": str,
-    "slices": int,
-    "dice": float,
-    "truth_ml": float,
-    "predicted_ml": float,
-}
-"""What is read of per_case.csv, and as what."""
+SCHEMA = tables.PER_CASE.requiring("predicted_ml")
+"""What must be known of each case."""
 
 
 def pooled(folds: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Volume Dice of every patient out of the folds that tested its slices.
 
-    folds: for each fold its rows of per_case.csv (`cases.score`), of which `COLUMNS` are used. A case may be
-    in several folds, with other slices in each: its volumes are added up, and so is the volume TP on which
-    mask and truth agree, Dice x (truth + predicted) / 2, which is the definition of Dice (1945) solved for
-    it. 2 TP / (truth + predicted) of the sums is then the Dice of all tested slices as one volume; 1 where
-    truth and prediction are empty in every fold. As in `cases.means`, a patient's scans and regions are
-    averaged, so that each patient counts once.
+    folds: for each fold its rows of per_case.csv (`cases.score`), of which the columns of `SCHEMA` are used.
+    A case may be in several folds, with other slices in each: its volumes are added up, and so is the volume
+    TP on which mask and truth agree, Dice x (truth + predicted) / 2, which is the definition of Dice (1945)
+    solved for it. 2 TP / (truth + predicted) of the sums is then the Dice of all tested slices as one volume;
+    1 where truth and prediction are empty in every fold. As in `cases.means`, a patient's scans and regions
+    are averaged, so that each patient counts once.
 
     Returns a table by `patient_id`, sorted: `slices` tested, and `dice`, 0 to 1.
     """

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset, Sampler
 
+from stages.core import tables
 from stages.scan import windows
 from stages.store.shards import Store
 
@@ -163,6 +164,6 @@ def mean_std(store: Store, rows: np.ndarray) -> tuple[list[float], list[float]]:
 
 def rows_of(store: Store, splits: Path | pd.DataFrame, split: str) -> np.ndarray:
     """Rows of the store's index that belong to a split, in index order."""
-    table = pd.read_csv(splits, dtype=str, keep_default_na=False) if isinstance(splits, Path) else splits
+    table = tables.read(tables.SPLITS, splits) if isinstance(splits, Path) else splits
     members = set(table.loc[table["split"] == split, "sample_id"])
     return np.flatnonzero(store.index["sample_id"].isin(members).to_numpy())

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stages.core import atomic, manifest
+from stages.core import atomic, tables
 from stages.core.errors import UserError
 from stages.scan.spacing import Spacing
 
@@ -168,14 +168,14 @@ def write(folder: Path, lengths: Sequence[int], slice_bytes: int, cases: Iterabl
 
 def close(folder: Path, meta: Meta, index: pd.DataFrame) -> None:
     """Write `meta.json` and `index.csv`, a row a slice in the order of the shards."""
-    manifest.write(index, folder / "index.csv")
+    tables.write(index, folder / "index.csv")
     atomic.json_file(meta.model_dump(mode="json"), folder / "meta.json")
 
 
 def open_store(folder: Path) -> Store:
     """Open a store read-only. Raises `UserError` where it is missing, damaged or of another schema."""
     meta = read_meta(folder)
-    index = manifest.read(folder / "index.csv")
+    index = tables.read(tables.MANIFEST, folder / "index.csv")
     shards: dict[str, Any] = {}
     for kind in ("images", "masks"):
         try:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from stages.checks import findings, statistics
-from stages.core import manifest
+from stages.core import tables
 from stages.sources import lgg
 from tests.fixtures import flaws, scans
 
@@ -24,7 +24,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """Manifest and measurements of two good patients of four slices."""
     folder = tmp_path_factory.mktemp("scans")
     scans.write_lgg(folder, patients=2, slices=4)
-    table = manifest.from_records(lgg.find(folder).records).assign(source="sample")
+    table = tables.from_records(lgg.find(folder).records).assign(source="sample")
     return findings.measured(table, statistics.measure(folder, table.to_dict("records")))
 
 
@@ -33,7 +33,7 @@ def measurements(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """Manifest and measurements of two patients with three good slices each, as expectations take them."""
     root = tmp_path_factory.mktemp("scans")
     scans.write_lgg(root, patients=2, slices=3)
-    table = manifest.from_records(lgg.find(root).records).assign(source="sample")
+    table = tables.from_records(lgg.find(root).records).assign(source="sample")
     numbers = statistics.measure(root, table.to_dict("records"))
     return findings.measured(table, numbers).drop(columns="placement")
 

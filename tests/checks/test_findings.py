@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from stages.checks import findings, statistics
-from stages.core import manifest
+from stages.core import tables
 from stages.core.errors import UserError
 from stages.sources import lgg
 from tests.fixtures.flaws import A, judged
@@ -17,7 +17,7 @@ def test_good_data_give_no_finding(root: Path) -> None:
 
 
 def test_a_slice_that_is_listed_twice(root: Path) -> None:
-    table = manifest.from_records(lgg.find(root).records)
+    table = tables.from_records(lgg.find(root).records)
     numbers = statistics.measure(root, table.to_dict("records"))
     with pytest.raises(UserError) as error:
         findings.measured(pd.concat([table, table.iloc[2:3]]), numbers)
@@ -25,7 +25,7 @@ def test_a_slice_that_is_listed_twice(root: Path) -> None:
 
 
 def test_what_was_measured_counts_and_what_was_listed_is_kept(root: Path) -> None:
-    table = manifest.from_records(lgg.find(root).records)
+    table = tables.from_records(lgg.find(root).records)
     numbers = statistics.measure(root, table.to_dict("records"))
     rows = findings.measured(table.assign(width=7), numbers.iloc[::-1])
     assert list(rows["sample_id"]) == list(table["sample_id"])
@@ -35,7 +35,7 @@ def test_what_was_measured_counts_and_what_was_listed_is_kept(root: Path) -> Non
 
 def bad(count: int) -> pd.DataFrame:
     rows = [("critical", "image", f"s{i}", f"s{i}.tif", "there is no image") for i in range(count)]
-    return pd.DataFrame(rows, columns=findings.COLUMNS)
+    return pd.DataFrame(rows, columns=list(tables.FINDINGS.columns))
 
 
 def test_refusals() -> None:

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from stages.checks import findings, statistics, twins
-from stages.core import manifest
+from stages.core import tables
 from stages.sources import lgg
 from tests.fixtures import scans
 
@@ -128,7 +128,7 @@ def test_every_one_of_62_really_damaged_files_is_found(shared_data: Path, tmp_pa
         archive.extractall(tmp_path)
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.tif")}
     assert len(files) == 62
-    table = manifest.from_records(lgg.find(tmp_path).records)
+    table = tables.from_records(lgg.find(tmp_path).records)
     assert {name for name in [*table["image"], *table["mask"]] if name} == files
     found = statistics.measure(tmp_path, table.to_dict("records"))
     assert (found["image_problem"] != "").all()
@@ -141,7 +141,7 @@ def test_every_one_of_62_really_damaged_files_is_found(shared_data: Path, tmp_pa
 
 
 def test_real_slices_are_measured_as_numpy_measures_them(lgg_folder: Path) -> None:
-    table = manifest.from_records(lgg.find(lgg_folder).records)
+    table = tables.from_records(lgg.find(lgg_folder).records)
     found = findings.measured(table, statistics.measure(lgg_folder, table.to_dict("records")))
     assert found[list(GOOD)].drop_duplicates().to_dict("records") == [GOOD]
     for row in found.iloc[::7].itertuples():

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.checks import fingerprint, twins
-from stages.core import manifest
+from stages.core import tables
 from stages.formats.reader import Reader
 from stages.project import params
 from stages.sources import coco, pairs, sample
@@ -37,7 +37,7 @@ def published(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> pd
         root = tmp_path_factory.mktemp(archive)
         with zipfile.ZipFile(shared_data / f"{archive}.zip") as packed:
             packed.extractall(root)
-        rows = manifest.from_records(adapter.find(root).records)
+        rows = tables.from_records(adapter.find(root).records)
         reader = Reader(root)
         grey = [reader.image(file, 0).mean(axis=2, dtype=np.float32) for file in rows["image"]]
         number = rows["patient_id"].str.extract(r"(\d+)$")[0].astype(int)

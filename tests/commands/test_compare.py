@@ -84,21 +84,21 @@ the 95 % interval of the difference lies below 0.
 BASE: `main`, `{base[:7]}`, Dice 0.600, 7 patients  
 HEAD: `a¦b`, `{head[:7]}`, Dice 0.548, 7 patients
 
-| mean over patients | BASE | HEAD | difference | 95 % interval | p |
-| --- | ---: | ---: | ---: | ---: | ---: |
-| `dice` | 0.600 | 0.548 | −0.052 | −0.058 to −0.046 | 0.016 |
-| `hd95_mm` ↓ | 7.00 | 7.26 | +0.26 | +0.23 to +0.29 | 0.016 |
+| mean over patients   |   BASE |   HEAD |   difference |    95 % interval |     p |
+|:---------------------|-------:|-------:|-------------:|-----------------:|------:|
+| `dice`               |  0.600 |  0.548 |       −0.052 | −0.058 to −0.046 | 0.016 |
+| `hd95_mm` ↓          |   7.00 |   7.26 |        +0.26 |   +0.23 to +0.29 | 0.016 |
 
 Paired by patient: BCa bootstrap intervals, Wilcoxon's p. Only Dice decides: of so many rows one stands out \
 by chance. ↓: lower is better.
 
-| changed most | BASE | HEAD | difference |
-| --- | ---: | ---: | ---: |
-| `G` | 0.300 | 0.236 | −0.064 |
-| `F` | 0.400 | 0.340 | −0.060 |
-| `E` | 0.500 | 0.444 | −0.056 |
-| `D` | 0.600 | 0.548 | −0.052 |
-| `C` | 0.700 | 0.652 | −0.048 |
+| changed most   |   BASE |   HEAD |   difference |
+|:---------------|-------:|-------:|-------------:|
+| `G`            |  0.300 |  0.236 |       −0.064 |
+| `F`            |  0.400 |  0.340 |       −0.060 |
+| `E`            |  0.500 |  0.444 |       −0.056 |
+| `D`            |  0.600 |  0.548 |       −0.052 |
+| `C`            |  0.700 |  0.652 |       −0.048 |
 
 - Params: `train.lr` `0.002` → `0.0001`, `split.folds` none → `5`
 - Data and model: the same
@@ -370,12 +370,17 @@ BACK = "correct it there and commit"
         (CASES, f"{HEADER}a,b,c,1,0.5,1,9\n", " is not a table", AGAIN),
         (CASES, "case_id,region,dice\n", " lacks the column patient_id", AGAIN),
         (CASES, HEADER, " lists no case", AGAIN),
-        (CASES, f"{HEADER}a,b,c,1,0.5,1\nd,b,c,1,1.5,1\n", ", line 3: dice is '1.5'", AGAIN),
-        (CASES, f"{HEADER}a,b,c,1,,1\n", ", line 2: dice is ''", AGAIN),
-        (CASES, f"{HEADER}a,b,c,1,inf,1\n", ", line 2: dice is 'inf'", AGAIN),
-        (CASES, f'{HEADER}a,b,c,1,"x\ny",1\n', r", line 2: dice is 'x\ny'", AGAIN),
-        (CASES, f"{HEADER}a,b,c,1,0.5\n", ", line 2: truth_ml is ''", AGAIN),
-        (CASES, f"{HEADER}a,,c,1,0.5,1\n", ", line 2: patient_id is ''", AGAIN),
+        (
+            CASES,
+            f"{HEADER}a,b,c,1,0.5,1\nd,b,c,1,1.5,1\n",
+            ", line 3: dice is '1.5', not a number from 0 to 1",
+            AGAIN,
+        ),
+        (CASES, f"{HEADER}a,b,c,1,,1\n", ", line 2: dice is '', not a number from 0 to 1", AGAIN),
+        (CASES, f"{HEADER}a,b,c,1,inf,1\n", ", line 2: dice is 'inf', not a number from 0 to 1", AGAIN),
+        (CASES, f'{HEADER}a,b,c,1,"x\ny",1\n', r", line 2: dice is 'x\ny', not a number from 0 to 1", AGAIN),
+        (CASES, f"{HEADER}a,b,c,1,0.5\n", ", line 2: truth_ml is '', not a finite number", AGAIN),
+        (CASES, f"{HEADER}a,,c,1,0.5,1\n", ", line 2: patient_id is '', not a name", AGAIN),
         (CASES, f"{HEADER}a,b,c,1,0.5,1\na,b,c,2,0.7,1\n", " lists c of case a twice", AGAIN),
         ("params.yaml", "a: [", " is not a YAML mapping", BACK),
         ("params.yaml", "- a", " is not a YAML mapping", BACK),

@@ -7,7 +7,7 @@ import pytest
 
 from stages.figures import curves
 from stages.masks.levels import LEVELS
-from stages.scoring.tables import Tables
+from stages.scoring.scores import Scores
 from tests.fixtures import reports
 
 
@@ -58,7 +58,7 @@ def test_same_numbers_same_bytes(name, tmp_path):
 def test_all_are_written_with_the_tables_that_dvc_plots(tmp_path):
     counts = np.zeros((2, LEVELS + 1), np.int64)
     counts[0, 10], counts[1, 190] = 30, 10
-    found = Tables(
+    found = Scores(
         cases(regions=("whole", "core")), pd.DataFrame(), {"whole": counts, "core": counts[:, ::-1]}
     )
     curves.write(found, history(), ["whole", "core"], tmp_path)

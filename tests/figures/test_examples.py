@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from stages.core import manifest
+from stages.core import tables
 from stages.figures import examples
 from stages.sources import lgg
 from tests.fixtures import scans
@@ -21,7 +21,7 @@ def test_the_first_findings_of_each_check_are_drawn_where_they_can_be(tmp_path: 
     case = scans.case_name(0)
     (tmp_path / "raw/kaggle_3m" / case / f"{case}_1.tif").write_bytes(b"damaged")
     (tmp_path / "raw/kaggle_3m" / case / f"{case}_3_mask.tif").write_bytes(b"damaged")
-    rows = manifest.from_records(lgg.find(tmp_path / "raw").records)
+    rows = tables.from_records(lgg.find(tmp_path / "raw").records)
     found = [finding("image", f"{case}_1"), *(finding("blank", f"{case}_{n}") for n in (2, 3, 4, 5))]
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -43,7 +43,7 @@ def test_the_first_findings_of_each_check_are_drawn_where_they_can_be(tmp_path: 
 def test_a_finding_on_a_volume_of_numbers_beyond_eight_bits(tmp_path: Path) -> None:
     image = np.linspace(0, 60000, 40 * 20 * 3).reshape(40, 20, 3).astype(np.uint16)
     scans.write_slice(tmp_path, "case", 1, image, np.zeros((40, 20), np.uint8))
-    rows = manifest.from_records(lgg.find(tmp_path).records)
+    rows = tables.from_records(lgg.find(tmp_path).records)
     (tmp_path / "out").mkdir()
     examples.write(pd.DataFrame([finding("blank", "case_1")]), rows, tmp_path, tmp_path / "out")
     drawn = cv2.imread(str(tmp_path / "out" / "blank-0.png"))

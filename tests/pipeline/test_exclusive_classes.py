@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stages import augment, evaluate, export, preprocess, report, split, train, validate
-from stages.core import manifest, record
+from stages.core import record, tables
 from stages.core.record import Record
 from stages.inference import onnx_predictor
 from stages.predicting import segmenting
@@ -59,7 +59,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
             about = {"modalities": "gray", "label_set": TASK.name, "source": "pairs"}
             sample, scan = f"p{patient}_{number}", f"p{patient}"
             records.append(Record(sample, scan, scan, number, *where, SIDE, SIDE, 1, "", **about))
-    manifest.write(manifest.from_records(records), paths.manifest)
+    tables.write(tables.from_records(records), paths.manifest)
     shipped = params.read(ROOT / "params.yaml")
     tiny = {"epochs": 6, "batch_size": 4, "depth": 3, "lr": 5e-3}
     with pytest.MonkeyPatch.context() as patch:

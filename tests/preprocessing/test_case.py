@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core import manifest
+from stages.core import tables
 from stages.core.errors import UserError
 from stages.formats.reader import Reader
 from stages.framing import transform
@@ -20,7 +20,7 @@ from tests.fixtures import scans, volumes
 @pytest.fixture
 def table(tmp_path: Path) -> pd.DataFrame:
     scans.write_lgg(tmp_path, patients=2, slices=12)
-    return manifest.from_records(lgg.find(tmp_path).records)
+    return tables.from_records(lgg.find(tmp_path).records)
 
 
 def prepared(
@@ -95,7 +95,7 @@ def test_grey_scans_are_one_channel_whatever_it_would_be_called_in_colour(tmp_pa
     images, masks = scans.volume(3)
     for k in range(3):
         scans.write_slice(tmp_path, "a", k + 1, images[k, ..., 1], masks[k])
-    table = manifest.from_records(lgg.find(tmp_path).records)
+    table = tables.from_records(lgg.find(tmp_path).records)
     preparation = case.preparation(table, "all", 32, "brain")
     assert preparation.channels == ["gray"]
     assert case.prepare(tmp_path, preparation, case.rows(table)[0]).images.shape == (3, 32, 32, 1)
@@ -165,7 +165,7 @@ def test_grey_is_what_scans_of_different_modalities_have_in_common(
     images, masks = scans.volume(3)
     for k in range(3):
         scans.write_slice(tmp_path / "kaggle_3m", "grey", k + 1, images[k, ..., 1], masks[k])
-    mixed = manifest.from_records(lgg.find(tmp_path).records)
+    mixed = tables.from_records(lgg.find(tmp_path).records)
     assert set(mixed["modalities"]) == {"gray", "pre;flair;post"}
     preparation = case.preparation(mixed, "gray", 32, "brain")
     for case_id, rows in mixed.groupby("case_id"):
@@ -178,7 +178,7 @@ def test_grey_is_what_scans_of_different_modalities_have_in_common(
 def test_volumes_come_as_chosen_modalities_and_one_set_of_classes(tmp_path: Path, year: int) -> None:
     """Enhancing tumour is 4 until 2021 and 3 since; in 2015 the number 3 was a core that does not enhance."""
     volumes.write_brats(tmp_path, cases=1, year=year, slices=5)
-    rows = manifest.from_records(brats.find(tmp_path).records)
+    rows = tables.from_records(brats.find(tmp_path).records)
     anatomy = volumes.case(5, seed=(0, 1), enhancing=3 if year >= 2023 else 4)
     preparation = case.preparation(rows, ["t1ce", "flair"], 32, "brain")
     volume, classes = case.read(Reader(tmp_path), case.rows(rows)[0], preparation.positions)
@@ -201,7 +201,7 @@ def test_a_core_that_does_not_enhance_is_necrosis(tmp_path: Path) -> None:
     (folder,) = volumes.write_brats(tmp_path, cases=1, year=2015, slices=5)
     seg = volumes.case(5, seed=(0, 1))["seg"]
     volumes.save(folder / volumes.file_name(2015, folder.name, "seg"), np.where(seg == 1, 3, seg))
-    rows = manifest.from_records(brats.find(tmp_path).records)
+    rows = tables.from_records(brats.find(tmp_path).records)
     assert set(rows["label_set"]) == {"brats2015"}
     classes = case.read(Reader(tmp_path), case.rows(rows)[0], None)[1]
     np.testing.assert_array_equal(classes, np.where(seg == 4, 3, seg))
@@ -229,7 +229,7 @@ def test_slices_of_different_number_types_lose_nothing(
     for k, image in enumerate(written):
         scans.write_slice(tmp_path, "a", k + 1, image, masks[k])
     volume, _ = case.read(
-        Reader(tmp_path), case.rows(manifest.from_records(lgg.find(tmp_path).records))[0], [0, 1, 2]
+        Reader(tmp_path), case.rows(tables.from_records(lgg.find(tmp_path).records))[0], [0, 1, 2]
     )
     assert volume.dtype == together
     for read, image in zip(volume, written, strict=True):

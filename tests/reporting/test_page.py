@@ -125,7 +125,7 @@ def test_every_picture_has_a_text_and_every_part_a_name(tmp_path):
 
 
 def test_names_from_the_data_stay_text(tmp_path):
-    finding = {"severity": EVIL, "check": EVIL, "sample_id": EVIL, "explanation": EVIL}
+    finding = {"severity": EVIL, "check": EVIL, "sample_id": EVIL, "file": EVIL, "explanation": EVIL}
     suspect = {"sample_id": EVIL, "case_id": EVIL, "split": EVIL, "region": EVIL, "label_says": EVIL}
     text = f"{CARD}\n{EVIL} ![x](http://evil.example/x.png) <img src=http://evil.example>"
     html = render(
@@ -144,7 +144,13 @@ def test_names_from_the_data_stay_text(tmp_path):
 
 def found(check, severity, count):
     return [
-        {"severity": severity, "check": check, "sample_id": f"{check}{n}", "explanation": "dark"}
+        {
+            "severity": severity,
+            "check": check,
+            "sample_id": f"{check}{n}",
+            "file": "a.tif",
+            "explanation": "dark",
+        }
         for n in range(count)
     ]
 

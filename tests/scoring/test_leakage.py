@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.core import manifest
+from stages.core import tables
 from stages.core.errors import UserError
 from stages.scan.spacing import Spacing
 from stages.scoring import cases, leakage, metrics
@@ -51,9 +51,9 @@ def per_case(scans, fold: int, folder: Path, spacing=Spacing(4.0, 0.7, 1.3)) -> 
             rows += [
                 cases.score(case, n, region, predicted[own][:, n], 2.0) for n, region in enumerate(REGIONS)
             ]
-    table = pd.DataFrame(rows, columns=[*leakage.COLUMNS] if not rows else None)
-    manifest.write(table, folder / "per_case.csv")
-    return pd.read_csv(folder / "per_case.csv", dtype=leakage.COLUMNS, keep_default_na=False)
+    table = pd.DataFrame(rows, columns=[*leakage.SCHEMA.columns] if not rows else None)
+    tables.write(table, folder / "per_case.csv")
+    return tables.read(leakage.SCHEMA, folder / "per_case.csv")
 
 
 def dice_of_masks(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -85,7 +85,7 @@ def test_pooled_counts_are_the_dice_of_the_pooled_masks(tmp_path_factory, scans)
 def test_one_fold_of_everything_is_the_headline(tmp_path_factory, scans) -> None:
     whole = [(*scan[:4], np.zeros(len(scan[2]), dtype=int)) for scan in scans]
     table = per_case(whole, 0, tmp_path_factory.mktemp("fold"))
-    numbers = [name for name in metrics.NAMES if name not in leakage.COLUMNS]
+    numbers = [name for name in metrics.NAMES if name not in leakage.SCHEMA.columns]
     headline = cases.means(table.assign(**dict.fromkeys(numbers, 0.0)), 100)
     assert leakage.pooled([table])["dice"].mean() == pytest.approx(headline["dice"], abs=1e-9)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stages.core import tables as schemas
 from stages.scan.spacing import Spacing
 from stages.scoring import suspects
 from stages.scoring.decision import Scored
@@ -12,7 +13,7 @@ IDS = ["s0", "s1", "s2"]
 
 def of(levels, truth, spacing=Spacing(10.0, 10.0, 10.0)):
     case = Scored("a", "p", levels[:, None], truth[:, None], spacing, np.arange(3))
-    return suspects.of_case(case, 0, "tumour", "val", IDS)
+    return suspects.of_case(case, 0, "lesion", "val", IDS)
 
 
 def blank():
@@ -30,13 +31,13 @@ def test_both_kinds_with_their_area_and_probability():
             "sample_id": sample_id,
             "case_id": "a",
             "split": "val",
-            "region": "tumour",
+            "region": "lesion",
             "label_says": says,
             "pixels": pixels,
             "ml": pytest.approx(pixels),
             "probability": pytest.approx(probability),
         }
-        for sample_id, says, pixels, probability in (("s2", "none", 16, 0.95), ("s0", "tumour", 30, 0.05))
+        for sample_id, says, pixels, probability in (("s2", "none", 16, 0.95), ("s0", "lesion", 30, 0.05))
     ]
 
 
@@ -72,5 +73,5 @@ def test_the_largest_come_first_and_few_enough():
     assert list(found["sample_id"]) == IDS * 3
     assert len(suspects.ranked(tables * 10)) == suspects.LISTED
     nothing = suspects.ranked([])
-    assert list(nothing.columns) == list(suspects.COLUMNS)
+    assert list(nothing.columns) == list(schemas.SUSPECTS.columns)
     assert len(nothing) == 0

@@ -31,7 +31,8 @@ def project(tmp_path_factory) -> Path:
     store = trainings.blobs(root / HERE.slices, cases=10, slices=3)
     of_case = ["train", "train", "test", "val", "val", "val", "val", "val", "val", "train"]
     split = [of_case[int(case.removeprefix("case"))] for case in store.index["case_id"]]
-    store.index[["sample_id"]].assign(split=split).to_csv(root / HERE.splits, index=False)
+    members = store.index[["sample_id", "case_id", "patient_id"]]
+    members.assign(group=members["patient_id"], split=split).to_csv(root / HERE.splits, index=False)
     torch.manual_seed(0)
     net = network.build(Architecture(arch="unet", encoder=trainings.ENCODER), None, 1, [60.0] * 3, [40.0] * 3)
     with torch.no_grad():
@@ -58,7 +59,9 @@ def project(tmp_path_factory) -> Path:
     write(root / HERE.split_metrics, {"strategy": "patient", "leaking_test_slices": 0.0, **parts})
     (root / HERE.findings).parent.mkdir(parents=True)
     (root / HERE.findings).write_text("severity,check,sample_id,file,explanation\n")
-    (root / HERE.per_case).write_text("case_id,patient_id,dice\ncase02,patient1,0.5\n")
+    (root / HERE.per_case).write_text(
+        "case_id,patient_id,region,slices,dice,truth_ml\ncase02,patient1,tumour,3,0.5,1\n"
+    )
     shutil.copy(ROOT / "params.yaml", root)
     return root
 

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages import ingest, preprocess, validate
-from stages.core import errors, manifest
+from stages.core import errors, tables
 from stages.core.errors import UserError
 from stages.formats.reader import Reader
 from stages.project.paths import HERE
@@ -46,7 +46,7 @@ def ingested(source: str, **changes: Any) -> pd.DataFrame:
     """The manifest of ../scans."""
     configure(ingest={"source": source, "location": "../scans", **changes})
     ingest.main()
-    return manifest.read(HERE.manifest)
+    return tables.read(tables.MANIFEST, HERE.manifest)
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -226,7 +226,7 @@ def test_a_location_is_relative_to_the_folder_a_person_works_in(
         ingest.main()
     monkeypatch.setenv("DVC_ROOT", str(project.parent / "mine"))
     ingest.main()
-    assert len(manifest.read(HERE.manifest)) == 2
+    assert len(tables.read(tables.MANIFEST, HERE.manifest)) == 2
     assert not (project.parent / "mine" / "data").exists()
 
 
@@ -239,7 +239,7 @@ def test_downloads_are_the_sources_own_or_the_one_that_is_named(
     for place in (None, "kaggle:someone/heads/versions/3"):
         configure(ingest={"source": "pairs", "location": place})
         ingest.main()
-        assert len(manifest.read(HERE.manifest)) == 2
+        assert len(tables.read(tables.MANIFEST, HERE.manifest)) == 2
     assert asked == [pairs.PAIRS.kaggle, "someone/heads/versions/3"]
 
 
@@ -261,7 +261,7 @@ def test_one_bad_picture_is_quarantined_with_its_reason_and_the_rest_goes_on(pro
     ]
     told = json.loads(HERE.validate_metrics.read_text(encoding="utf-8"))
     assert (told["slices"], told["quarantined"], told["tumour_slices"]) == (7, 1, 7)
-    assert list(manifest.read(HERE.validated)["sample_id"]) == rest
+    assert list(tables.read(tables.MANIFEST, HERE.validated)["sample_id"]) == rest
     stored = shards.open_store(HERE.slices)
     assert list(stored.index["sample_id"]) == rest
     assert (stored.meta.channels, stored.meta.classes) == (["gray"], {1: "tumour"})

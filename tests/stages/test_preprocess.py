@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stages import preprocess
-from stages.core import manifest
+from stages.core import tables
 from stages.core.errors import UserError
 from stages.preprocessing import case
 from stages.project.params import Preprocess
@@ -34,7 +34,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
         images, masks = scans.volume(slices, seed=(0, patient))
         for k, (image, mask) in enumerate(zip(images, masks, strict=True), 1):
             scans.write_slice(paths.raw / "kaggle_3m", scans.case_name(patient), k, image, mask)
-    manifest.write(manifest.from_records(lgg.find(paths.raw).records), paths.validated)
+    tables.write(tables.from_records(lgg.find(paths.raw).records), paths.validated)
     return paths
 
 
@@ -81,7 +81,7 @@ def test_the_bytes_depend_neither_on_the_number_of_workers_nor_on_their_order(
 
 def test_a_shard_holds_whole_cases_in_the_order_of_the_table(paths: Paths) -> None:
     stored(paths, jobs=2)
-    store, table = shards.open_store(paths.slices), manifest.read(paths.validated)
+    store, table = shards.open_store(paths.slices), tables.read(tables.MANIFEST, paths.validated)
     assert list(store.index["sample_id"]) == list(table["sample_id"])
     lengths = [len(rows) for rows in case.rows(table)]
     planned = shards.plan(lengths, SLICE)

@@ -172,7 +172,8 @@ def test_a_blank_channel_has_a_deviation_that_can_be_divided_by(opened: shards.S
 def test_rows_of_a_split_in_index_order_whatever_the_order_of_the_table(
     opened: shards.Store, tmp_path: Path
 ) -> None:
-    splits = pd.DataFrame({"sample_id": opened.index["sample_id"], "split": ["train", "val"] * 7})
+    ids = {name: opened.index[name] for name in ("sample_id", "case_id", "patient_id")}
+    splits = pd.DataFrame(ids | {"group": ids["patient_id"], "split": ["train", "val"] * 7})
     mixed = splits.sample(frac=1, random_state=0)
     mixed.to_csv(tmp_path / "splits.csv", index=False)
     for table in (splits, mixed, tmp_path / "splits.csv"):

@@ -13,7 +13,7 @@ from stages.store.shards import Store
 
 
 @dataclass(frozen=True)
-class Tables:
+class Scores:
     """per_case: a row a case and region (`cases.score`, with contrast and site), the worst first; per_slice:
     a row a slice and region (`conventions.slices`); histograms: by region, of all voxels.
     """
@@ -23,7 +23,7 @@ class Tables:
     histograms: dict[str, np.ndarray]
 
 
-def of(store: Store, predicted: Iterable[Scored], chosen: Decision, tolerance_mm: float) -> Tables:
+def of(store: Store, predicted: Iterable[Scored], chosen: Decision, tolerance_mm: float) -> Scores:
     """Score every case in one pass, one case in memory at a time."""
     rows, parts = [], []
     shape = (2, levels.LEVELS + 1)
@@ -38,7 +38,7 @@ def of(store: Store, predicted: Iterable[Scored], chosen: Decision, tolerance_mm
             parts.append(conventions.slices(case, number, region, mask))
             counts[region] += histograms.count(case.levels[:, number], truth)
     per_case = pd.DataFrame(rows).sort_values(["dice", "case_id"], kind="stable", ignore_index=True)
-    return Tables(per_case, pd.concat(parts, ignore_index=True), counts)
+    return Scores(per_case, pd.concat(parts, ignore_index=True), counts)
 
 
 def per_slice(store: Store, predicted: Iterable[Scored], chosen: Decision) -> pd.DataFrame:

@@ -1,0 +1,170 @@
+"""The tables that stages hand over as CSV: one schema each, one way to write and one to read them."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from io import StringIO
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from stages.core import atomic
+from stages.core.errors import UserError
+from stages.core.record import Record
+
+Align = Literal["left", "right"]
+
+
+class Kind(StrEnum):
+    """What a cell of a column is."""
+
+    NAME = "a name"
+    TEXT = "a text"
+    YES_NO = "True or False"
+    COUNT = "a whole number, not below 0"
+    SHARE = "a number from 0 to 1"
+    NUMBER = "a finite number"
+    MEASURE = "a number, or empty where it is not defined"
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Columns that a table must have, and `further` ones that it may have. Others are numbers where all their
+    cells are, else text. key: what no two rows may agree in.
+    """
+
+    columns: dict[str, Kind]
+    further: dict[str, Kind] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
+
+    def requiring(self, *names: str) -> "Schema":
+        """The same, but some of the further columns must be there too."""
+        kinds = {name: self.further[name] for name in names}
+        return replace(
+            self,
+            columns=self.columns | kinds,
+            further={name: kind for name, kind in self.further.items() if name not in kinds},
+        )
+
+
+_KINDS = {str: Kind.TEXT, int: Kind.COUNT, bool: Kind.YES_NO}
+MANIFEST = Schema(
+    {entry.name: _KINDS[entry.type] for entry in fields(Record)}  # type: ignore[index]
+    | dict.fromkeys(("sample_id", "case_id", "patient_id"), Kind.NAME),
+    {"group": Kind.NAME},
+    key=("sample_id",),
+)
+"""A row a slice: what ingest wrote; also what is left of it after validate, which adds the group of slices
+that belong together, and the store's index, which has the labelled pixels of each.
+"""
+FINDINGS = Schema(
+    dict.fromkeys(("severity", "check"), Kind.NAME)
+    | dict.fromkeys(("sample_id", "file", "explanation"), Kind.TEXT)
+)
+"""A row for each time that a check found something."""
+SPLITS = Schema(
+    dict.fromkeys(("sample_id", "case_id", "patient_id", "group", "split"), Kind.NAME), key=("sample_id",)
+)
+"""A row a slice: train, val or test."""
+HISTORY = Schema({"epoch": Kind.COUNT} | dict.fromkeys(("train_loss", "val_loss", "val_dice"), Kind.MEASURE))
+"""A row an epoch of training."""
+PER_CASE = Schema(
+    dict.fromkeys(("case_id", "patient_id", "region"), Kind.NAME)
+    | {"slices": Kind.COUNT, "dice": Kind.SHARE, "truth_ml": Kind.NUMBER},
+    {"predicted_ml": Kind.NUMBER, "contrast": Kind.MEASURE, "site": Kind.TEXT},
+    key=("patient_id", "case_id", "region"),
+)
+"""A row a test case and region: its scores. `scoring.metrics` lists which."""
+SUSPECTS = Schema(
+    dict.fromkeys(("sample_id", "case_id", "split", "region", "label_says"), Kind.NAME)
+    | {"pixels": Kind.COUNT, "ml": Kind.NUMBER, "probability": Kind.SHARE}
+)
+"""A row for each label that a sure model contradicts."""
+FRAMES = Schema(
+    {"place": Kind.COUNT, "case_id": Kind.NAME}
+    | dict.fromkeys(("frame", "slice", "found", "missed", "false_alarm"), Kind.COUNT)
+)
+"""A row a frame of the films: the film's place, the slice, and pixels of each outcome."""
+
+
+def from_records(records: list[Record]) -> pd.DataFrame:
+    """The manifest of some records, in their order."""
+    return pd.DataFrame([vars(record) for record in records], columns=list(MANIFEST.columns))
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], align: Align = "left") -> str:
+    """Rows of cells under their columns' names, which may come twice, as a Markdown table. Cells are written
+    as they are; align: of all columns but the first.
+    """
+    table = pd.DataFrame([list(row) for row in rows], columns=list(columns), dtype=object)
+    aligned = ("left", *[align] * (len(columns) - 1))
+    return table.to_markdown(index=False, disable_numparse=True, colalign=aligned)
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV: Unix line ends, no index, floats with six significant digits."""
+    atomic.text(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"), path)
+
+
+def read(schema: Schema, path: Path) -> pd.DataFrame:
+    """A table that a stage wrote; raises `UserError` as `parse` does, and where there is no such file."""
+    try:
+        content = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; `dvc repro` makes it") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8; `dvc repro --force` makes it anew") from None
+    return parse(schema, content, str(path))
+
+
+def parse(
+    schema: Schema, content: str, where: str, way_out: str = "`dvc repro --force` makes it anew"
+) -> pd.DataFrame:
+    """A table from the text of its CSV file. Texts stay text, also where they look like numbers or are empty;
+    measures that are empty become NaN.
+
+    Raises `UserError`, with `where` and `way_out` in its sentence, where the text is no table, lacks a
+    column, or has a cell that is not what its column holds.
+    """
+    try:
+        with warnings.catch_warnings(action="error"):  # lines longer than the header
+            table = pd.read_csv(
+                StringIO(content, newline=""), dtype=str, keep_default_na=False, index_col=False
+            )
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, pd.errors.ParserWarning):
+        raise UserError(f"{where} is not a table; {way_out}") from None
+    if missing := [name for name in schema.columns if name not in table]:
+        raise UserError(f"{where} lacks the column {missing[0]}; {way_out}")
+    kinds = schema.further | schema.columns
+    for name in table.columns:
+        values, wrong = _values(table[name], kinds.get(name, Kind.MEASURE))
+        if not wrong.any():
+            table[name] = values
+        elif name in kinds:
+            row = int(wrong.to_numpy().argmax())
+            line = row + 2  # line 1 is the header
+            raise UserError(
+                f"{where}, line {line}: {name} is {table[name].iloc[row]!r}, not {kinds[name]}; {way_out}"
+            )
+    return table
+
+
+def _values(cells: pd.Series, kind: Kind) -> tuple[pd.Series, pd.Series]:
+    """The values of cells of text, and which cells have none."""
+    if kind in (Kind.TEXT, Kind.NAME):
+        return cells, (cells == "") & (kind is Kind.NAME)
+    if kind is Kind.YES_NO:
+        return cells == "True", ~cells.isin(["True", "False"])
+    numbers = pd.to_numeric(cells, errors="coerce")
+    if kind is Kind.MEASURE:
+        return numbers, numbers.isna() & ~cells.isin(["", "nan"])
+    wrong = ~np.isfinite(numbers)
+    if kind is Kind.SHARE:
+        wrong |= ~numbers.between(0, 1)
+    if kind is Kind.COUNT:
+        wrong |= (numbers < 0) | (numbers % 1 != 0)
+        return numbers.where(~wrong, 0).astype("int64"), wrong
+    return numbers, wrong
