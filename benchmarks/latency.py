@@ -33,7 +33,7 @@ Run = Callable[[np.ndarray], object]
 def forms(threads: int) -> dict[str, Run]:
     """What to call for a batch, by form; int8 only where it was shipped."""
     model, network = modelfile.load(HERE.model, HERE.weights)
-    depth = 2 * model.context + 1
+    depth = windows.depth_of(model.context)
 
     @torch.inference_mode()
     def eager(batch: np.ndarray) -> object:
@@ -93,7 +93,7 @@ def main() -> None:
     model = modelfile.read(HERE.model)
     run_id = run_of(model) if args.log else None
     opened = shards.open_store(HERE.slices)
-    around = dataset.Windows(opened.index, 2 * model.context + 1)
+    around = dataset.Windows(opened.index, windows.depth_of(model.context))
     slices = windows.flat(around.images(opened, dataset.rows_of(opened, HERE.splits, "test")))
     spent = measure(slices, args.repeat)
     heads = [

@@ -39,7 +39,7 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
     store = shards.open_store(paths.slices)
     model, net = modelfile.load(paths.model, paths.weights)
     chosen = decision.read(paths.decision)
-    depth = 2 * model.context + 1
+    depth = windows.depth_of(model.context)
     rows = {split: dataset.rows_of(store, paths.splits, split) for split in ("train", "val", "test")}
 
     def with_onnx(path: Path, split: str = "test") -> Iterator[Prediction]:

@@ -12,7 +12,7 @@ from stages.core import atomic, errors, record, tables
 from stages.project.params import Ingest, load
 from stages.project.paths import Paths
 from stages.sources import ingestion
-from stages.sources.registry import SOURCES
+from stages.sources.sources import SOURCES
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

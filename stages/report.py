@@ -5,6 +5,7 @@ python -m stages.report          # what `dvc repro report` runs; about 2 s
 
 import hashlib
 import json
+from typing import Any
 
 import typer
 
@@ -25,14 +26,17 @@ def main() -> None:
 def run(paths: Paths) -> None:
     """Write reports/index.html from the reports of all stages; this stage has no params and no metrics."""
     card = paths.card.read_text(encoding="utf-8")
-    noun = json.loads(paths.spec.read_text(encoding="utf-8"))["output"]["noun"]
-    atomic.text(page.render(paths.reports, card, lineage(paths), noun), paths.report)
-
-
-def lineage(paths: Paths) -> Lineage:
-    """What the model was made from and what it became, by SHA-256; no time and no revision of git."""
-    model = json.loads(paths.model.read_text(encoding="utf-8"))
     spec = json.loads(paths.spec.read_text(encoding="utf-8"))
+    html = page.render(paths, card, lineage(paths, spec), spec["output"]["noun"])
+    atomic.text(html, paths.report)
+
+
+def lineage(paths: Paths, spec: dict[str, Any]) -> Lineage:
+    """What the model was made from and what it became, by SHA-256; no time and no revision of git.
+
+    spec: what the export says of itself.
+    """
+    model = json.loads(paths.model.read_text(encoding="utf-8"))
     hashes = {
         "slices, split and augmentation policy": model["data_hash"],
         "split": hashlib.sha256(paths.splits.read_bytes()).hexdigest(),

@@ -5,6 +5,7 @@ dvc exp run -S train.epochs=1 -S ingest.limit=8       # a minute for the whole p
 """
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from stages.networks import allocation, modelfile, network
 from stages.networks.architecture import Architecture
 from stages.project.params import Train, load
 from stages.project.paths import Paths
+from stages.scan.windows import depth_of
 from stages.store import dataset, shards
+from stages.store.dataset import SliceDataset
+from stages.store.shards import Store
 from stages.training import checkpoint, estimate, fitting, tracking
 from stages.training.segmenter import Recipe, Segmenter
 
@@ -37,31 +41,13 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     others return nothing.
     """
     allocation.keep_freed_memory()
-    slices = shards.open_store(paths.slices)
-    train_rows = dataset.rows_of(slices, paths.splits, "train")
-    val_rows = dataset.rows_of(slices, paths.splits, "val")
-    mean, std = dataset.mean_std(slices, train_rows)
-    if paths.copies.exists():
-        originals = len(slices.index)
-        slices = shards.joined(slices, shards.open_store(paths.copies))
-        train_rows = np.concatenate([train_rows, np.arange(originals, len(slices.index))])
-
-    depth = 2 * params.context + 1
-    augment = partial(policies.apply, policies.load(paths.policy))
-    training = dataset.SliceDataset(slices, train_rows, depth, augment, params.seed)
-    validation = dataset.SliceDataset(slices, val_rows, depth)
+    data = of_split(params, paths)
     machine = fitting.Machine(params.precision, params.devices, params.nodes, params.workers, params.compile)
-    loaders = fitting.loaders(training, validation, params.sampling, params.batch_size, params.seed, machine)
-
-    fitting.seed_everything(params.seed)
-    regions = slices.meta.regions
+    loaders = fitting.loaders(
+        data.training, data.validation, params.sampling, params.batch_size, params.seed, machine
+    )
     local = local_weights(params, paths)
-    weights = str(local[0]) if local else params.encoder_weights
-    architecture = Architecture.of(params)
-    net = network.build(architecture, weights, len(regions), mean * depth, std * depth)
-    cases = pd.factorize(slices.index["case_id"])[0]
-    recipe = Recipe(**{name: getattr(params, name) for name in Recipe.__dataclass_fields__})
-    segmenter = Segmenter(net, recipe, list(regions.values()), cases, list(slices.index["sample_id"]))
+    segmenter = with_network(params, data, str(local[0]) if local else params.encoder_weights)
 
     inputs = [paths.slices, paths.splits, paths.augment]
     data_hash = lineage.key({}, inputs, [])
@@ -71,7 +57,7 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     logger = tracking.start(paths.project, params.model_dump(), data_hash)
     began = time.perf_counter()
     if fitting.is_first():
-        batch = (params.batch_size // machine.processes, depth, *slices.shape)
+        batch = (params.batch_size // machine.processes, data.depth, *data.store.shape)
         batches, validated = (len(loader) // machine.processes for loader in loaders)
         print(estimate.measure(segmenter, precision, batch, batches, validated).sentence(), flush=True)
         if keeper.resume():
@@ -81,21 +67,11 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
         return {}
 
     metrics = {"best_epoch": keeper.best_epoch, "epochs": len(keeper.history), "val_dice": keeper.best_dice}
-    model = modelfile.Model(
-        **architecture.model_dump(),
-        context=params.context,
-        size=slices.meta.size,
-        channels=slices.meta.channels,
-        regions=regions,
-        mean=mean * depth,
-        std=std * depth,
-        best_epoch=keeper.best_epoch,
-        best_val_dice=keeper.best_dice,
-        batch_size=params.batch_size,
-        params=params.model_dump(),
-        data_hash=data_hash,
-        encoder_weights_hash=lineage.content_hash(local[0]) if local else "",
-        weights_hash="",
+    model = described(params, data, keeper).model_copy(
+        update={
+            "data_hash": data_hash,
+            "encoder_weights_hash": lineage.content_hash(local[0]) if local else "",
+        }
     )
     modelfile.save(model, keeper.best_weights(), paths.model, paths.weights)
     tables.write(keeper.table(), paths.history)
@@ -103,6 +79,77 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     tracking.finish(logger, metrics, time.perf_counter() - began)
     keeper.discard()
     return metrics
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained and validated on: windows of `depth` slices of a store. mean, std: of each channel of a
+    window over the training slices, in levels.
+    """
+
+    store: Store
+    training: SliceDataset
+    validation: SliceDataset
+    depth: int
+    mean: list[float]
+    std: list[float]
+
+
+def of_split(params: Train, paths: Paths) -> Data:
+    """The slices of the split's training patients, with augmented copies where there are some, and of its
+    validation patients.
+    """
+    store = shards.open_store(paths.slices)
+    train_rows = dataset.rows_of(store, paths.splits, "train")
+    val_rows = dataset.rows_of(store, paths.splits, "val")
+    mean, std = dataset.mean_std(store, train_rows)
+    if paths.copies.exists():
+        originals = len(store.index)
+        store = shards.joined(store, shards.open_store(paths.copies))
+        train_rows = np.concatenate([train_rows, np.arange(originals, len(store.index))])
+    depth = depth_of(params.context)
+    augment = partial(policies.apply, policies.load(paths.policy))
+    return Data(
+        store,
+        SliceDataset(store, train_rows, depth, augment, params.seed),
+        SliceDataset(store, val_rows, depth),
+        depth,
+        mean * depth,
+        std * depth,
+    )
+
+
+def with_network(params: Train, data: Data, encoder_weights: str | None) -> Segmenter:
+    """A new network with its recipe; its first weights depend on the seed alone."""
+    fitting.seed_everything(params.seed)
+    regions = data.store.meta.regions
+    architecture = Architecture.of(params)
+    net = network.build(architecture, encoder_weights, len(regions), data.mean, data.std)
+    index = data.store.index
+    recipe = Recipe(**{name: getattr(params, name) for name in Recipe.__dataclass_fields__})
+    cases = pd.factorize(index["case_id"])[0]
+    return Segmenter(net, recipe, list(regions.values()), cases, list(index["sample_id"]))
+
+
+def described(params: Train, data: Data, keeper: checkpoint.Keeper) -> modelfile.Model:
+    """What models/model.json says of the best epoch, but for hashes."""
+    meta = data.store.meta
+    return modelfile.Model(
+        **Architecture.of(params).model_dump(),
+        context=params.context,
+        size=meta.size,
+        channels=meta.channels,
+        regions=meta.regions,
+        mean=data.mean,
+        std=data.std,
+        best_epoch=keeper.best_epoch,
+        best_val_dice=keeper.best_dice,
+        batch_size=params.batch_size,
+        params=params.model_dump(),
+        data_hash="",
+        encoder_weights_hash="",
+        weights_hash="",
+    )
 
 
 def local_weights(params: Train, paths: Paths) -> list[Path]:

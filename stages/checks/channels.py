@@ -6,9 +6,9 @@ import pandas as pd
 
 from stages.checks.check import Finding
 from stages.checks.slices import Slices
-from stages.formats import registry
+from stages.formats import formats
 
-COLOURS = registry.colours(3)
+COLOURS = formats.colours(3)
 COPIED = 0.5
 """Share of a case's slices."""
 

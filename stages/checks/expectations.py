@@ -11,8 +11,8 @@ from great_expectations.core.run_identifier import RunIdentifier
 from stages.checks import site
 from stages.checks.statistics import MIN_HEAD
 from stages.core import tables
-from stages.sources.registry import SOURCES
 from stages.sources.source import Card
+from stages.sources.sources import SOURCES
 
 
 def suite(card: Card) -> gx.ExpectationSuite:

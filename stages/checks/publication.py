@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from stages.checks.check import Finding
 from stages.checks.slices import Slices
-from stages.sources.registry import SOURCES
+from stages.sources.sources import SOURCES
 
 
 def subset(slices: Slices) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import pandas as pd
 from stages.checks.check import Each
 from stages.checks.statistics import MIN_HEAD
 from stages.checks.twins import Same
-from stages.formats import registry
+from stages.formats import formats
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def empty_ends(rows: pd.DataFrame) -> pd.Series:
     rows: manifest and measurements. Only volumes: a set of single slices is used as it was published.
     """
     ends = pd.Series(False, index=rows.index)
-    volumes = rows[rows["image"].map(registry.is_volume) & (rows["image_problem"] == "")]
+    volumes = rows[rows["image"].map(formats.is_volume) & (rows["image_problem"] == "")]
     for _, case in volumes.groupby("case_id", sort=False):
         case = case.sort_values("slice")
         visible = (

@@ -12,10 +12,10 @@ import pandas as pd
 from stages.checks import audit, fingerprint
 from stages.core import progress, record, workers
 from stages.core.errors import UserError
-from stages.formats import registry
+from stages.formats import formats
 from stages.formats.reader import Reader
 from stages.scan.task import harmonise
-from stages.sources.registry import TASKS
+from stages.sources.sources import TASKS
 
 MIN_HEAD = 0.01
 """A slice with less head than this shows nothing; the ends of many volumes are such slices."""
@@ -124,5 +124,5 @@ def scans(raw: Path, rows: pd.DataFrame) -> pd.DataFrame:
     """The scans below `raw`: columns `file`, and `used`, whether a row names it."""
     used = record.files(rows[["image", "mask"]].itertuples(index=False))
     paths = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file())
-    files = [path for path in paths if registry.suffix_of(path)]
+    files = [path for path in paths if formats.suffix_of(path)]
     return pd.DataFrame({"file": files, "used": [file in used for file in files]})

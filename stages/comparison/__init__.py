@@ -1,1 +1,1 @@
-"""Two revisions compared: a verdict with its intervals, as Markdown and JSON."""
+"""Two revisions compared: a verdict with its intervals, what changed between them, as Markdown and JSON."""

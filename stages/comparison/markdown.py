@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from stages.comparison.comparison import Change, Comparison, Side
 from stages.comparison.verdict import Difference, Outcome, Verdict
 from stages.core import tables
 from stages.scoring.metrics import BY_NAME
@@ -17,43 +18,6 @@ LONGEST = 80
 """Characters of a value or name in the Markdown."""
 MESSAGE = 500
 """Characters of a warning there, which may name a file."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """A revision: its name, its commit, `test.dice` as committed and the patients it tested."""
-
-    name: str
-    commit: str
-    dice: float
-    patients: int
-
-
-@dataclass(frozen=True)
-class Change:
-    """Something by name, before and after; None where it was not there."""
-
-    name: str
-    base: Any
-    head: Any
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two revisions, what the test says, whether that is a regression beyond `tolerance` (in Dice), and what
-    changed between them: params, hashes of data, files of code, and metrics beyond those of `outcome`.
-    """
-
-    base: Side
-    head: Side
-    outcome: Outcome
-    tolerance: float
-    regression: bool
-    warnings: tuple[str, ...]
-    params: tuple[Change, ...]
-    data: tuple[Change, ...]
-    code: tuple[str, ...]
-    others: tuple[Change, ...]
 
 
 def as_json(comparison: Comparison) -> str:

@@ -30,7 +30,7 @@ class Record:
     source_split: str = ""
     label_kind: str = "mask"  # mask | polygon | box
     modalities: str = ""  # names of the channels in their order, ";"-separated
-    label_set: str = "tumour"  # what the numbers in the mask mean: sources.registry.TASKS
+    label_set: str = "tumour"  # what the numbers in the mask mean: sources.sources.TASKS
     site: str = ""  # hospital or scanner, where the source tells
     patient_known: bool = True  # False where patient_id is but the name of a picture
     source: str = ""  # ingest.source

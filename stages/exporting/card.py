@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from stages.networks.modelfile import Model
 from stages.scoring.decision import Decision
 from stages.scoring.metrics import METRICS, Metric
-from stages.sources.registry import SOURCES
+from stages.sources.sources import SOURCES
 from stages.store.shards import Meta
 
 OWN = ("scans of the user's own", "not known to this program")

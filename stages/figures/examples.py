@@ -10,7 +10,7 @@ from stages.core.errors import UserError
 from stages.figures import picture
 from stages.formats.reader import Reader
 from stages.scan.task import harmonise
-from stages.sources.registry import TASKS
+from stages.sources.sources import TASKS
 
 EACH = 3
 """Pictures of a check."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from stages.core import record
 from stages.core.errors import UserError
-from stages.formats import annotations, registry
+from stages.formats import annotations, formats
 from stages.formats.file import File
 from stages.scan.header import Unreadable
 from stages.scan.volume import Volume
@@ -116,7 +116,7 @@ class Reader:
         return mask[:, :, 0]
 
     def _plane(self, volumes: _Volumes, file: str, position: int, mask: bool) -> np.ndarray:
-        path, kind = contained(self.root, file), registry.format_of(file)
+        path, kind = contained(self.root, file), formats.format_of(file)
         decode = kind.decode_mask if mask else kind.decode
         if kind.volume:
             return volumes.plane(file, path, decode, position)

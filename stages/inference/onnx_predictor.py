@@ -11,7 +11,7 @@ import onnxruntime
 from stages.core.errors import UserError
 from stages.inference import spec
 from stages.inference.spec import Spec
-from stages.scan.windows import flat
+from stages.scan.windows import depth_of, flat
 
 GRAPH, SPEC = "model.onnx", "spec.json"
 """What an export folder holds."""
@@ -68,7 +68,7 @@ def open_model(path: Path) -> Exported:
     for ends, end in ((opened.get_inputs(), parsed.input), (opened.get_outputs(), parsed.output)):
         if len(ends) != 1 or tuple(ends[0].shape[1:]) != end.shape[1:]:
             raise UserError(f"{file} holds a damaged description; export the model again")
-    return Exported(parsed, OnnxPredictor(opened, 2 * parsed.input.context + 1))
+    return Exported(parsed, OnnxPredictor(opened, depth_of(parsed.input.context)))
 
 
 def _located(path: Path) -> tuple[Path, str | None]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stages.core.errors import UserError
 from stages.framing import head, transform
 from stages.masks.rule import Rule
+from stages.scan.windows import depth_of
 
 KEY = "brainseg"
 """Name of the JSON among the metadata of an ONNX file."""
@@ -22,7 +23,7 @@ class _Part(BaseModel):
 
 
 class Input(_Part):
-    """Slices as `slices.transform` makes them: uint8, 0 is background."""
+    """Slices as `framing.transform` makes them: uint8, 0 is background."""
 
     name: str
     shape: tuple[Literal["batch"], int, int, int]  # N, H, W, channels x (2 context + 1), lowest slice first
@@ -47,7 +48,7 @@ class Output(_Part):
 
 
 class Scaling(_Part):
-    """The constants of `slices.transform` and `slices.head`; another value would be another preparation."""
+    """The constants of `framing.transform` and `framing.head`; another value would be another preparation."""
 
     size: int = Field(ge=32, le=1024)
     crop: Literal["brain", "none"]
@@ -100,7 +101,7 @@ def parse(content: str | bytes, where: str) -> Spec:
         raise UserError(f"{where} holds a damaged description; export the model again") from None
     if spec.scaling != Scaling(size=spec.scaling.size, crop=spec.scaling.crop):
         raise UserError(f"{where} wants scans scaled in another way than this version does; export it again")
-    channels, regions = len(spec.input.channels) * (2 * spec.input.context + 1), set(spec.output.regions)
+    channels, regions = len(spec.input.channels) * depth_of(spec.input.context), set(spec.output.regions)
     size = spec.scaling.size
     fits = spec.input.shape[1:] == (size, size, channels) and spec.output.shape[1:] == (
         size,

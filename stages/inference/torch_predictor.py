@@ -5,6 +5,7 @@ import torch
 
 from stages.networks.modelfile import Model
 from stages.networks.network import Network
+from stages.scan.windows import depth_of
 
 
 class TorchPredictor:
@@ -19,7 +20,7 @@ class TorchPredictor:
     @classmethod
     def of(cls, model: Model, network: Network) -> "TorchPredictor":
         """With the window and the batch that the model was trained with."""
-        return cls(network, 2 * model.context + 1, model.batch_size)
+        return cls(network, depth_of(model.context), model.batch_size)
 
     @torch.inference_mode()
     def answer(self, windows: np.ndarray) -> np.ndarray:

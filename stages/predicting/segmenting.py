@@ -56,7 +56,7 @@ def prepared(voxels: np.ndarray, spec: Spec) -> tuple[CaseTransform, np.ndarray]
 
 def answered(slices: np.ndarray, model: Exported) -> np.ndarray:
     """Slices (S, h, w, C) of a case in the model's frame -> probabilities (S, R, h, w) float32."""
-    places = windows.positions(len(slices), model.predictor.depth)
+    places = windows.positions(np.array([len(slices)]), model.predictor.depth)
     batches = (slices[part] for part in predictor.batches(places, model.predictor.batch_size))
     return predictor.probabilities(model.predictor, batches, model.spec.decision.tta)
 

@@ -12,7 +12,7 @@ from stages.formats.reader import Reader
 from stages.framing import transform
 from stages.scan import spacing
 from stages.scan.task import Task, harmonise
-from stages.sources.registry import TASKS
+from stages.sources.sources import TASKS
 from stages.store.shards import CaseMeta, Meta
 
 

@@ -72,7 +72,7 @@ def _dims(tensor: onnx.ValueInfoProto) -> tuple[int, ...]:
 
 
 def example(shape: tuple[int, ...]) -> np.ndarray:
-    """A made-up slice (1, H, W, C): an even head with a bright spot, as `slices.transform` would scale it."""
+    """A made-up slice (1, H, W, C): an even head with a bright spot, as `framing` would scale it."""
     _, height, width, channels = shape
     y, x = np.ogrid[:height, :width]
     head = np.hypot((y - height / 2) / height, (x - width / 2) / width) < 0.4

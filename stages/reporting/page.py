@@ -5,7 +5,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,7 +19,6 @@ from stages.reporting.published import PUBLISHED
 from stages.scoring import agreement
 from stages.scoring.metrics import METRICS
 
-STAGES = ("validate", "split", "augment", "train", "evaluate", "export")
 SECTIONS = {
     "data": ("Data", "data.html.j2"),
     "split": ("Split", "split.html.j2"),
@@ -37,6 +36,24 @@ LISTED = 20
 _SEVERITIES = ("critical", "warning", "info")
 
 
+class Reports(Protocol):
+    """Where the reports of the stages lie; `project.paths.Paths` says it."""
+
+    findings: Path
+    examples: Path
+    split_figure: Path
+    augment_preview: Path
+    history: Path
+    per_case: Path
+    suspects: Path
+    curves: Path
+    frames: Path
+    overlays: Path
+
+    def metrics(self) -> dict[str, Path]:
+        """The metrics file of each stage, by the stage's name."""
+
+
 @dataclass(frozen=True)
 class Lineage:
     """hashes: what was hashed, in words, to its hash; params: of the training."""
@@ -45,14 +62,17 @@ class Lineage:
     params: dict[str, Any]
 
 
-def render(reports: Path, card: str, lineage: Lineage, noun: str) -> str:
-    """The page from the folder that holds every stage's reports, and the model card's Markdown."""
+def render(reports: Reports, card: str, lineage: Lineage, noun: str) -> str:
+    """The page from every stage's reports and the model card's Markdown.
+
+    noun: what a labelled pixel shows.
+    """
     metrics = {
-        stage: json.loads((reports / stage / "metrics.json").read_text(encoding="utf-8")) for stage in STAGES
+        stage: json.loads(path.read_text(encoding="utf-8")) for stage, path in reports.metrics().items()
     }
-    findings = tables.read(tables.FINDINGS, reports / "validate" / "findings.csv")
-    cases = tables.read(tables.PER_CASE, reports / "evaluate" / "per_case.csv")
-    suspects = tables.read(tables.SUSPECTS, reports / "evaluate" / "suspects.csv")
+    findings = tables.read(tables.FINDINGS, reports.findings)
+    cases = tables.read(tables.PER_CASE, reports.per_case)
+    suspects = tables.read(tables.SUSPECTS, reports.suspects)
     jinja = Environment(
         loader=PackageLoader("stages.reporting"),
         autoescape=True,
@@ -72,16 +92,17 @@ def render(reports: Path, card: str, lineage: Lineage, noun: str) -> str:
         ttas=[name[4:] for name in metrics["evaluate"]["conventions"] if name.startswith("tta_")],
         agreement=agreement.of_volumes(cases),
         published=PUBLISHED,
-        checks=[_check(name, some, reports) for name, some in _by_severity(findings)],
+        checks=[_check(name, some, reports.examples) for name, some in _by_severity(findings)],
         cases=cases.to_dict("records"),
         sites=_sites(cases),
         suspects=suspects.head(LISTED).to_dict("records"),
         more_suspects=max(0, len(suspects) - LISTED),
-        history=tables.read(tables.HISTORY, reports / "train" / "history.csv").to_dict("records"),
-        films=_films(reports / "evaluate", cases, region),
+        history=tables.read(tables.HISTORY, reports.history).to_dict("records"),
+        films=_films(reports, cases, region),
         region=region,
-        png=lambda name: inline.png(reports / name),
-        photo=lambda name: inline.photo(reports / name),
+        reports=reports,
+        png=inline.png,
+        photo=inline.photo,
         lineage=lineage,
         card=_markdown(card),
         noun=noun,
@@ -122,12 +143,12 @@ def _by_severity(findings: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return sorted(checks, key=lambda check: order.get(check[1]["severity"].iloc[0], len(order)))
 
 
-def _check(name: str, some: pd.DataFrame, reports: Path) -> dict[str, Any]:
+def _check(name: str, some: pd.DataFrame, examples: Path) -> dict[str, Any]:
     """What the page tells of one check: in words, with the first findings and pictures of them."""
     pictures = [
         {"sample_id": sample_id, "source": inline.photo(path)}
         for number, sample_id in enumerate(some["sample_id"].head(EACH))
-        if (path := reports / "validate" / "examples" / f"{name}-{number}.png").is_file()
+        if (path := examples / f"{name}-{number}.png").is_file()
     ]
     return {
         "about": CHECKS.get(name, {"title": name, "threshold": None, "reason": ""}),
@@ -148,14 +169,14 @@ def _sites(cases: pd.DataFrame) -> list[dict[str, Any]]:
     return sorted(sites, key=lambda one: (one["mean"], one["site"]))
 
 
-def _films(evaluated: Path, cases: pd.DataFrame, region: str) -> list[dict[str, Any]]:
+def _films(reports: Reports, cases: pd.DataFrame, region: str) -> list[dict[str, Any]]:
     """The films with what each of their frames shows, in words; a film begins where it shows most tumour."""
-    table = tables.read(tables.FRAMES, evaluated / "curves" / "frames.csv")
+    table = tables.read(tables.FRAMES, reports.frames)
     dice = cases[cases["region"] == region] if region else cases
     by_case = dict(zip(dice["case_id"], dice["dice"], strict=True))
     films = []
     for place, frames in table.groupby("place"):
-        painted, plain = inline.film(evaluated / "overlays" / f"{place:02d}.png")
+        painted, plain = inline.film(reports.overlays / f"{place:02d}.png")
         counts = frames[["found", "missed", "false_alarm"]]
         films.append(
             {

@@ -3,19 +3,23 @@
 import numpy as np
 
 
-def positions(slices: int, depth: int) -> np.ndarray:
-    """For each slice of a case the slices of the window around it, the lowest first: (slices, depth) int64.
+def depth_of(context: int) -> int:
+    """Slices of a window with so many neighbours on each side."""
+    return 2 * context + 1
 
-    depth: an odd number of slices, the one itself in the middle. At both ends of the case the last slice
-    repeats, as padding does.
+
+def positions(lengths: np.ndarray, depth: int) -> np.ndarray:
+    """For each slice of cases that lie one after the other the slices of the window around it, the lowest
+    first: (sum of lengths, depth) int64.
+
+    lengths: slices of each case. depth: an odd number of slices, the one itself in the middle. At both ends
+    of a case its last slice repeats, as padding does.
     """
+    ends = np.cumsum(lengths)
+    first = np.repeat(ends - lengths, lengths)[:, None]
+    last = np.repeat(ends - 1, lengths)[:, None]
     around = np.arange(depth) - depth // 2
-    return np.clip(np.arange(slices)[:, None] + around, 0, slices - 1)
-
-
-def of(volume: np.ndarray, depth: int) -> np.ndarray:
-    """The window around every slice of (S, H, W, C): (S, depth, H, W, C); a view where depth is 1."""
-    return volume[:, None] if depth == 1 else volume[positions(len(volume), depth)]
+    return np.clip(np.arange(len(first))[:, None] + around, first, last)
 
 
 def flat(windows: np.ndarray) -> np.ndarray:

@@ -1,9 +1,14 @@
 """The same masks scored the ways other people publish them, from voxel counts of every slice."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from stages.scoring import overlap
 from stages.scoring.decision import Scored
+from stages.scoring.overlap import Counts
 
 COUNTS = ["tp", "predicted", "true"]
 
@@ -18,7 +23,7 @@ def slices(case: Scored, number: int, region: str, mask: np.ndarray) -> pd.DataF
 
 def volume_dice(table: pd.DataFrame) -> float:
     """This project's own: Dice of all slices of a case as one volume, mean over patients of their cases."""
-    dice = _dice(table.groupby(["patient_id", "case_id", "region"])[COUNTS].sum())
+    dice = _score(overlap.dice, table.groupby(["patient_id", "case_id", "region"])[COUNTS].sum())
     return float(dice.groupby("patient_id").mean().mean())
 
 
@@ -29,11 +34,11 @@ def card(table: pd.DataFrame) -> dict[str, float]:
     and prediction counts 1; positive_slice: mean over slices that have tumour, NaN where there is none.
     """
     pooled = table.groupby("region")[COUNTS].sum()
-    found = {"pooled": pooled, "slice_empty_one": table, "positive_slice": table[table["true"] > 0]}
+    parts = {"pooled": pooled, "slice_empty_one": table, "positive_slice": table[table["true"] > 0]}
     return {
-        f"{name}_{metric.__name__.strip('_')}": float(metric(counts).groupby(_regions(counts)).mean().mean())
-        for name, counts in found.items()
-        for metric in (_dice, _iou)
+        f"{name}_{metric}": float(_score(function, counts).groupby(_regions(counts)).mean().mean())
+        for name, counts in parts.items()
+        for metric, function in {"dice": overlap.dice, "iou": overlap.iou}.items()
     }
 
 
@@ -47,11 +52,7 @@ def _regions(counts: pd.DataFrame) -> pd.Series:
     return counts.reset_index()["region"].set_axis(counts.index)
 
 
-def _dice(counts: pd.DataFrame) -> pd.Series:
-    """2 TP / (predicted + true); 1 where both are empty."""
-    return (2 * counts["tp"] / (counts["predicted"] + counts["true"])).fillna(1.0)
-
-
-def _iou(counts: pd.DataFrame) -> pd.Series:
-    """TP / (predicted + true - TP); 1 where both are empty."""
-    return (counts["tp"] / (counts["predicted"] + counts["true"] - counts["tp"])).fillna(1.0)
+def _score(metric: Callable[[Counts], Any], table: pd.DataFrame) -> pd.Series:
+    """A metric of each row of `COUNTS`."""
+    columns = (table[name].to_numpy() for name in COUNTS)
+    return pd.Series(metric(Counts(*columns)), index=table.index, dtype=float)

@@ -103,7 +103,7 @@ def _dice_by_threshold(
     ]
     return [
         {
-            t: float(np.mean([_dice(*histograms.above(case[number], t)) for case in counts]))
+            t: float(np.mean([overlap.dice(histograms.above(case[number], t)) for case in counts]))
             for t in thresholds
         }
         for number in range(regions)
@@ -122,13 +122,9 @@ def _dice_by_smallest(
             every, right = components.sizes(mask, truth)  # labelled once for all volumes
             for ml, dice in by_volume.items():
                 keep = every >= ml / case.voxel_ml
-                tp = int(right[keep].sum())
-                dice.append(_dice(tp, int(every[keep].sum()) - tp, int(np.count_nonzero(truth)) - tp))
+                kept = overlap.Counts(right[keep].sum(), every[keep].sum(), np.count_nonzero(truth))
+                dice.append(overlap.dice(kept))
     return [{ml: float(np.mean(dice)) for ml, dice in by_volume.items()} for by_volume in scores]
-
-
-def _dice(tp: int, fp: int, fn: int) -> float:
-    return overlap.dice(overlap.Counts(tp, fp, fn, 0))
 
 
 def read(path: Path) -> Decision:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from stages.masks.levels import LEVELS
+from stages.scoring.overlap import Counts
 
 BINS = 10
 """Of calibration, as wide as each other; a divisor of `LEVELS`."""
@@ -18,10 +19,10 @@ def count(levels: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.stack([np.bincount(levels.ravel(), minlength=LEVELS + 1) - inside, inside])
 
 
-def above(counts: np.ndarray, threshold: float) -> tuple[int, int, int]:
-    """True positives, false positives and false negatives of the voxels of a `count` at a threshold."""
+def above(counts: np.ndarray, threshold: float) -> Counts:
+    """Overlap of the truth with the voxels of a `count` that reach a threshold."""
     outside, inside = counts[:, round(threshold * LEVELS) :].sum(axis=1)
-    return int(inside), int(outside), int(counts[1].sum() - inside)
+    return Counts(int(inside), int(inside + outside), int(counts[1].sum()))
 
 
 def precision_recall(counts: np.ndarray) -> pd.DataFrame:
@@ -31,8 +32,8 @@ def precision_recall(counts: np.ndarray) -> pd.DataFrame:
     """
     rows = []
     for level in range(LEVELS // 20, LEVELS, LEVELS // 20):
-        tp, fp, fn = above(counts, level / LEVELS)
-        rows.append((level / LEVELS, tp / (tp + fp) if tp + fp else 1.0, tp / max(1, tp + fn)))
+        c = above(counts, level / LEVELS)
+        rows.append((level / LEVELS, c.tp / c.predicted if c.predicted else 1.0, c.tp / max(1, c.true)))
     return pd.DataFrame(rows, columns=["threshold", "precision", "recall"])
 
 

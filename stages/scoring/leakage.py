@@ -6,10 +6,12 @@ import pandas as pd
 
 from stages.core import tables
 from stages.core.errors import UserError
+from stages.scoring import overlap
 from stages.scoring.intervals import patient_bootstrap
 
 SCHEMA = tables.PER_CASE.requiring("predicted_ml")
 """What must be known of each case."""
+VOLUMES = ("agreed_ml", "predicted_ml", "truth_ml")
 
 
 def pooled(folds: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -25,11 +27,9 @@ def pooled(folds: Iterable[pd.DataFrame]) -> pd.DataFrame:
     Returns a table by `patient_id`, sorted: `slices` tested, and `dice`, 0 to 1.
     """
     rows = pd.concat(folds, ignore_index=True)
-    rows["both_ml"] = rows["truth_ml"] + rows["predicted_ml"]
-    rows["agreed_ml"] = rows["dice"] * rows["both_ml"]  # 2 TP
-    cases = rows.groupby(["patient_id", "case_id", "region"])[["slices", "both_ml", "agreed_ml"]].sum()
-    empty = cases["both_ml"] == 0
-    cases["dice"] = (cases["agreed_ml"] / cases["both_ml"]).where(~empty, 1.0)
+    rows["agreed_ml"] = rows["dice"] * (rows["truth_ml"] + rows["predicted_ml"]) / 2
+    cases = rows.groupby(["patient_id", "case_id", "region"])[["slices", *VOLUMES]].sum()
+    cases["dice"] = overlap.dice(overlap.Counts(*(cases[name].to_numpy() for name in VOLUMES)))
     scans = cases.groupby(["patient_id", "case_id"])["slices"].max()  # the same in each region
     return pd.DataFrame(
         {"slices": scans.groupby("patient_id").sum(), "dice": cases.groupby("patient_id")["dice"].mean()}

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from stages.core import natural, record
 from stages.core.errors import UserError
 from stages.core.record import Record
-from stages.formats import annotations, registry
+from stages.formats import annotations, formats
 from stages.scan.header import Unreadable
 from stages.sources import division
 from stages.sources.source import Card, Holding, Source
@@ -161,7 +161,7 @@ def _names(path: PurePosixPath) -> list[str]:
 
 def _record(root: Path, one: _Listed, sample_id: str) -> Record:
     copy = _ROBOFLOW.fullmatch(one.path.stem)
-    fields = registry.header_fields(root / one.path) | {
+    fields = formats.header_fields(root / one.path) | {
         "spacing_mm": ""
     }  # a resolution in a JPEG is that of a screen
     return Record(
@@ -173,7 +173,7 @@ def _record(root: Path, one: _Listed, sample_id: str) -> Record:
         mask=f"{record.reference(one.listing)}#{record.reference(one.image_id)}",
         source_split=division.of(one.path),
         label_kind=one.label_kind,
-        modalities=registry.colours(fields["channels"]),
+        modalities=formats.colours(fields["channels"]),
         patient_known=False,
         **fields,
     )

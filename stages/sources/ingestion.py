@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.core import progress
 from stages.core.errors import UserError
 from stages.core.record import Record
-from stages.formats import registry
+from stages.formats import formats
 from stages.sources import kaggle, location
 from stages.sources.source import Holding, Source
 
@@ -56,5 +56,5 @@ def prune(raw: Path, needed: set[str]) -> None:
     """Remove scans of which no slice is made, such as a set's second copy; tables stay."""
     for path in raw.rglob("*"):
         name = path.relative_to(raw).as_posix()
-        if registry.suffix_of(path.name) and path.is_file() and name not in needed:
+        if formats.suffix_of(path.name) and path.is_file() and name not in needed:
             path.unlink()

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from stages.core import natural, record
 from stages.core.errors import UserError
 from stages.core.record import Record
-from stages.formats import registry
+from stages.formats import formats
 from stages.sources.source import Card, Holding, Source
 
 MODALITIES = ("pre", "flair", "post")
@@ -61,7 +61,7 @@ def find(root: Path) -> Holding:
 
 def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record:
     image, mask = files.get("image", ""), files.get("mask", "")
-    fields = registry.header_fields(root / (image or mask)) | ({} if image else {"channels": 0})
+    fields = formats.header_fields(root / (image or mask)) | ({} if image else {"channels": 0})
     return Record(
         sample_id=f"{case}_{number}",
         case_id=case,

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from stages.core import natural, record
 from stages.core.errors import UserError
 from stages.core.record import Record
-from stages.formats import registry
+from stages.formats import formats
 from stages.sources import division
 from stages.sources.source import Card, Holding, Source
 
@@ -24,8 +24,8 @@ _MASK_ENDING = "_mask"
 
 def belongs(path: PurePosixPath) -> bool:
     """Pictures, and the table of patients."""
-    suffix = registry.suffix_of(path.name)
-    return path.name.lower() == PATIENTS or bool(suffix and not registry.FORMATS[suffix].volume)
+    suffix = formats.suffix_of(path.name)
+    return path.name.lower() == PATIENTS or bool(suffix and not formats.FORMATS[suffix].volume)
 
 
 def find(root: Path) -> Holding:
@@ -37,7 +37,7 @@ def find(root: Path) -> Holding:
     pairs: dict[str, dict[str, str]] = {}
     for path in sorted(root.rglob("*")):
         relative = PurePosixPath(path.relative_to(root).as_posix())
-        if not path.is_file() or not registry.suffix_of(path.name):
+        if not path.is_file() or not formats.suffix_of(path.name):
             continue
         kind, key = _role(relative)
         files = pairs.setdefault(key, {})
@@ -61,7 +61,7 @@ def _role(path: PurePosixPath) -> tuple[str, str]:
     sign.
     """
     folders = [part for part in path.parts[:-1] if part.lower() not in _IMAGES | _MASKS]
-    stem = path.name[: -len(registry.suffix_of(path.name))]
+    stem = path.name[: -len(formats.suffix_of(path.name))]
     ended = stem[1:].lower().endswith(_MASK_ENDING)
     is_mask = ended or any(part.lower() in _MASKS for part in path.parts[:-1])
     if ended:
@@ -109,7 +109,7 @@ def _patient(patient_of: dict[str, str] | None, key: str, file: str) -> str:
 
 def _record(root: Path, key: str, files: dict[str, str], patient_of: dict[str, str] | None) -> Record:
     image, mask = files.get("image", ""), files.get("mask", "")
-    fields = registry.header_fields(root / (image or mask)) | ({} if image else {"channels": 0})
+    fields = formats.header_fields(root / (image or mask)) | ({} if image else {"channels": 0})
     return Record(
         sample_id=key,
         case_id=key,
@@ -118,7 +118,7 @@ def _record(root: Path, key: str, files: dict[str, str], patient_of: dict[str, s
         image=record.reference(image),
         mask=record.reference(mask),
         source_split=division.of(PurePosixPath(image or mask)),
-        modalities=registry.colours(fields["channels"]),
+        modalities=formats.colours(fields["channels"]),
         patient_known=patient_of is not None,
         **fields,
     )

@@ -36,11 +36,7 @@ class Windows:
 
     def __init__(self, index: pd.DataFrame, depth: int) -> None:
         case = pd.factorize(index["case_id"])[0]
-        lengths = np.bincount(case)  # the slices of a case lie together
-        firsts = np.cumsum(lengths) - lengths
-        self.rows = np.concatenate(
-            [first + windows.positions(length, depth) for first, length in zip(firsts, lengths, strict=True)]
-        )
+        self.rows = windows.positions(np.bincount(case), depth)  # the slices of a case lie together
 
     def images(self, store: Store, rows: np.ndarray) -> np.ndarray:
         """The windows around `rows` (N,), any order, lowest slice first: (N, D, H, W, C) uint8."""

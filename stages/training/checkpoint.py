@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
+from stages.training.averaging import Averaging
 from stages.training.segmenter import Segmenter
 
 
@@ -58,7 +59,7 @@ class Keeper(L.Callback):
             self.best_dice, self.best_epoch = measured["val_dice"], trainer.current_epoch
             if trainer.is_global_zero:
                 part = self._part("best.safetensors")
-                save_file(weights(module.best_network), part)
+                save_file(weights(validated(trainer, module)), part)
                 part.replace(self.folder / "best.safetensors")
         if self.patience is not None:
             trainer.should_stop |= trainer.current_epoch - self.best_epoch >= self.patience
@@ -101,6 +102,12 @@ class Keeper(L.Callback):
     def discard(self) -> None:
         """Remove the folder: the run is complete and its artefacts are written."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def validated(trainer: L.Trainer, module: Segmenter) -> torch.nn.Module:
+    """The network that validation scored: the averaged one where there is one."""
+    averages = [callback.network for callback in trainer.callbacks if isinstance(callback, Averaging)]
+    return averages[0] if averages else module.network
 
 
 def weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from stages.core.errors import UserError
 from stages.store.dataset import EpochSampler, InOrder, SliceDataset
+from stages.training.averaging import Averaging
 from stages.training.checkpoint import Keeper
 from stages.training.segmenter import Segmenter
 
@@ -119,6 +120,7 @@ def fit(
         return is_first()
     if machine.compile:
         segmenter.network.body.compile()  # in place: the weights keep their names
+    averaging = [Averaging(segmenter.recipe.ema)] if segmenter.recipe.ema else []
     bar = [ProgressBar(leave=True)] if sys.stdout.isatty() else []
     trainer = L.Trainer(
         accelerator="auto",
@@ -126,7 +128,7 @@ def fit(
         num_nodes=machine.nodes,
         precision=precision(machine.precision),
         max_epochs=epochs,
-        callbacks=[*callbacks, keeper, *bar],
+        callbacks=[*callbacks, *averaging, keeper, *bar],
         logger=logger or False,
         enable_checkpointing=False,
         enable_progress_bar=bool(bar),

@@ -48,21 +48,21 @@ class FocalTversky(nn.Module):
         return self.tversky(logits, truth).clamp(min=1e-6) ** 0.75
 
 
-def build(name: str) -> Loss:
-    """The loss called `name` in params.yaml.
+_TVERSKY = {"alpha": 0.3, "beta": 0.7, "smooth": 1.0}
+"""Misses weigh 0.7 against 0.3 for false alarms, as in the paper."""
 
-    focal: Lin et al. 2017, arXiv 1708.02002; tversky: Salehi et al. 2017, arXiv 1706.05721, misses weigh 0.7
-    against 0.3 for false alarms; focal_tversky: Abraham and Khan 2018, arXiv 1810.07842, gamma 4/3; lovasz:
-    Berman et al. 2018, arXiv 1705.08790.
-    """
-    tversky = {"alpha": 0.3, "beta": 0.7, "smooth": 1.0}
-    return {
-        "dice_bce": DiceBCE,
-        "dice": lambda: smp.losses.DiceLoss("multilabel", smooth=1.0),
-        "bce": nn.BCEWithLogitsLoss,
-        "focal": lambda: smp.losses.FocalLoss("multilabel"),
-        "tversky": lambda: smp.losses.TverskyLoss("multilabel", **tversky),
-        "focal_tversky": lambda: FocalTversky(**tversky),
-        "combo": Combo,
-        "lovasz": lambda: smp.losses.LovaszLoss("multilabel", per_image=False),
-    }[name]()
+LOSSES: dict[str, Callable[[], Loss]] = {
+    "dice_bce": DiceBCE,
+    "dice": lambda: smp.losses.DiceLoss("multilabel", smooth=1.0),
+    "bce": nn.BCEWithLogitsLoss,
+    "focal": lambda: smp.losses.FocalLoss("multilabel"),
+    "tversky": lambda: smp.losses.TverskyLoss("multilabel", **_TVERSKY),
+    "focal_tversky": lambda: FocalTversky(**_TVERSKY),
+    "combo": Combo,
+    "lovasz": lambda: smp.losses.LovaszLoss("multilabel", per_image=False),
+}
+"""By the name that `train.loss` gives it.
+
+focal: Lin et al. 2017, arXiv 1708.02002; tversky: Salehi et al. 2017, arXiv 1706.05721; lovasz: Berman et al.
+2018, arXiv 1705.08790.
+"""

@@ -9,7 +9,6 @@ from typing import Any
 import lightning.pytorch as L
 import numpy as np
 import torch
-from torch.optim.swa_utils import AveragedModel
 
 from stages.core.errors import UserError
 from stages.networks.network import Network
@@ -34,7 +33,7 @@ class Recipe:
 
 
 class Segmenter(L.LightningModule):
-    """Trains a `Network`.
+    """Trains a `Network`. With `train.ema` validation finds the averaged weights in it (`Averaging`).
 
     regions: lists of labels, one a channel of the output. cases: for each row of the store's index the number
     of its case, from 0; validation Dice pools the slices of a case and averages over cases. sample_ids: of
@@ -52,25 +51,13 @@ class Segmenter(L.LightningModule):
         super().__init__()
         self.network = network
         self.recipe = recipe
-        self.loss = losses.build(recipe.loss)
-        self.averaged = (
-            AveragedModel(network, avg_fn=_average(recipe.ema), use_buffers=True) if recipe.ema else None
-        )
-        if self.averaged is not None:
-            self.averaged.requires_grad_(False)  # it follows; nothing is to wait for its gradients
+        self.loss = losses.LOSSES[recipe.loss]()
         self.regions = regions
         self.sample_ids = sample_ids
         self.register_buffer("cases", torch.from_numpy(np.asarray(cases, dtype=np.int64)), persistent=False)
         self.counts = torch.zeros(0)
         self.loss_sum = torch.zeros(())
         self.batches = 0
-
-    @property
-    def best_network(self) -> torch.nn.Module:
-        """What validation scores and the model file gets: the averaged weights where `train.ema` asks for
-        them.
-        """
-        return self.averaged.module if self.averaged is not None else self.network
 
     def truth(self, labels: torch.Tensor) -> torch.Tensor:
         """Label maps (N, H, W) uint8 -> region maps (N, R, H, W) float32."""
@@ -114,24 +101,16 @@ class Segmenter(L.LightningModule):
         """Mean over the batches of the epoch up to now; nan before the first."""
         return self.loss_sum / self.batches
 
-    def on_train_batch_end(self, _: Any, __: Batch, batch_idx: int) -> None:
-        # With train.accumulate the weights change at every so many batches, and at an epoch's last.
-        last = batch_idx + 1 == self.trainer.num_training_batches
-        if self.averaged is not None and (
-            last or (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
-        ):
-            self.averaged.update_parameters(self.network)
-
     def on_validation_epoch_start(self) -> None:
         if self.trainer.world_size > 1:
             # Batch norm's running statistics differ from process to process; the first one's are kept.
-            for buffer in self.best_network.buffers():
+            for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
         shape = (int(self.cases.max()) + 1, len(self.regions), 3)
         self.counts = torch.zeros(shape, dtype=torch.float64, device=self.device)
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        logits = self.best_network(batch.images)
+        logits = self.network(batch.images)
         truth = self.truth(batch.labels)
         self.log("val_loss", self.loss(logits, truth), batch_size=len(batch.images), sync_dist=True)
         predicted = (logits > 0).float()
@@ -155,23 +134,14 @@ class Segmenter(L.LightningModule):
         chosen = optimisation.optimizer(recipe.optimizer, self.network, recipe.lr, recipe.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
         an_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
-        schedule = optimisation.schedule(recipe.schedule, chosen, recipe.lr, steps, an_epoch, recipe.patience)
+        course = optimisation.Course(recipe.lr, steps, an_epoch, recipe.patience)
+        schedule = optimisation.SCHEDULES[recipe.schedule](chosen, course)
         return {"optimizer": chosen, "lr_scheduler": schedule} if schedule else chosen
 
 
 def volume_dice(counts: torch.Tensor) -> torch.Tensor:
     """Dice from (..., 3) pixel counts: intersection, predicted, true. 1 where both are empty, as BraTS scores
-    it.
+    it. `scoring.overlap.dice` for tensors on the device that trains; a test holds the two together.
     """
     both = counts[..., 1] + counts[..., 2]
     return torch.where(both > 0, 2 * counts[..., 0] / both.clamp(min=1), torch.ones_like(both))
-
-
-def _average(decay: float) -> Any:
-    """Exponential moving average that starts fast: decay (1 + n) / (10 + n) until it reaches `decay`."""
-
-    def average(old: torch.Tensor, new: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
-        now = min(decay, (1 + float(count)) / (10 + float(count)))
-        return old.lerp(new.to(old.dtype), 1 - now) if old.is_floating_point() else new
-
-    return average

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import typing
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.augmentation import policies
+from stages.augmentation import policies, steps
 from stages.core.errors import UserError
+from stages.project.params import Augment
 from tests.fixtures import stores
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,10 @@ def changed(
 def certain(step: A.BasicTransform) -> A.Compose:
     step.p = 1.0
     return A.Compose([step], seed=0)
+
+
+def test_params_may_name_each_of_them() -> None:
+    assert typing.get_args(Augment.model_fields["policy"].annotation) == tuple(policies.POLICIES)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -121,7 +127,7 @@ def test_each_slice_of_a_window_keeps_its_place(policy: str) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3, 4, 9])
 def test_affine_gives_the_pixels_of_albumentations(channels: int) -> None:
-    ours = policies.Affine(
+    ours = steps.Affine(
         rotate=(-30, 30), translate_percent=(-0.1, 0.1), scale=(0.8, 1.2), keep_ratio=True, p=1
     )
     theirs = A.Affine(**ours.get_transform_init_args() | {"p": 1})
@@ -176,7 +182,7 @@ def test_what_moves_the_head_moves_its_labels_with_it(step: A.BasicTransform) ->
 
 @pytest.mark.parametrize(("gain", "gamma"), [(0.2, 0.4), (0.3, 0.6)])
 def test_scanner_contrast_is_one_rising_curve_for_each_channel(gain: float, gamma: float) -> None:
-    built = certain(policies.ScannerContrast(gain, gamma))
+    built = certain(steps.ScannerContrast(gain, gamma))
     ramp = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
     levels = np.arange(256) / 255
     for k in range(50):
@@ -191,7 +197,7 @@ def test_scanner_contrast_is_one_rising_curve_for_each_channel(gain: float, gamm
 
 
 def test_a_bias_field_is_smooth_and_the_same_for_all_channels() -> None:
-    built = certain(policies.BiasField(0.3))
+    built = certain(steps.BiasField(0.3))
     flat = np.full((64, 64, 3), 100, np.uint8)
     for k in range(30):
         image, _ = changed(built, flat, np.zeros((64, 64), np.uint8), (k,))
@@ -203,7 +209,7 @@ def test_a_bias_field_is_smooth_and_the_same_for_all_channels() -> None:
 
 
 def test_lost_sequences_are_copies_of_the_one_that_is_kept() -> None:
-    built = certain(policies.CopiedSequence())
+    built = certain(steps.CopiedSequence())
     seen = set()
     for k in range(80):
         image, _ = augmented(built, (k,))
@@ -218,7 +224,7 @@ def test_lost_sequences_are_copies_of_the_one_that_is_kept() -> None:
 
 
 def test_only_one_of_several_sequences_goes_missing() -> None:
-    built = certain(policies.MissingSequence())
+    built = certain(steps.MissingSequence())
     missing = set()
     for k in range(30):
         image, _ = augmented(built, (k,))
@@ -273,7 +279,7 @@ def test_a_policy_with_an_impossible_setting(tmp_path: Path) -> None:
 
 def test_ghosts_lie_at_even_distances_along_one_axis() -> None:
     """What a bright spot adds elsewhere is its ghosts."""
-    built = certain(policies.Ghosting((3, 3), 0.3))
+    built = certain(steps.Ghosting((3, 3), 0.3))
     image = np.full((32, 32, 3), 50, np.uint8)
     image[5, 7] = 250
     seen = set()

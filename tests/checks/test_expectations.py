@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from stages.checks import expectations
-from stages.sources.registry import SOURCES
+from stages.sources.sources import SOURCES
 from tests.fixtures.flaws import FILES
 
 

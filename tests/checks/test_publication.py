@@ -5,7 +5,7 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from stages.sources.registry import SOURCES
+from stages.sources.sources import SOURCES
 from tests.fixtures.flaws import NOTHING, A, of_check, path
 
 

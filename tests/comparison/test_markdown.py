@@ -7,7 +7,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from stages.comparison import markdown
-from stages.comparison.markdown import Change, Comparison, Side
+from stages.comparison.comparison import Change, Comparison, Side
 from stages.comparison.verdict import Difference, Moved, Outcome, Verdict
 
 DICE = Difference(0.5, 0.45, -0.05, -0.09, -0.01, 0.03, 22, 22)

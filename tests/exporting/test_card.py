@@ -5,7 +5,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from stages.exporting import card
-from stages.sources.registry import SOURCES
+from stages.sources.sources import SOURCES
 from tests.fixtures import reports
 
 COUNTS = {"patients": 7, "slices": 50, "tumour_slices": 21}

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from stages.formats import dicom, nifti, raster, registry, suffixes, tiff
+from stages.formats import dicom, formats, nifti, raster, suffixes, tiff
 from stages.formats.file import File, size
 from stages.scan.header import Unreadable
 from tests.fixtures import volumes
@@ -59,14 +59,14 @@ def folder(tmp_path):
     ],
 )
 def test_bytes_and_path_are_the_same_volume(folder, name):
-    path, kind = folder / name, registry.format_of(name)
+    path, kind = folder / name, formats.format_of(name)
     received = File.of(name, path.read_bytes())
     assert received.name == File.at(path).name
     for decode in (kind.decode, kind.decode_mask):
         same(received.read(decode), File.at(path).read(decode))
         same(received.read(decode), received.read(decode))  # as often as one likes
     header = received.read(kind.read_header)
-    assert header == registry.read_header(path)
+    assert header == formats.read_header(path)
     volume = received.read(kind.decode)
     assert volume.voxels.shape == (header.slices, header.height, header.width, header.channels)
     assert volume.spacing == header.spacing_mm
@@ -139,4 +139,4 @@ def test_suffixes():
         *("", "", ".tiff"),
     ]
     assert [suffixes.stem(name) for name in ("a.NII.gz", "b.c.png", "README")] == ["a", "b.c", "README"]
-    assert registry.suffix_of("x.dcm") == ""
+    assert formats.suffix_of("x.dcm") == ""

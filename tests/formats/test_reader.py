@@ -15,7 +15,7 @@ import tifffile
 
 from stages.core import record
 from stages.core.errors import UserError
-from stages.formats import nifti, registry
+from stages.formats import formats, nifti
 from stages.formats.reader import Reader, contained
 from stages.scan.header import Header, Unreadable
 from stages.scan.volume import Volume
@@ -49,8 +49,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return nifti.decode(stream)
 
     for suffix in (".nii", ".nii.gz"):
-        kind = dataclasses.replace(registry.FORMATS[suffix], decode=counted, decode_mask=counted)
-        monkeypatch.setitem(registry.FORMATS, suffix, kind)
+        kind = dataclasses.replace(formats.FORMATS[suffix], decode=counted, decode_mask=counted)
+        monkeypatch.setitem(formats.FORMATS, suffix, kind)
     return times
 
 
@@ -67,9 +67,9 @@ def test_the_suffix_decides_in_any_case(tmp_path: Path, name: str) -> None:
     reader = Reader(tmp_path)
     np.testing.assert_array_equal(reader.image(name, 0)[..., 0], one)
     np.testing.assert_array_equal(reader.mask(name, 0), one)
-    header = registry.read_header(path)
+    header = formats.read_header(path)
     assert (header.height, header.width, header.channels, header.slices) == (8, 9, 1, 1)
-    assert registry.is_volume(name) is ("nii" in name.lower())
+    assert formats.is_volume(name) is ("nii" in name.lower())
 
 
 @pytest.mark.parametrize("name", ["x.bmp", "x", "png", "x.png.exe", "x.dcm", "x.nii.zip", "x.gz"])
@@ -78,15 +78,15 @@ def test_other_files_are_not_even_opened(tmp_path: Path, name: str) -> None:
     reader = Reader(tmp_path)
     told = f"its name does not end in {KINDS}"
     assert refusal(reader.image, name, 0) == refusal(reader.mask, name, 0) == told
-    assert refusal(registry.read_header, tmp_path / name) == told
-    assert not registry.is_volume(name)
+    assert refusal(formats.read_header, tmp_path / name) == told
+    assert not formats.is_volume(name)
 
 
 def test_which_rows_are_slices_of_volumes() -> None:
-    assert registry.is_volume(";b.nii.gz")
-    assert registry.is_volume(record.reference("a;b.nii"))
-    assert not registry.is_volume("")
-    assert not registry.is_volume("nii;b.png")
+    assert formats.is_volume(";b.nii.gz")
+    assert formats.is_volume(record.reference("a;b.nii"))
+    assert not formats.is_volume("")
+    assert not formats.is_volume("nii;b.png")
 
 
 @pytest.mark.parametrize(
@@ -250,23 +250,21 @@ def test_headers_of_all_kinds(tmp_path: Path) -> None:
     volumes.save(tmp_path / "x.nii", volume(), spacing_mm=(3.0, 0.5, 0.75))
     tifffile.imwrite(tmp_path / "x.tif", plane())
     (tmp_path / "x.png").write_bytes(cv2.imencode(".png", plane())[1].tobytes())
-    assert registry.read_header(tmp_path / "x.nii") == Header(8, 9, 1, (3.0, 0.5, 0.75), 4)
+    assert formats.read_header(tmp_path / "x.nii") == Header(8, 9, 1, (3.0, 0.5, 0.75), 4)
     assert (
-        registry.read_header(tmp_path / "x.tif")
-        == registry.read_header(tmp_path / "x.png")
-        == Header(8, 9, 1)
+        formats.read_header(tmp_path / "x.tif") == formats.read_header(tmp_path / "x.png") == Header(8, 9, 1)
     )
     with pytest.raises(Unreadable, match=r"^No such file or directory$"):
-        registry.read_header(tmp_path / "y.tif")
+        formats.read_header(tmp_path / "y.tif")
 
 
 def test_what_a_header_tells_of_a_row(tmp_path: Path) -> None:
     volumes.save(tmp_path / "x.nii", volume(), spacing_mm=(3.0, 0.5, 0.75))
     told = {"width": 9, "height": 8, "channels": 1, "spacing_mm": "3;0.5;0.75"}
-    assert registry.header_fields(tmp_path / "x.nii") == told
+    assert formats.header_fields(tmp_path / "x.nii") == told
     nothing = {"width": 0, "height": 0, "channels": 0, "spacing_mm": ""}
-    assert registry.header_fields(tmp_path / "y.nii") == registry.header_fields(tmp_path / "x.bmp") == nothing
-    assert [registry.colours(channels) for channels in range(5)] == [
+    assert formats.header_fields(tmp_path / "y.nii") == formats.header_fields(tmp_path / "x.bmp") == nothing
+    assert [formats.colours(channels) for channels in range(5)] == [
         *("red;green;blue", "gray", "channel1;channel2", "red;green;blue"),
         "channel1;channel2;channel3;channel4",
     ]

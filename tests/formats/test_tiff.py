@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.core.errors import UserError
-from stages.formats import registry
+from stages.formats import formats
 from stages.formats.reader import Reader
 from stages.scan.header import Header, Unreadable
 
@@ -84,7 +84,7 @@ def test_the_header_tells_size_and_imagej_spacing_without_pixels(tmp_path: Path)
         resolution=(1 / 0.5, 1 / 0.8),
         metadata=about,
     )
-    header = registry.read_header(tmp_path / "i.tif")
+    header = formats.read_header(tmp_path / "i.tif")
     assert (header.height, header.width, header.channels) == (20, 30, 3)
     assert header.spacing_mm == pytest.approx((6.5, 0.8, 0.5), rel=1e-5)  # x is columns, y is rows
 
@@ -103,7 +103,7 @@ def test_a_spacing_that_is_not_certain_is_not_told(tmp_path: Path, about: dict[s
     tifffile.imwrite(
         tmp_path / "i.tif", pixels((9, 9), np.uint8), imagej=True, resolution=(1.0, 1.0), metadata=about
     )
-    assert registry.read_header(tmp_path / "i.tif").spacing_mm is None
+    assert formats.read_header(tmp_path / "i.tif").spacing_mm is None
 
 
 @pytest.mark.parametrize("name", ["../secret.tif", "/etc/passwd", "a/../../secret.tif", "link.tif"])
@@ -131,7 +131,7 @@ def test_what_is_no_tiff(tmp_path: Path, content: bytes | None, sentence: str) -
         (tmp_path / "x.tif").write_bytes(content)
     for read in (
         lambda: read_image(tmp_path, "x.tif"),
-        lambda: registry.read_header(tmp_path / "x.tif"),
+        lambda: formats.read_header(tmp_path / "x.tif"),
     ):
         with pytest.raises(Unreadable) as refused:
             read()
@@ -172,7 +172,7 @@ def test_a_forged_size_is_refused_before_memory_is_asked_for(tmp_path: Path) -> 
     wanted = r"^its header says 60000x60000 pixels, more than the 67108864 that are allowed$"
     for read in (
         lambda: read_image(tmp_path, "x.tif"),
-        lambda: registry.read_header(tmp_path / "x.tif"),
+        lambda: formats.read_header(tmp_path / "x.tif"),
     ):
         with pytest.raises(Unreadable, match=wanted):
             read()
@@ -196,7 +196,7 @@ def test_whatever_bytes_are_damaged_a_read_gives_the_whole_image_or_unreadable(
         del content[draw.randrange(len(content)) :]
     path.write_bytes(content)
     with contextlib.suppress(Unreadable):
-        header = registry.read_header(path)
+        header = formats.read_header(path)
         image = read_image(path.parent, path.name)
         assert image.shape == (header.height, header.width, header.channels)
 
@@ -219,4 +219,4 @@ def test_real_slices_are_read_as_tifffile_reads_them(lgg_folder: Path) -> None:
         read = read_image(path.parent, path.name)
         np.testing.assert_array_equal(read, tifffile.imread(path))
         assert read.shape == (256, 256, 3)
-        assert registry.read_header(path) == Header(256, 256, 3)
+        assert formats.read_header(path) == Header(256, 256, 3)

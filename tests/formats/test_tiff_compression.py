@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from stages.formats import registry
+from stages.formats import formats
 from stages.scan.header import Unreadable
 from tests.formats.test_tiff import patched, pixels, read_image
 
@@ -44,7 +44,7 @@ def test_damage_to_compressed_pixels_is_told_or_keeps_the_size(
             damaged[draw.randrange(8, len(damaged))] = draw.randrange(256)
         path.write_bytes(damaged)
         with contextlib.suppress(Unreadable):
-            header = registry.read_header(path)
+            header = formats.read_header(path)
             read = read_image(tmp_path, "x.tif")
             assert read.shape == (header.height, header.width, header.channels)
             sizes.add(read.shape)

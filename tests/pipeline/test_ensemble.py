@@ -39,7 +39,7 @@ def test_the_folds_of_a_queue_become_one_model(tmp_path):
     scans = project.root / "scans"
     project.run(
         sys.executable, "-c",
-        "from pathlib import Path; from stages.sources.registry import SOURCES; "
+        "from pathlib import Path; from stages.sources.sources import SOURCES; "
         "SOURCES['sample'].generate(Path('scans'), 1, 9)",
     )  # fmt: skip
     case = next(path.parent for path in scans.rglob("*_1.tif"))

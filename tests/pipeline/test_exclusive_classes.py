@@ -14,7 +14,7 @@ from stages.predicting import segmenting
 from stages.project import params
 from stages.project.paths import Paths
 from stages.scan.task import Task
-from stages.sources.registry import TASKS
+from stages.sources.sources import TASKS
 from tests.pipeline.import_graph import ROOT
 
 NAMES = ("white", "grey", "fluid", "vessel", "lesion")

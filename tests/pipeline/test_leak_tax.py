@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from stages.sources.registry import SOURCES
+from stages.sources.sources import SOURCES
 from tests.pipeline.project import TINY, Project
 
 pytestmark = pytest.mark.slow

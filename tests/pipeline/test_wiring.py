@@ -1,4 +1,6 @@
-"""dvc.yaml is held to the code, the code to the design: arrows point one way, stages list what they use."""
+"""dvc.yaml is held to the code, the code to docs/architecture.md: arrows point one way, stages list what they
+use.
+"""
 
 import ast
 import subprocess
@@ -36,15 +38,15 @@ ROOMS = (
     "exporting",
     "predicting",
     "reporting",
-    "comparison",
     "project",
     "experiments",
+    "comparison",
     "environment",
     "registry",
     "commands",
 )
 """The folders of stages/: each may import from those before it, so that arrows point one way."""
-ANYWHERE = {"project", "experiments", "environment", "registry", "commands"}
+ANYWHERE = {"project", "experiments", "comparison", "environment", "registry", "commands"}
 """Rooms of what the commands beside the DAG share: like scripts, they may read params and know the paths."""
 LIBRARY = [path for path in SOURCES if len(path.parts) == 3 and path.parts[1] not in ANYWHERE]
 

@@ -25,9 +25,15 @@ PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Address of a page with two regions, a finding and a suspicious label."""
     root = tmp_path_factory.mktemp("reports")
-    finding = {"severity": "warning", "check": "blank", "sample_id": "s" * 60, "explanation": "dark " * 40}
+    finding = {
+        "severity": "warning",
+        "check": "blank",
+        "sample_id": "s" * 60,
+        "file": "a",
+        "explanation": "dark " * 40,
+    }
     suspect = {"sample_id": "s1", "case_id": "c", "split": "val", "region": "core", "label_says": "none"}
-    folder = reports.folder(
+    paths = reports.folder(
         root,
         reports.evaluated(regions=True),
         reports.exported(),
@@ -36,7 +42,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
         cases=CASES,
     )
     card = f"# A model\n\n| metric | value |\n| --- | --- |\n| {'long ' * 30} | {'9' * 80} |\n"
-    (root / "index.html").write_text(page.render(folder, card, reports.lineage(), "tumour"), encoding="utf-8")
+    (root / "index.html").write_text(page.render(paths, card, reports.lineage(), "tumour"), encoding="utf-8")
     return (root / "index.html").as_uri()
 
 

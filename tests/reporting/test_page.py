@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from stages.checks.catalogue import CHECKS
+from stages.project.paths import Paths
 from stages.reporting import page
 from tests.fixtures import reports
 
@@ -51,8 +52,8 @@ class Page(HTMLParser):
 
 def render(root, regions=False, leaky=False, int8=True, card_text=CARD, ttas=("none", "flip"), **of_folder):
     evaluated = reports.evaluated(regions, leaky, ttas=ttas)
-    folder = reports.folder(root, evaluated, reports.exported(int8), **of_folder)
-    return page.render(folder, card_text, reports.lineage(), "tumour")
+    paths = reports.folder(root, evaluated, reports.exported(int8), **of_folder)
+    return page.render(paths, card_text, reports.lineage(), "tumour")
 
 
 @pytest.mark.parametrize(
@@ -168,8 +169,9 @@ def test_findings_are_told_by_check_in_words_the_worst_first_and_cut(tmp_path):
 
 
 def test_pictures_of_findings_are_shown_with_their_slices(tmp_path):
-    (tmp_path / "validate" / "examples").mkdir(parents=True)
-    cv2.imwrite(str(tmp_path / "validate/examples/blank-1.png"), np.zeros((4, 4, 3), np.uint8))
+    examples = Paths(tmp_path).examples
+    examples.mkdir(parents=True)
+    cv2.imwrite(str(examples / "blank-1.png"), np.zeros((4, 4, 3), np.uint8))
     html = render(tmp_path, findings=found("blank", "info", 3))
     assert html.count('alt="blank1, and with its label outlined"') == 1
     assert html.count("and with its label outlined") == 1

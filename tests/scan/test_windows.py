@@ -14,15 +14,20 @@ def test_windows_are_those_of_a_volume_padded_with_its_ends(slices: int, depth: 
     volume = np.random.default_rng(0).integers(0, 256, (slices, 2, 3, 2), np.uint8)
     padded = np.pad(volume, ((depth // 2, depth // 2), (0, 0), (0, 0), (0, 0)), mode="edge")
     expected = [padded[place : place + depth] for place in range(slices)]
-    np.testing.assert_array_equal(windows.of(volume, depth), expected)
+    np.testing.assert_array_equal(volume[windows.positions(np.array([slices]), depth)], expected)
 
 
-@given(SLICES, DEPTH)
-def test_a_slice_is_in_the_middle_of_its_window(slices: int, depth: int) -> None:
-    places = windows.positions(slices, depth)
-    assert places.shape == (slices, depth)
-    assert places[:, depth // 2].tolist() == list(range(slices))
+@given(st.lists(SLICES, max_size=5), st.integers(0, 5))
+def test_a_slice_is_in_the_middle_of_its_window_which_stays_in_its_case(
+    lengths: list[int], context: int
+) -> None:
+    depth = windows.depth_of(context)
+    places = windows.positions(np.array(lengths, int), depth)
+    assert places.shape == (sum(lengths), 2 * context + 1)
+    assert places[:, context].tolist() == list(range(sum(lengths)))
     assert (np.diff(places, axis=1) >= 0).all()
+    case = np.repeat(np.arange(len(lengths)), lengths)
+    assert (case[places] == case[:, None]).all()
 
 
 @given(SLICES, DEPTH)
@@ -35,5 +40,5 @@ def test_flat_puts_the_channels_of_the_lowest_slice_first(number: int, depth: in
 
 
 def test_of_depth_one_nothing_is_copied() -> None:
-    volume = np.zeros((3, 2, 2, 1), np.uint8)
-    assert np.shares_memory(windows.flat(windows.of(volume, 1)), volume)
+    stack = np.zeros((3, 1, 2, 2, 1), np.uint8)
+    assert np.shares_memory(windows.flat(stack), stack)

@@ -130,7 +130,7 @@ def test_finds_the_smallest_component_that_pays_and_measures_it_in_ml():
 
 
 def test_a_component_rule_must_pay():
-    gain = 1 - overlap.dice(overlap.Counts(8000, 20, 0, 0))
+    gain = 1 - overlap.dice(overlap.Counts(8000, 8020, 8000))
     assert gain < decision.MIN_GAIN
     assert choose({"none": [speckled(20)]}, postprocess="auto").smallest_component_ml == {"tumour": 0.0}
     assert choose({"none": [speckled(20)]}, postprocess=0.3).smallest_component_ml == {"tumour": 0.3}

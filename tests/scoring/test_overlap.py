@@ -26,7 +26,8 @@ EMPTY, FULL = np.zeros((2, 3, 4), bool), np.ones((2, 3, 4), bool)
 def test_counts_and_metrics_are_those_of_scikit_learn(predicted, truth):
     counts = overlap.count(predicted, truth)
     tn, fp, fn, tp = metrics.confusion_matrix(truth.ravel(), predicted.ravel(), labels=[False, True]).ravel()
-    assert (counts.tp, counts.fp, counts.fn, counts.tn) == (tp, fp, fn, tn)
+    assert (counts.tp, counts.predicted, counts.true) == (tp, tp + fp, tp + fn)
+    assert counts.size == tp + fp + fn + tn
     assert overlap.pixel_accuracy(counts) == pytest.approx(
         metrics.accuracy_score(truth.ravel(), predicted.ravel())
     )
@@ -54,10 +55,13 @@ def test_specificity_is_one_where_nothing_is_negative():
 
 
 @settings(max_examples=50, deadline=None)
-@given(MASKS, MASKS, MASKS, MASKS)
-def test_adding_counts_pools_the_voxels(a, b, c, d):
-    pooled = overlap.count(np.concatenate([a, c]), np.concatenate([b, d]))
-    assert overlap.count(a, b) + overlap.count(c, d) == pooled
+@given(st.lists(st.tuples(MASKS, MASKS), max_size=4))
+def test_arrays_of_counts_are_scored_one_by_one(pairs):
+    counts = [overlap.count(*pair) for pair in pairs]
+    columns = (np.array([getattr(c, name) for c in counts], int) for name in ("tp", "predicted", "true"))
+    together = overlap.Counts(*columns)
+    for metric in (overlap.dice, overlap.iou, overlap.precision, overlap.recall):
+        assert metric(together).tolist() == [metric(c) for c in counts]
 
 
 @settings(max_examples=50, deadline=None)

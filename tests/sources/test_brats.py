@@ -14,7 +14,7 @@ from stages.formats.reader import Reader
 from stages.scan import task
 from stages.scan.header import Unreadable
 from stages.sources import brats
-from stages.sources.registry import TASKS
+from stages.sources.sources import TASKS
 from tests.fixtures import volumes
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -1,12 +1,15 @@
 """Losses by name."""
 
+import typing
+
 import pytest
 import torch
 from torch import nn
 
-from stages.training import losses
+from stages.project.params import Train
+from stages.training.losses import LOSSES
 
-NAMES = ("dice_bce", "dice", "bce", "focal", "tversky", "focal_tversky", "combo", "lovasz")
+NAMES = tuple(LOSSES)
 
 
 def sample(empty=False):
@@ -16,11 +19,15 @@ def sample(empty=False):
     return logits.requires_grad_(), torch.zeros_like(truth) if empty else truth
 
 
+def test_params_may_name_each_of_them():
+    assert typing.get_args(Train.model_fields["loss"].annotation) == NAMES
+
+
 @pytest.mark.parametrize("empty", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_finite_with_a_gradient(name, empty):
     logits, truth = sample(empty)
-    loss = losses.build(name)(logits, truth)
+    loss = LOSSES[name]()(logits, truth)
     assert loss.shape == ()
     assert torch.isfinite(loss)
     loss.backward()
@@ -34,23 +41,23 @@ def test_finite_with_a_gradient(name, empty):
 def test_falls_as_the_prediction_improves(name):
     _, truth = sample()
     right = (2 * truth - 1) * 6
-    values = [float(losses.build(name)(share * right, truth)) for share in (-1.0, -0.2, 0.2, 1.0)]
+    values = [float(LOSSES[name]()(share * right, truth)) for share in (-1.0, -0.2, 0.2, 1.0)]
     assert values == sorted(values, reverse=True)
     assert values[-1] < 0.2 * values[0]
 
 
 def test_dice_bce_is_the_sum_of_its_parts():
     logits, truth = sample()
-    parts = losses.build("dice")(logits, truth) + losses.build("bce")(logits, truth)
-    torch.testing.assert_close(losses.build("dice_bce")(logits, truth), parts)
+    parts = LOSSES["dice"]()(logits, truth) + LOSSES["bce"]()(logits, truth)
+    torch.testing.assert_close(LOSSES["dice_bce"]()(logits, truth), parts)
 
 
 def test_combo_by_its_equation():
     logits, truth = sample()
     p = logits.detach().sigmoid()
     entropy = -(0.5 * truth * p.log() + 0.5 * (1 - truth) * (1 - p).log()).mean()
-    dice = 1 - losses.build("dice")(logits, truth)
-    torch.testing.assert_close(losses.build("combo")(logits, truth), 0.5 * entropy + 0.5 * (1 - dice))
+    dice = 1 - LOSSES["dice"]()(logits, truth)
+    torch.testing.assert_close(LOSSES["combo"]()(logits, truth), 0.5 * entropy + 0.5 * (1 - dice))
 
 
 def test_soft_dice_and_tversky_by_hand():
@@ -58,10 +65,10 @@ def test_soft_dice_and_tversky_by_hand():
     p = logits.detach().sigmoid()
     tp, fp, fn = ((x).sum((0, 2, 3)) for x in (p * truth, p * (1 - truth), (1 - p) * truth))
     dice = 1 - (tp + 1) / (tp + (fp + fn) / 2 + 1)
-    torch.testing.assert_close(losses.build("dice")(logits, truth), dice.mean())
+    torch.testing.assert_close(LOSSES["dice"]()(logits, truth), dice.mean())
     tversky = 1 - (tp + 1) / (tp + 0.3 * fp + 0.7 * fn + 1)
-    torch.testing.assert_close(losses.build("tversky")(logits, truth), tversky.mean())
-    found = losses.build("focal_tversky")(logits, truth)
+    torch.testing.assert_close(LOSSES["tversky"]()(logits, truth), tversky.mean())
+    found = LOSSES["focal_tversky"]()(logits, truth)
     torch.testing.assert_close(found, tversky.mean() ** 0.75)
 
 
@@ -70,12 +77,12 @@ def test_a_miss_costs_more_than_a_false_alarm_under_tversky():
     truth[..., :2, :] = 1
     missing, extra = truth.clone(), truth.clone()
     missing[..., 0, :], extra[..., 2, :] = 0, 1
-    loss = losses.build("tversky")
+    loss = LOSSES["tversky"]()
     assert loss(missing * 20 - 10, truth) > loss(extra * 20 - 10, truth)
 
 
 def test_every_name_of_params_builds_a_loss_of_its_own():
     logits, truth = sample()
-    values = [round(losses.build(name)(logits, truth).item(), 5) for name in NAMES]
+    values = [round(LOSSES[name]()(logits, truth).item(), 5) for name in NAMES]
     assert len(set(values)) == len(NAMES)
-    assert isinstance(losses.build("bce"), nn.BCEWithLogitsLoss)
+    assert isinstance(LOSSES["bce"](), nn.BCEWithLogitsLoss)

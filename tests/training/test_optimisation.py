@@ -1,10 +1,14 @@
 """Optimisers and the shapes of schedules."""
 
+import typing
+
 import pytest
 import torch
 from torch import nn
 
+from stages.project.params import Train
 from stages.training import optimisation
+from stages.training.optimisation import Course
 
 STEPS = 100
 
@@ -16,13 +20,18 @@ def network():
 def rates(name, steps=STEPS, lr=0.1):
     """Learning rate used by each step."""
     chosen = optimisation.optimizer("sgd", network(), lr, 0.0)
-    schedule = optimisation.schedule(name, chosen, lr, steps, 10, 9)["scheduler"]
+    schedule = optimisation.SCHEDULES[name](chosen, Course(lr, steps, 10, 9))["scheduler"]
     used = []
     for _ in range(steps):
         used.append(chosen.param_groups[0]["lr"])
         chosen.step()
         schedule.step()
     return used
+
+
+def test_params_may_name_each_of_them():
+    for key, names in (("optimizer", optimisation.OPTIMIZERS), ("schedule", optimisation.SCHEDULES)):
+        assert set(typing.get_args(Train.model_fields[key].annotation)) == set(names)
 
 
 def test_onecycle_rises_to_lr_and_ends_near_nothing():
@@ -52,12 +61,12 @@ def test_short_trainings_have_a_schedule_too(name, steps):
 
 def test_constant_is_no_schedule():
     chosen = optimisation.optimizer("adamw", network(), 0.1, 0.0)
-    assert optimisation.schedule("constant", chosen, 0.1, STEPS, 10, 9) is None
+    assert optimisation.SCHEDULES["constant"](chosen, Course(0.1, STEPS, 10, 9)) is None
 
 
 def test_plateau_watches_validation_dice_once_an_epoch():
     chosen = optimisation.optimizer("sgd", network(), 0.1, 0.0)
-    described = optimisation.schedule("plateau", chosen, 0.1, STEPS, 10, 6)
+    described = optimisation.SCHEDULES["plateau"](chosen, Course(0.1, STEPS, 10, 6))
     assert described["monitor"] == "val_dice"
     assert (described["interval"], described["frequency"]) == ("step", 10)
     seen = []

@@ -3,7 +3,7 @@
 import typing
 
 from stages.project.params import Ingest
-from stages.sources.registry import SOURCES, TASKS
+from stages.sources.sources import SOURCES, TASKS
 
 
 def test_sources_are_registered_under_their_own_names_which_params_may_name() -> None:
