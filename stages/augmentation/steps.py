@@ -164,10 +164,10 @@ class CopiedSequence(_Named, A.ImageOnlyTransform):
         sequences = _sequences(data)
         kept, *others = self.random_generator.permutation(sequences)
         lost = others[: self.random_generator.integers(1, len(others), endpoint=True)] if others else []
-        return {"kept": int(kept), "lost": [int(one) for one in lost], "sequences": sequences}
+        return {"kept": int(kept), "lost": [int(channel) for channel in lost], "sequences": sequences}
 
     def apply(self, img: np.ndarray, kept: int, lost: list[int], sequences: int, **_: Any) -> np.ndarray:
         copied = img.copy()
-        for one in lost:
-            copied[..., one::sequences] = img[..., kept::sequences]
+        for channel in lost:
+            copied[..., channel::sequences] = img[..., kept::sequences]
         return copied

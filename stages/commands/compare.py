@@ -21,7 +21,7 @@ from stages.project.paths import HERE
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class Format(StrEnum):
+class Notation(StrEnum):
     """What is written."""
 
     MARKDOWN = "markdown"
@@ -32,7 +32,7 @@ class Format(StrEnum):
 def main(
     base: Annotated[str, typer.Argument(help="The revision or experiment to compare with.")],
     head: Annotated[str | None, typer.Argument(help="The one to judge. [default: the last commit]")] = None,
-    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.MARKDOWN,
+    form: Annotated[Notation, typer.Option("--format", help="What to write.")] = Notation.MARKDOWN,
     out: Annotated[Path | None, typer.Option(help="A file to write instead of the screen.")] = None,
     tolerance: Annotated[float, typer.Option(min=0, max=1, help="Dice that may be lost.")] = 0.0,
     strict: Annotated[
@@ -51,7 +51,7 @@ def main(
         _refuse_uncommitted()
     ours, theirs = (results.load(revision.resolve(name)) for name in (base, head or "HEAD"))
     compared = comparison.of(ours, theirs, tolerance)
-    text = markdown.as_json(compared) if form is Format.JSON else markdown.markdown(compared)
+    text = markdown.as_json(compared) if form is Notation.JSON else markdown.markdown(compared)
     if out:
         atomic.text(text, out)
         print(markdown.sentence(compared))

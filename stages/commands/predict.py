@@ -51,7 +51,7 @@ def main(
     with summary.written(out, opened.spec, failed) as table:
         for scan in progress(listed):
             try:
-                row = one(scan, opened, out)
+                row = segment(scan, opened, out)
             except (UserError, MemoryError) as error:
                 why = str(error) if isinstance(error, UserError) else "it does not fit into memory"
                 failed.append({"scan": str(scan.path), "error": why})
@@ -65,7 +65,7 @@ def main(
         raise typer.Exit(SOME_FAILED)
 
 
-def one(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
+def segment(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
     """Segment one scan and write what belongs to it; its row of the summary. Raises `UserError`."""
     volume = reading.read(scan, model.spec.input)
     segmented = segmenting.segment(volume.voxels, volume.spacing, model)

@@ -48,4 +48,4 @@ def names(reference: str) -> list[str]:
 
 def files(records: Iterable[Any]) -> set[str]:
     """All files that some records, or other rows with `image` and `mask`, need, relative to data/raw."""
-    return {name for one in records for name in names(one.image) + names(one.mask) if name}
+    return {name for row in records for name in names(row.image) + names(row.mask) if name}

@@ -14,12 +14,12 @@ def mean(graphs: list[onnx.ModelProto]) -> onnx.ModelProto:
     source, target = first.graph.input[0], first.graph.output[0]
     joined = onnx.GraphProto(name=first.graph.name, input=[source], output=[target])
     answers = []
-    for number, one in enumerate(graphs):
-        if (one.graph.input[0], one.graph.output[0]) != (source, target):
+    for number, member in enumerate(graphs):
+        if (member.graph.input[0], member.graph.output[0]) != (source, target):
             raise ValueError("the graphs differ in input or output")
-        if (one.opset_import, one.ir_version) != (first.opset_import, first.ir_version):
+        if (member.opset_import, member.ir_version) != (first.opset_import, first.ir_version):
             raise ValueError("the graphs differ in their ONNX version")
-        prefixed = compose.add_prefix(one, f"member{number}/").graph
+        prefixed = compose.add_prefix(member, f"member{number}/").graph
         inside = prefixed.input[0].name
         for node in prefixed.node:
             node.input[:] = [source.name if name == inside else name for name in node.input]

@@ -166,7 +166,7 @@ def _sites(cases: pd.DataFrame) -> list[dict[str, Any]]:
         by_patient = rows.groupby("patient_id")["dice"].mean()
         about = {"patients": len(by_patient), "mean": by_patient.mean(), "worst": rows["dice"].min()}
         sites.append({"site": site, **about})
-    return sorted(sites, key=lambda one: (one["mean"], one["site"]))
+    return sorted(sites, key=lambda site: (site["mean"], site["site"]))
 
 
 def _films(reports: Reports, cases: pd.DataFrame, region: str) -> list[dict[str, Any]]:
@@ -187,9 +187,9 @@ def _films(reports: Reports, cases: pd.DataFrame, region: str) -> list[dict[str,
                 "plain": plain,
                 "start": int(counts.sum(axis=1).to_numpy().argmax()),
                 "frames": [
-                    f"slice {one.slice}: {one.found} pixels found, {one.missed} missed, "
-                    f"{one.false_alarm} false alarm"
-                    for one in frames.itertuples()
+                    f"slice {frame.slice}: {frame.found} pixels found, {frame.missed} missed, "
+                    f"{frame.false_alarm} false alarm"
+                    for frame in frames.itertuples()
                 ],
             }
         )

@@ -68,7 +68,9 @@ def find(root: Path) -> Holding:
     """
     cases, copies = _cases(root)
     labelled = {case_id: files for case_id, files in cases.items() if "seg" in files}
-    modalities = [one for one in MODALITIES if any(one in files for files in labelled.values())]
+    modalities = [
+        modality for modality in MODALITIES if any(modality in files for files in labelled.values())
+    ]
     if not modalities:
         raise UserError(
             f"none of the {len(cases)} folders with volumes below {root} holds both modalities and their "
@@ -133,7 +135,7 @@ def _stem(name: str) -> str:
 
 
 def _records(root: Path, case_id: str, files: Case, modalities: list[str]) -> list[Record]:
-    slots = [str(files.get(one, "")) for one in modalities]
+    slots = [str(files.get(modality, "")) for modality in modalities]
     first = next(filter(None, slots), str(files["seg"]))
     header: Header | None
     try:

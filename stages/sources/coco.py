@@ -58,8 +58,8 @@ def find(root: Path) -> Holding:
             continue
         except Unreadable as error:
             raise UserError(f"{listing} is no COCO file: {error}; export it again or remove it") from None
-        for one in _entries(root, listing, content, files):
-            _refuse_second(listed.setdefault(one.path, one), one)
+        for entry in _entries(root, listing, content, files):
+            _refuse_second(listed.setdefault(entry.path, entry), entry)
         if content.orphans:
             notes.append(
                 f"annotations in {listing} that belong to no image in it, ignored: {content.orphans}"
@@ -69,10 +69,10 @@ def find(root: Path) -> Holding:
     notes += _ignored("JSON files that hold no COCO annotations", foreign)
     notes += _ignored("images that no annotation file lists", pictures - {str(path) for path in listed})
     names = _sample_ids(listed)
-    ordered = sorted(listed.values(), key=lambda one: _order(one.path))
+    ordered = sorted(listed.values(), key=lambda entry: _order(entry.path))
     return Holding(
-        records=[_record(root, one, names[one.path]) for one in ordered],
-        unannotated=frozenset(names[one.path] for one in ordered if not one.annotated),
+        records=[_record(root, entry, names[entry.path]) for entry in ordered],
+        unannotated=frozenset(names[entry.path] for entry in ordered if not entry.annotated),
         notes=tuple(notes),
     )
 
@@ -159,9 +159,9 @@ def _names(path: PurePosixPath) -> list[str]:
     return [short, full, str(path.parent / full), str(path)]
 
 
-def _record(root: Path, one: _Listed, sample_id: str) -> Record:
-    copy = _ROBOFLOW.fullmatch(one.path.stem)
-    fields = formats.header_fields(root / one.path) | {
+def _record(root: Path, entry: _Listed, sample_id: str) -> Record:
+    copy = _ROBOFLOW.fullmatch(entry.path.stem)
+    fields = formats.header_fields(root / entry.path) | {
         "spacing_mm": ""
     }  # a resolution in a JPEG is that of a screen
     return Record(
@@ -169,10 +169,10 @@ def _record(root: Path, one: _Listed, sample_id: str) -> Record:
         case_id=sample_id,
         patient_id=copy["name"] if copy else sample_id,
         slice=1,
-        image=record.reference(str(one.path)),
-        mask=f"{record.reference(one.listing)}#{record.reference(one.image_id)}",
-        source_split=division.of(one.path),
-        label_kind=one.label_kind,
+        image=record.reference(str(entry.path)),
+        mask=f"{record.reference(entry.listing)}#{record.reference(entry.image_id)}",
+        source_split=division.of(entry.path),
+        label_kind=entry.label_kind,
         modalities=formats.colours(fields["channels"]),
         patient_known=False,
         **fields,

@@ -61,7 +61,7 @@ class Segmenter(L.LightningModule):
 
     def truth(self, labels: torch.Tensor) -> torch.Tensor:
         """Label maps (N, H, W) uint8 -> region maps (N, R, H, W) float32."""
-        masks = [reduce(torch.logical_or, [labels == one for one in region]) for region in self.regions]
+        masks = [reduce(torch.logical_or, [labels == label for label in region]) for region in self.regions]
         return torch.stack(masks, dim=1).float()
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:

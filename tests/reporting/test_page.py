@@ -219,7 +219,7 @@ def test_headings_of_the_card_are_below_its_section(tmp_path):
 
 
 def test_under_five_megabytes_even_of_noise(tmp_path):
-    folder = tmp_path / "validate" / "examples"
+    folder = Paths(tmp_path).examples
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     checks = list(CHECKS)
