@@ -23,6 +23,7 @@ from stages.core.record import Record
 from stages.evaluate import headline
 from stages.figures import curves, films
 from stages.inference.cases import Prediction
+from stages.masks.rule import Tta
 from stages.scan.spacing import Spacing
 from stages.scoring import conventions, decision, scores
 from stages.scoring.prediction import Predictions
@@ -33,6 +34,7 @@ SIZE = 128
 LGG = {"tumour": [1]}
 BRATS = {"whole_tumour": [1, 2, 3], "tumour_core": [1, 3], "enhancing_tumour": [3]}
 TOLERANCE_MM, RESAMPLES = 2.0, 2000  # as params.yaml has them
+TTAS: tuple[Tta, ...] = ("none", "flip")
 
 
 def write_store(folder: Path, lengths: list[int], regions: dict[str, list[int]]) -> Store:
@@ -49,7 +51,7 @@ def write_store(folder: Path, lengths: list[int], regions: dict[str, list[int]])
         labels = np.select([away < 0.3, away < 0.6, away < 1], [3, 1, 2], 0).astype(np.uint8)
         if len(regions) == 1:
             labels = (labels > 0).astype(np.uint8)
-        head = sum((axis / 0.9) ** 2 for axis in grid) < 1
+        head = np.asarray(sum((axis / 0.9) ** 2 for axis in grid)) < 1
         images = random.normal(100, 20, (*labels.shape, 1)) * head[..., None] + 40 * (labels > 0)[..., None]
         parts.append((np.repeat(images.clip(0, 255).astype(np.uint8), 3, axis=3), labels))
         case_id = f"case{number:03d}"
@@ -78,7 +80,7 @@ def write_store(folder: Path, lengths: list[int], regions: dict[str, list[int]])
     return open_store(folder)
 
 
-def predicted(store: Store, cases: list[str], seed: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def predicted(store: Store, cases: list[str], seed: int) -> Iterator[Prediction]:
     """The truth blurred and shaken, as a network that is mostly right would tell it."""
     for number, case_id in enumerate(cases):
         random = np.random.default_rng([seed, number])
@@ -94,11 +96,8 @@ def measure(store: Store, folder: Path) -> tuple[float, float]:
     """Seconds of everything evaluate does with its predictions, and the Dice it finds."""
     names = list(store.meta.cases)
     half = len(names) // 2
-    arms = {
-        split: {
-            tta: Predictions(store, predicted(store, cases, seed))
-            for seed, tta in enumerate(("none", "flip"))
-        }
+    arms: dict[str, dict[Tta, Predictions]] = {
+        split: {tta: Predictions(store, predicted(store, cases, seed)) for seed, tta in enumerate(TTAS)}
         for split, cases in (("val", names[:half]), ("test", names[half:]))
     }
     regions = list(store.meta.regions)

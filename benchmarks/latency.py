@@ -9,10 +9,12 @@ Slices are of the test patients. The forms take turns, so that what else the mac
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 import mlflow
 import numpy as np
+import onnxruntime
 import torch
 
 from stages.core.errors import UserError
@@ -30,6 +32,11 @@ PERCENTILES = (50, 95)
 Run = Callable[[np.ndarray], object]
 
 
+def answer(session: onnxruntime.InferenceSession, batch: np.ndarray) -> object:
+    """What a graph says of a batch."""
+    return session.run(None, {session.get_inputs()[0].name: batch})
+
+
 def forms(threads: int) -> dict[str, Run]:
     """What to call for a batch, by form; int8 only where it was shipped."""
     model, network = modelfile.load(HERE.model, HERE.weights)
@@ -44,10 +51,7 @@ def forms(threads: int) -> dict[str, Run]:
     found: dict[str, Run] = {"torch": eager}
     for name, path in (("onnx", HERE.onnx), ("int8", HERE.onnx_int8)):
         if path.exists():
-            session = onnx_predictor.session(path, threads)
-            found[name] = lambda batch, session=session: session.run(
-                None, {session.get_inputs()[0].name: batch}
-            )
+            found[name] = partial(answer, onnx_predictor.session(path, threads))
     return found
 
 

@@ -16,6 +16,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def main() -> None:
         files = loop(archive)  # also warms the file cache
         times: dict[int, list[float]] = {0: [], 1: [], 2: []}
         for _ in range(args.repeat):
-            times[0].append(seconds(lambda archive=archive: loop(archive)))
+            times[0].append(seconds(partial(loop, archive)))
             for jobs in (1, 2):
                 with tempfile.TemporaryDirectory() as temporary:
                     project(Path(temporary), source, archive, jobs)

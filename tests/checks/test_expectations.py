@@ -4,6 +4,7 @@ import dataclasses
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ def page(docs: Path, name: str) -> str:
     ],
 )
 def test_one_bad_slice_fails_one_expectation_and_is_named(
-    measurements: pd.DataFrame, tmp_path: Path, change: dict[str, object], sentence: str
+    measurements: pd.DataFrame, tmp_path: Path, change: dict[str, Any], sentence: str
 ) -> None:
     spoilt = measurements.copy()
     for name, value in change.items():

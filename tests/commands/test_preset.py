@@ -78,11 +78,11 @@ def test_without_a_name_each_preset_is_told_of(capsys: pytest.CaptureFixture[str
         assert f"{name}\n    {recipe.load(name).about}\n    protocol: " in printed
 
 
-PUBLISHED = [name for name in recipe.names() if recipe.load(name).published]
+PUBLISHED = {name: found for name in recipe.names() if (found := recipe.load(name).published)}
 
 
 def test_the_five_published_systems_and_what_they_left_for_later_are_there() -> None:
-    numbers = {name: recipe.load(name).published.value for name in PUBLISHED}
+    numbers = {name: published.value for name, published in PUBLISHED.items()}
     assert numbers == {
         "brats-dice": 0.84,
         "coco-resnet34": 0.806,
@@ -100,13 +100,11 @@ def test_the_five_published_systems_and_what_they_left_for_later_are_there() -> 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_system_can_be_divided_as_it_was(name: str) -> None:
-    found = recipe.load(name)
-    assert not found.published.as_published.keys() & found.overrides.keys()
-    experiment.resolved(
-        [*recipe.words(found.overrides), *recipe.words(found.published.as_published)], SHIPPED
-    )
+    overrides, published = recipe.load(name).overrides, PUBLISHED[name]
+    assert not published.as_published.keys() & overrides.keys()
+    experiment.resolved([*recipe.words(overrides), *recipe.words(published.as_published)], SHIPPED)
     kept = json.loads((ROOT / "reports/evaluate/metrics.json").read_text())
-    for part in found.published.ours.split("."):
+    for part in published.ours.split("."):
         kept = kept[part]
     assert isinstance(kept, float)
 
@@ -321,20 +319,20 @@ def test_the_table_reads_what_is_there_and_runs_what_it_has_data_for(place: Plac
     status, printed, _ = ended(capsys, *TABLE, "--run")
     assert status == 0
     assert {len(row) for row in cells(printed)} == {4}
-    rows = {row[0].strip("`"): row[1:] for row in cells(printed)}
+    told = {row[0].strip("`"): row[1:] for row in cells(printed)}
     asked = [json.loads(line) for line in place.asked()]
     assert len(asked) == 2 * len([name for name in PUBLISHED if name.startswith(("lgg", "figshare"))])
     for name, given in asked:
         assert given["ingest.location"] == ("a.zip" if name.startswith("lgg") else "b.zip")
         assert given["train.epochs"] == "1"
         assert (given["split.strategy"] == "patient") == name.endswith("-by-patient")
-    assert rows["coco-resnet34"] == ["test IoU 0.806", "not run", "not run"]
-    assert rows["lgg-bce"] == [
+    assert told["coco-resnet34"] == ["test IoU 0.806", "not run", "not run"]
+    assert told["lgg-bce"] == [
         "validation Dice, about 0.59",
         "conventions.pooled_dice 0.613 (leaky)",
         "0.500 (0.250 to 0.750)",
     ]
-    assert rows["figshare-unet"][1:] == [
+    assert told["figshare-unet"][1:] == [
         "conventions.positive_slice_dice 0.800 (leaky)",
         "0.500 (0.250 to 0.750); patients not known, near-duplicates held together",
     ]

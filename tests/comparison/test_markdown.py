@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
@@ -27,7 +28,7 @@ def made(text: str = "x", number: int = 1, verdict: Verdict = Verdict.WORSE, **o
     )
     side = Side(text, "0123456789", 0.5, 22)
     names = tuple(change.name for change in changes)
-    given = {"regression": True, "tolerance": 0.0, "warnings": (f"warning: {text}",)} | options
+    given: dict[str, Any] = {"regression": True, "tolerance": 0.0, "warnings": (f"warning: {text}",)}
     return Comparison(
         base=side,
         head=side,
@@ -36,7 +37,7 @@ def made(text: str = "x", number: int = 1, verdict: Verdict = Verdict.WORSE, **o
         data=data,
         code=names,
         others=changes,
-        **given,
+        **(given | options),
     )
 
 

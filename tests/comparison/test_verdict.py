@@ -112,6 +112,7 @@ def test_swapping_the_two_negates_differences_and_mirrors_intervals(drawn) -> No
         assert (other.base, other.head, other.p) == pytest.approx((one.head, one.base, one.p))
         assert (one.low is None) == (one.pairs == 1)
         if one.low is not None:
+            assert one.high is not None
             assert (other.low, other.high) == pytest.approx((-one.high, -one.low), abs=1e-9)
             assert one.low - 1e-9 <= one.difference <= one.high + 1e-9
     assert [moved.patient for moved in there.moved] == [moved.patient for moved in back.moved]
@@ -158,7 +159,7 @@ def test_the_interval_of_the_dice_decides(gains, verdict) -> None:
     found = compared(table(base), table(base + gains))
     assert found.verdict is verdict
     dice = found.metrics["dice"]
-    outside = dice.low is not None and (dice.low > 0 or dice.high < 0)
+    outside = dice.low is not None and dice.high is not None and (dice.low > 0 or dice.high < 0)
     assert outside == (verdict is not Verdict.NOISE)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from stages.core import record
 from stages.core.record import Record
 
-NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1) | st.sampled_from(
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.sampled_from(
     [
         ";",
         "#",

@@ -52,6 +52,7 @@ def test_same_numbers_same_bytes(name, tmp_path):
     assert first.read_bytes() != other.read_bytes()
     assert b"Software" not in first.read_bytes()
     pixels = cv2.imread(str(first))
+    assert pixels is not None
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
 
 

@@ -31,6 +31,7 @@ def test_the_first_findings_of_each_check_are_drawn_where_they_can_be(tmp_path: 
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
         drawn = cv2.imread(str(tmp_path / "a" / name))
+        assert drawn is not None
         assert drawn.shape == (examples.SIDE, 2 * examples.SIDE, 3)
     outlined = cv2.cvtColor(cv2.imread(str(tmp_path / "a" / "blank-2.png")), cv2.COLOR_BGR2RGB)
     orange = (outlined == examples.OUTLINE).all(axis=2)
@@ -47,5 +48,6 @@ def test_a_finding_on_a_volume_of_numbers_beyond_eight_bits(tmp_path: Path) -> N
     (tmp_path / "out").mkdir()
     examples.write(pd.DataFrame([finding("blank", "case_1")]), rows, tmp_path, tmp_path / "out")
     drawn = cv2.imread(str(tmp_path / "out" / "blank-0.png"))
+    assert drawn is not None
     assert drawn.shape == (examples.SIDE, examples.SIDE, 3)  # half as wide as high, twice
     assert drawn.max() == 255

@@ -8,7 +8,7 @@ import pytest
 from stages.figures import figures
 
 
-def burden(pixels=5):
+def burden(pixels: int = 5) -> tuple[pd.DataFrame, pd.DataFrame]:
     index = pd.DataFrame({"patient_id": ["p", "p", "q", "r"], "label_pixels": [0, pixels, 8, 20]})
     return pd.DataFrame({"split": ["train", "train", "val", "test"]}), index
 

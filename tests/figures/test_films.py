@@ -104,7 +104,9 @@ def test_films_of_the_worst_cases_and_a_table_of_their_frames(tmp_path):
     assert sorted(path.name for path in (tmp_path / "films").iterdir()) == ["01.png", "02.png"]
     assert found["place"].tolist() == [1, 1, 2, 2, 2, 2]
     assert found["slice"].tolist() == [1, 3, 0, 1, 2, 3]
-    assert found["missed"].tolist() == [int((store.masks([row]) > 0).sum()) for row in (9, 11, 0, 1, 2, 3)]
+    assert found["missed"].tolist() == [
+        int((store.masks(np.array([row])) > 0).sum()) for row in (9, 11, 0, 1, 2, 3)
+    ]
     assert found["false_alarm"].tolist() == [9] * 6
     assert found["found"].tolist() == [0] * 6
     first = cv2.cvtColor(cv2.imread(str(tmp_path / "films/01.png")), cv2.COLOR_BGR2RGB)

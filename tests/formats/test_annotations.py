@@ -567,7 +567,7 @@ def judged(path: Path) -> list[str]:
     for image_id in content.images:
         assert content.kind(image_id) in ("box", "polygon", "mask")
         try:
-            mask = annotations.mask(path, image_id.translate(str.maketrans({"%": "%25"})))
+            mask = annotations.mask(path, image_id.replace("%", "%25"))
             assert mask.dtype == np.uint8
             assert mask.max() <= 1
             answers.append("drawn")

@@ -36,6 +36,7 @@ def test_any_plane_becomes_axial_slices(tmp_path, plane):
     np.testing.assert_array_equal(series.voxels[..., 0], VOXELS)
     assert series.voxels.dtype == np.uint16
     assert series.spacing == pytest.approx((4.0, 2.0, 1.0))
+    assert series.grid is not None
     stored = series.grid.from_slices(series.voxels[..., 0])
     assert stored.shape == series.grid.shape
     for number, header in enumerate(series.header):
@@ -46,6 +47,7 @@ def test_any_plane_becomes_axial_slices(tmp_path, plane):
 def test_the_affine_leads_to_where_the_scanner_says(tmp_path):
     """Voxel (column, row, slice) lies at IPP + column x row direction x spacing + ..., negated to RAS."""
     series = read(write_series(tmp_path, VOXELS, SAGITTAL, spacing_mm=(4.0, 2.0, 1.0)))
+    assert series.grid is not None
     for number, header in enumerate(series.header):
         row, column = np.array(header.ImageOrientationPatient).reshape(2, 3).astype(float)
         down, across = map(float, header.PixelSpacing)
@@ -181,6 +183,7 @@ def test_a_segmentation_points_at_the_slices_it_was_made_of(tmp_path, plane):
     described = graphs.describe(regions=graphs.BRATS)
     voxels = np.zeros((5, 3, 7), np.uint16)  # planes of 21 and 15 pixels, which do not fill bytes
     series = read(write_series(tmp_path, voxels, plane, PatientID=None))
+    assert series.grid is not None
     labels = np.zeros(series.grid.shape, np.uint8).transpose(2, 1, 0)
     labels[0, 1, 1], labels[-1, 0, 1], labels[-1, 1, 0] = 1, 2, 3
     dicom_seg.write(labels, series.header, described.output.classes, "0" * 64, tmp_path / "mask.dcm")

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -79,6 +80,7 @@ def test_a_volume_knows_its_grid_and_header(folder, name):
     block = gzip.decompress(content) if name.endswith(".gz") else content
     assert block.startswith(volume.header)
     assert len(volume.header) >= 348
+    assert volume.grid is not None
     assert volume.grid.shape in {(7, 6, 5), (6, 5, 7), (5, 7, 6)}
     assert volume.grid.spacing == pytest.approx(volume.spacing) == (3.0, 2.0, 1.0)
 
@@ -91,7 +93,7 @@ def test_a_dicom_series_in_bytes_in_any_order(tmp_path):
 
 
 def test_files_of_a_series_are_closed_and_opened_one_by_one(tmp_path):
-    streams = []
+    streams: list[BinaryIO] = []
 
     def opening(path):
         def opened():

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.scan.header import Header
+from stages.scan.spacing import Spacing
 from tests.fixtures import volumes
 from tests.fixtures.decoded import nifti_header, nifti_voxels
 from tests.fixtures.volumes import numbered
@@ -45,7 +46,7 @@ def test_every_orientation_is_the_same_head(tmp_path: Path, codes: str) -> None:
     volume = nifti_voxels(path)
     assert volume.shape == (2, 3, 4, 1)
     np.testing.assert_array_equal(volume[..., 0], numbered())
-    assert nifti_header(path) == Header(3, 4, 1, (5.0, 2.0, 0.5), slices=2)
+    assert nifti_header(path) == Header(3, 4, 1, Spacing(5.0, 2.0, 0.5), slices=2)
 
 
 @settings(max_examples=150, deadline=None)
@@ -83,6 +84,7 @@ def test_indices_grow_upwards_backwards_and_to_the_left(
     told = nifti_header(path)
     assert (told.slices, told.height, told.width) == volume.shape
     lengths = [np.linalg.norm(np.diff(places, axis=axis), axis=-1).mean() for axis in range(3)]
+    assert told.spacing_mm is not None
     np.testing.assert_allclose(told.spacing_mm, lengths, rtol=1e-4)
 
 
@@ -195,7 +197,7 @@ def test_extensions_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_real_volume(flair: Path, tmp_path: Path) -> None:
-    assert nifti_header(flair) == Header(240, 240, 1, (1.0, 1.0, 1.0), slices=155)
+    assert nifti_header(flair) == Header(240, 240, 1, Spacing(1.0, 1.0, 1.0), slices=155)
     volume = nifti_voxels(flair)
     assert (volume.shape, volume.dtype) == ((155, 240, 240, 1), np.float32)
     # BraTS keeps its volumes from right to left and front to back, so that nothing is to be turned.

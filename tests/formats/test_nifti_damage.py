@@ -6,6 +6,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import nibabel as nib
 import numpy as np
@@ -37,7 +38,10 @@ def flair(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(archive.extract(name, tmp_path_factory.mktemp("brats")))
 
 
-def outcome(reader: Callable[[Path], object], path: Path) -> object:
+Read = TypeVar("Read")
+
+
+def outcome(reader: Callable[[Path], Read], path: Path) -> Read | str:
     """What a reader returns, or the reason why it refuses the file."""
     try:
         return reader(path)
@@ -45,7 +49,7 @@ def outcome(reader: Callable[[Path], object], path: Path) -> object:
         return str(refused)
 
 
-def refusal(path: Path) -> object:
+def refusal(path: Path) -> str:
     """Why `read` refuses a file; `read_header` must not fail in another way."""
     reason, told = outcome(nifti_voxels, path), outcome(nifti_header, path)
     assert isinstance(reason, str)

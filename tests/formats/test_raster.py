@@ -177,7 +177,7 @@ def test_a_jpeg_mask_that_is_too_dark_is_not_taken_for_an_empty_one(tmp_path: Pa
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [2, 4])
 def test_a_mask_that_is_only_in_the_transparency(tmp_path: Path, dtype: type, channels: int) -> None:
-    pixels = np.full((8, 9, channels), np.iinfo(dtype).max, dtype)
+    pixels: np.ndarray = np.full((8, 9, channels), np.iinfo(dtype).max, dtype)
     path = written(tmp_path / "m.png", pictures.png(pixels))
     assert raster_mask(path).all()  # of one colour all over, transparency and all: a mask
     pixels[2:4, 3:5, -1] = 0
@@ -242,6 +242,7 @@ def test_real_pictures_are_read_as_opencv_reads_them(shared_data: Path, tmp_path
                 content = packed.read(name)
                 path = written(tmp_path / f"x{ending}", content)
                 known = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+                assert known is not None
                 known = np.atleast_3d(known)[..., ::-1]
                 read = raster_voxels(path)[0]
                 assert read.shape == known.shape

@@ -31,7 +31,7 @@ def pixels(*shape: int, dtype: type = np.uint8) -> np.ndarray:
 
 def jpeg(array: np.ndarray, **how: object) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(array).save(stream, "JPEG", **how)  # type: ignore[arg-type]
+    Image.fromarray(array).save(stream, "JPEG", **how)
     return stream.getvalue()
 
 

@@ -18,6 +18,7 @@ from stages.core.errors import UserError
 from stages.formats import formats, nifti
 from stages.formats.reader import Reader, contained
 from stages.scan.header import Header, Unreadable
+from stages.scan.spacing import Spacing
 from stages.scan.volume import Volume
 from tests.fixtures import coco, volumes
 
@@ -250,7 +251,7 @@ def test_headers_of_all_kinds(tmp_path: Path) -> None:
     volumes.save(tmp_path / "x.nii", volume(), spacing_mm=(3.0, 0.5, 0.75))
     tifffile.imwrite(tmp_path / "x.tif", plane())
     (tmp_path / "x.png").write_bytes(cv2.imencode(".png", plane())[1].tobytes())
-    assert formats.read_header(tmp_path / "x.nii") == Header(8, 9, 1, (3.0, 0.5, 0.75), 4)
+    assert formats.read_header(tmp_path / "x.nii") == Header(8, 9, 1, Spacing(3.0, 0.5, 0.75), 4)
     assert (
         formats.read_header(tmp_path / "x.tif") == formats.read_header(tmp_path / "x.png") == Header(8, 9, 1)
     )

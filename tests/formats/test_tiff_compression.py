@@ -3,6 +3,7 @@
 import contextlib
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def test_what_other_programs_compressed(tmp_path: Path, compression: str, channe
     """Written by libtiff, which most of them use."""
     ramp = np.add.outer(2 * np.arange(40), 3 * np.arange(32)).astype(np.uint8)
     image = np.stack([ramp, ramp // 2, 200 - ramp // 2], 2)[..., :channels].squeeze()
-    how = {"quality": 95} if compression == "jpeg" else {}
+    how: dict[str, Any] = {"quality": 95} if compression == "jpeg" else {}
     Image.fromarray(image).save(tmp_path / "x.tif", compression=compression, **how)
     with tifffile.TiffFile(tmp_path / "x.tif") as file:
         assert file.pages.first.compression != 1

@@ -120,7 +120,7 @@ def test_a_lone_bright_spot_is_no_head() -> None:
 def test_units_of_the_scan_do_not_reach_the_store(gain: float, dtype: type) -> None:
     volume = scans.volume(4, 96)[0].astype(np.float64)
     one = transform.images(volume, transform.fit(volume, 64, True))
-    other = (volume * gain).astype(np.uint32 if dtype is np.uint16 and gain > 250 else dtype)
+    other: np.ndarray = (volume * gain).astype(np.uint32 if dtype is np.uint16 and gain > 250 else dtype)
     again = transform.images(other, transform.fit(other, 64, True))
     tolerance = 3 if gain < 1 and np.issubdtype(dtype, np.integer) else 1  # whole numbers lose two bits
     assert np.mean(np.abs(one.astype(int) - again) <= tolerance) > 0.995

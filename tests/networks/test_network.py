@@ -204,6 +204,7 @@ def test_decoder_is_never_wider_than_smp_makes_it():
             usual = (256, 128, 64, 32, 16)[-depth:]
             for share in (0.01, 0.5, 1.0):
                 widths = network._decoder_channels(encoder, depth, share)
+                assert widths is not None
                 assert len(widths) == depth
                 assert all(16 <= width <= most for width, most in zip(widths, usual, strict=True))
     assert network._decoder_channels("resnet18", 5, 0.5) == (128, 64, 32, 32, 16)

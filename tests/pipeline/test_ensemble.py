@@ -28,7 +28,7 @@ def test_the_folds_of_a_queue_become_one_model(tmp_path):
 
     rows = list(csv.DictReader((project.root / "reports/ensemble/per_patient.csv").open()))
     refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
-    tested = {}
+    tested: dict[str, float] = {}
     for ref in (ref for ref in refs if ref.count("/") == 4):
         lines = project.git("show", f"{ref}:reports/evaluate/per_case.csv").splitlines()
         tested |= {row["patient_id"]: float(row["dice"]) for row in csv.DictReader(lines)}

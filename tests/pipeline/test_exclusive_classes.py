@@ -55,10 +55,16 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
             paths.raw.mkdir(parents=True, exist_ok=True)
             for name, pixels in zip(names, (image, classes), strict=True):
                 cv2.imwrite(str(paths.raw / name), pixels)
-            where = [record.reference(name) for name in names]
-            about = {"modalities": "gray", "label_set": TASK.name, "source": "pairs"}
+            image_file, mask_file = (record.reference(name) for name in names)
             sample, scan = f"p{patient}_{number}", f"p{patient}"
-            records.append(Record(sample, scan, scan, number, *where, SIDE, SIDE, 1, "", **about))
+            records.append(
+                Record(
+                    *(sample, scan, scan, number, image_file, mask_file, SIDE, SIDE, 1, ""),
+                    modalities="gray",
+                    label_set=TASK.name,
+                    source="pairs",
+                )
+            )
     tables.write(tables.from_records(records), paths.manifest)
     shipped = params.read(ROOT / "params.yaml")
     tiny = {"epochs": 6, "batch_size": 4, "depth": 3, "lr": 5e-3}

@@ -31,7 +31,9 @@ def columns():
         ["make", "-n", "-o", ".venv/.ready", "experiments"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    return re.search(r"--drop '([^']+)'", told)[1]
+    found = re.search(r"--drop '([^']+)'", told)
+    assert found
+    return found[1]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,9 @@ def test_a_queue_of_two_at_a_time_disturbs_nobody(project):
     # What ran beside another is what runs alone.
     for ref in swept:
         section = project.git("show", f"{ref}:params.yaml").split("\ntrain:")[1].split("\nevaluate:")[0]
-        seed = re.search(r"\n  seed: ([12])", section)[1]
+        found = re.search(r"\n  seed: ([12])", section)
+        assert found
+        seed = found[1]
         project.dvc("exp", "run", "--temp", "--name", f"alone{seed}", "-S", f"train.seed={seed}")
         assert lock(project, refs(project)[f"alone{seed}"]) == lock(project, ref)
 

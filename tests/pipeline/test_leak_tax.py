@@ -21,7 +21,9 @@ def project(tmp_path):
     (tmp_path / "project").mkdir()
     project = Project(tmp_path / "project", TINY | chosen)
     (project.root / ".git/info/exclude").write_text("/scans\n", encoding="utf-8")
-    SOURCES["sample"].generate(project.root / "scans", 8, 0)
+    generate = SOURCES["sample"].generate
+    assert generate is not None
+    generate(project.root / "scans", 8, 0)
     project.dvc("repro", "preprocess")
     project.commit("slices")
     shutil.rmtree(project.root / "scans")

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -128,7 +129,9 @@ def test_dvc_hashes_no_compiled_code():
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_tracks_its_own_section_of_params_and_no_other(stage):
-    sections = {field.alias or name: field for name, field in params.Params.model_fields.items()}
+    sections: dict[str, Any] = {
+        field.alias or name: field for name, field in params.Params.model_fields.items()
+    }
     wanted = [stage] if stage in sections else []
     names = list(sections[stage].annotation.model_fields) if wanted else []
     if {"size", "nfiles"} & set(names):  # DVC's run cache sees no key of these names (treeverse/dvc#10296)

@@ -67,7 +67,7 @@ def test_bytes_are_read_and_written_as_files_are(tmp_path, kind, spec):
     for file in scan.files:
         (scan.path / file.name if scan.path.is_dir() else scan.path).unlink()
     labels = np.random.default_rng(0).integers(0, 2, one.voxels.shape[:3], np.uint8)
-    contents = []
+    contents: list[dict[str, str]] = []
     for each, volume in ((scan, one), (received, other)):  # no file is there any more
         out = tmp_path / f"out{len(contents)}"
         out.mkdir()

@@ -1,11 +1,13 @@
 """The way of a scan through a model is that of preprocess and evaluate: nothing is done in another way."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 
 from stages.core import record
 from stages.inference import cases, onnx_predictor, predictor
-from stages.inference.onnx_predictor import Exported
+from stages.inference.onnx_predictor import Exported, OnnxPredictor
 from stages.predicting import segmenting
 from stages.preprocessing import case
 from stages.scan import windows
@@ -79,7 +81,9 @@ def test_windows_as_in_training(tmp_path, context):
     for rows in (np.arange(4), np.array([4]), np.array([5, 6])):
         in_training, in_predict = Seen(), Seen()
         list(cases.of(in_training, opened, rows, "none"))
-        segmenting.answered(opened.images(rows), Exported(graphs.describe(context=context), in_predict))
+        segmenting.answered(
+            opened.images(rows), Exported(graphs.describe(context=context), cast(OnnxPredictor, in_predict))
+        )
         np.testing.assert_array_equal(np.concatenate(in_training.windows), np.concatenate(in_predict.windows))
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.formats.file import File
 from stages.predicting import summary
 from stages.predicting.discovery import Scan
 from stages.predicting.segmenting import Segmented
 from stages.scan.spacing import Spacing
 from tests.fixtures import graphs
 
-SCAN = Scan(Path("x.nii"), "nifti", (Path("x.nii"),), "x")
+SCAN = Scan(Path("x.nii"), "nifti", (File.at(Path("x.nii")),), "x")
 NESTED = graphs.describe(regions=graphs.BRATS, low_confidence_below=0.8)
 
 

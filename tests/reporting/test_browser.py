@@ -52,7 +52,9 @@ def driver() -> Iterator[webdriver.Chrome]:
     service = shutil.which("chromedriver")
     if not browser or not service:
         missing = "chromium and chromedriver are not installed (on Debian: chromium and chromium-driver)"
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
     options = webdriver.ChromeOptions()
     options.binary_location = browser
     for flag in ("--headless=new", "--disable-gpu", "--window-size=1100,900", "--disable-dev-shm-usage"):
@@ -138,7 +140,7 @@ def test_the_keyboard_sorts_by_name(opened):
     assert cells(opened, place) == sorted(names, reverse=True)
 
 
-def shown(film: WebElement) -> tuple[str, str, list[int]]:
+def shown(film: WebElement) -> tuple[str, str | None, list[int]]:
     """What is told below a film, what a screen reader hears, and which of five frames its pictures show."""
     slider = film.find_element(By.TAG_NAME, "input")
     frames = film.parent.execute_script(

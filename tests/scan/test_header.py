@@ -1,5 +1,7 @@
 """What a header may claim: limits that any real scan keeps, and a sentence for what exceeds them."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ from stages.scan.header import first_words as words
         {"height": 1, "width": 1, "channels": 1, "slices": 4096},
     ],
 )
-def test_sizes_up_to_the_limits(header: dict[str, int]) -> None:
+def test_sizes_up_to_the_limits(header: dict[str, Any]) -> None:
     assert vars(Header(**header)) == {"slices": 1, "spacing_mm": None} | header
 
 

@@ -72,7 +72,9 @@ def naive(mask: np.ndarray, label_set: Task) -> list[int] | None:
         numbers = set(values) - {0}
         return [int(value != 0) for value in values] if numbers in ({1}, {255}, {65535}, set()) else None
     known = {0: 0, **label_set.numbers}
-    found = [next((known[label] for label in known if abs(value - label) < 0.01), None) for value in values]
+    found: list[Any] = [
+        next((known[label] for label in known if abs(value - label) < 0.01), None) for value in values
+    ]
     return None if None in found else found
 
 
@@ -174,7 +176,7 @@ def test_an_empty_array(label_set: Task) -> None:
     ],
 )
 def test_a_task_that_contradicts_itself(fields: dict[str, Any], reason: str) -> None:
-    sound = {"classes": {1: "a", 2: "b"}, "regions": {"a": [1], "b": [2]}}
+    sound: dict[str, Any] = {"classes": {1: "a", 2: "b"}, "regions": {"a": [1], "b": [2]}}
     Task("x", **sound)
     with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
         Task("x", **(sound | fields))

@@ -137,7 +137,7 @@ def test_the_interval_is_of_the_differences_and_not_of_two_means() -> None:
     assert tax["mean"] == pytest.approx(gain.mean())
     assert (tax["low"], tax["high"]) == pytest.approx(patient_bootstrap(gain, 2000), abs=1e-9)
     assert 0.04 < tax["low"] < tax["high"] < 0.06
-    assert found.loc["slice", "low"] < found.loc["patient", "high"]
+    assert found.loc["slice"]["low"] < found.loc["patient"]["high"]
 
 
 @pytest.mark.parametrize(

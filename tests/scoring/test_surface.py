@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from scipy import ndimage
 
+from stages.scan.spacing import Spacing
 from stages.scoring import surface
 
 SPACINGS = st.tuples(
@@ -88,9 +89,10 @@ def test_of_few_voxels_also(pair, spacing):
 
 def test_what_lies_around_the_masks_changes_nothing():
     predicted, truth = masks(3, (4, 10, 10))
-    wide = [np.pad(mask, ((3, 2), (7, 5), (6, 9))) for mask in (predicted, truth)]
-    spacing = (3.0, 1.0, 0.8)
-    assert surface.hd95_and_nsd(*wide, spacing, 1.0) == surface.hd95_and_nsd(predicted, truth, spacing, 1.0)
+    wide, wide_truth = (np.pad(mask, ((3, 2), (7, 5), (6, 9))) for mask in (predicted, truth))
+    spacing = Spacing(3.0, 1.0, 0.8)
+    found = surface.hd95_and_nsd(wide, wide_truth, spacing, 1.0)
+    assert found == surface.hd95_and_nsd(predicted, truth, spacing, 1.0)
 
 
 def test_a_shift_is_measured_in_mm_along_its_axis():
@@ -98,7 +100,7 @@ def test_a_shift_is_measured_in_mm_along_its_axis():
     truth[2:5, 5:12, 5:12] = True
     for axis, step in enumerate((4.0, 0.5, 1.5)):
         moved = np.roll(truth, 2, axis)
-        found = surface.hd95_and_nsd(moved, truth, (4.0, 0.5, 1.5), 2 * step + 0.01)
+        found = surface.hd95_and_nsd(moved, truth, Spacing(4.0, 0.5, 1.5), 2 * step + 0.01)
         assert found == pytest.approx((2 * step, 1))
 
 
@@ -109,7 +111,7 @@ def test_the_inside_of_a_flat_image_is_no_surface():
     hollow = truth.copy()
     hollow[0, 10:20, 10:20] = False
     outer, inner = 76, 40  # pixels of the two outlines; a corner of the hole has no open side
-    found = surface.hd95_and_nsd(hollow, truth, (1.0, 1.0, 1.0), 1.0)
+    found = surface.hd95_and_nsd(hollow, truth, Spacing(1.0, 1.0, 1.0), 1.0)
     assert found == pytest.approx((4, 2 * outer / (2 * outer + inner)))
 
 
@@ -117,6 +119,6 @@ def test_one_empty_is_the_diagonal_of_the_volume_as_brats_has_it():
     empty, full = np.zeros((155, 240, 240), bool), np.zeros((155, 240, 240), bool)
     full[70, 100, 100] = True
     for pair in ((empty, full), (full, empty)):
-        assert surface.hd95_and_nsd(*pair, (1.0, 1.0, 1.0), 1) == pytest.approx((373.12866, 0))
-    assert surface.hd95_and_nsd(empty, empty, (1.0, 1.0, 1.0), 1) == (0, 1)
-    assert surface.hd95_and_nsd(full, full, (1.0, 1.0, 1.0), 1) == (0, 1)
+        assert surface.hd95_and_nsd(*pair, Spacing(1.0, 1.0, 1.0), 1) == pytest.approx((373.12866, 0))
+    assert surface.hd95_and_nsd(empty, empty, Spacing(1.0, 1.0, 1.0), 1) == (0, 1)
+    assert surface.hd95_and_nsd(full, full, Spacing(1.0, 1.0, 1.0), 1) == (0, 1)

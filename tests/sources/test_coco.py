@@ -484,7 +484,7 @@ def test_the_source() -> None:
     assert source.kaggle == "pkdarabi/brain-tumor-image-dataset-semantic-segmentation/versions/1"
 
 
-REAL_CUT = {
+REAL_CUT: dict[str, Any] = {
     "info": {"year": "2023", "version": "1", "description": "Exported from roboflow.com"},
     "licenses": [{"id": 1, "url": "https://creativecommons.org/licenses/by/4.0/", "name": "CC BY 4.0"}],
     "categories": [{"id": 0, "name": "Tumor", "supercategory": "none"}, {"id": 1, "name": "0"}],

@@ -81,7 +81,7 @@ def test_an_archive_is_the_same_as_its_folder(project: Path) -> None:
 def test_a_limit_draws_whole_patients_with_the_seed(project: Path) -> None:
     scans.write_lgg(Path("../scans"), patients=6, slices=3, size=32)
     everything = tree(Path("../scans"))
-    drawn = {}
+    drawn: dict[int, dict[str, bytes]] = {}
     for seed in (0, 1, 2, 0):
         table = ingested("lgg", limit=2, seed=seed)
         assert table["patient_id"].nunique() == 2
@@ -235,7 +235,12 @@ def test_downloads_are_the_sources_own_or_the_one_that_is_named(
 ) -> None:
     pictures.write_pairs(Path("../scans"), count=2)
     asked = []
-    monkeypatch.setattr(kaggle, "download", lambda handle: asked.append(handle) or Path("../scans").resolve())
+
+    def download(handle: str) -> Path:
+        asked.append(handle)
+        return Path("../scans").resolve()
+
+    monkeypatch.setattr(kaggle, "download", download)
     for place in (None, "kaggle:someone/heads/versions/3"):
         configure(ingest={"source": "pairs", "location": place})
         ingest.main()

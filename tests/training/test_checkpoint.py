@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -50,7 +51,7 @@ def assert_equal(found: Keeper, expected: Keeper):
     assert same_weights(*ends)
 
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "onecycle": {},
     "cosine": {"schedule": "cosine"},
     "ema": {"ema": 0.7},
@@ -71,7 +72,7 @@ def test_an_interruption_leaves_no_trace(mode, setup, tmp_path):
     assert [row["epoch"] for row in torn.history] == list(range(len(torn.history)))
 
 
-def test_a_run_that_moves_to_another_machine_says_so(setup, tmp_path):
+def test_a_run_that_moves_to_another_machine_says_so(setup: Setup, tmp_path: Path) -> None:
     """Threads that share out a sum otherwise make other weights; a training is not thrown away for that."""
 
     def killed(machine, epoch):

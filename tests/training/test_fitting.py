@@ -71,7 +71,7 @@ def test_how_many_processes_train(devices, nodes, gpus, expected, monkeypatch):
 
 
 @pytest.mark.parametrize("processes", [3, 8])
-def test_a_batch_that_the_processes_cannot_share(setup, processes):
+def test_a_batch_that_the_processes_cannot_share(setup: Setup, processes: int) -> None:
     machine = fitting.Machine("fp32", processes, 1)
     with pytest.raises(UserError) as error:
         fitting.loaders(*setup.datasets(), "all", 8, 0, machine)
@@ -82,7 +82,9 @@ def test_a_batch_that_the_processes_cannot_share(setup, processes):
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_processes_share_every_batch_and_all_of_validation(setup, processes, monkeypatch):
+def test_processes_share_every_batch_and_all_of_validation(
+    setup: Setup, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = rows(setup.with_(batch_size=6).loaders()[0], 1)
     parts, validated = [], []
     for rank in range(processes):

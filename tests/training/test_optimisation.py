@@ -20,7 +20,9 @@ def network():
 def rates(name, steps=STEPS, lr=0.1):
     """Learning rate used by each step."""
     chosen = optimisation.optimizer("sgd", network(), lr, 0.0)
-    schedule = optimisation.SCHEDULES[name](chosen, Course(lr, steps, 10, 9))["scheduler"]
+    described = optimisation.SCHEDULES[name](chosen, Course(lr, steps, 10, 9))
+    assert described is not None
+    schedule = described["scheduler"]
     used = []
     for _ in range(steps):
         used.append(chosen.param_groups[0]["lr"])
@@ -67,6 +69,7 @@ def test_constant_is_no_schedule():
 def test_plateau_watches_validation_dice_once_an_epoch():
     chosen = optimisation.optimizer("sgd", network(), 0.1, 0.0)
     described = optimisation.SCHEDULES["plateau"](chosen, Course(0.1, STEPS, 10, 6))
+    assert described is not None
     assert described["monitor"] == "val_dice"
     assert (described["interval"], described["frequency"]) == ("step", 10)
     seen = []

@@ -1,5 +1,7 @@
 """One training: every mode, its effect, and what validation measures."""
 
+from typing import Any
+
 import lightning.pytorch as L
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ def plain(setup, tmp_path_factory):
     return setup.train(tmp_path_factory.mktemp("plain"))
 
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "ema": {"ema": 0.9},
     "dropout": {"dropout": 0.4},
     "bf16": {"precision": "bf16"},
