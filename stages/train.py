@@ -67,12 +67,8 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
         return {}
 
     metrics = {"best_epoch": keeper.best_epoch, "epochs": len(keeper.history), "val_dice": keeper.best_dice}
-    model = described(params, data, keeper).model_copy(
-        update={
-            "data_hash": data_hash,
-            "encoder_weights_hash": lineage.content_hash(local[0]) if local else "",
-        }
-    )
+    encoder_hash = lineage.content_hash(local[0]) if local else ""
+    model = described(params, data, keeper, data_hash, encoder_hash)
     modelfile.save(model, keeper.best_weights(), paths.model, paths.weights)
     tables.write(keeper.table(), paths.history)
     atomic.metrics(metrics, paths.train_metrics)
@@ -131,8 +127,10 @@ def with_network(params: Train, data: Data, encoder_weights: str | None) -> Segm
     return Segmenter(net, recipe, list(regions.values()), cases, list(index["sample_id"]))
 
 
-def described(params: Train, data: Data, keeper: checkpoint.Keeper) -> modelfile.Model:
-    """What models/model.json says of the best epoch, but for hashes."""
+def described(
+    params: Train, data: Data, keeper: checkpoint.Keeper, data_hash: str, encoder_hash: str
+) -> modelfile.Model:
+    """What models/model.json says of the best epoch, but for the hash of its weights, which saving adds."""
     meta = data.store.meta
     return modelfile.Model(
         **Architecture.of(params).model_dump(),
@@ -146,8 +144,8 @@ def described(params: Train, data: Data, keeper: checkpoint.Keeper) -> modelfile
         best_val_dice=keeper.best_dice,
         batch_size=params.batch_size,
         params=params.model_dump(),
-        data_hash="",
-        encoder_weights_hash="",
+        data_hash=data_hash,
+        encoder_weights_hash=encoder_hash,
         weights_hash="",
     )
 

@@ -23,7 +23,7 @@ ROW = ["sample_id", "image", "mask", "slice", "modalities", "label_set"]
 """What `measure` needs of a row of the manifest."""
 
 
-def measure(raw: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
+def measure(raw: Path, rows: list[dict[Any, Any]]) -> pd.DataFrame:
     """Read image and mask of each row (`ROW`), rows of a case one after the other; columns beside
     `sample_id`:
 
@@ -37,7 +37,7 @@ def measure(raw: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame([_measure(reader, row) for row in rows])
 
 
-def _measure(reader: Reader, row: dict[str, Any]) -> dict[str, Any]:
+def _measure(reader: Reader, row: dict[Any, Any]) -> dict[str, Any]:
     image, image_problem = _decoded(
         "image", row["image"], lambda: reader.image(row["image"], row["slice"], row["modalities"])
     )

@@ -55,7 +55,6 @@ MANIFEST = Schema(
     {entry.name: _KINDS[entry.type] for entry in fields(Record)}  # type: ignore[index]
     | dict.fromkeys(("sample_id", "case_id", "patient_id"), Kind.NAME),
     {"group": Kind.NAME},
-    key=("sample_id",),
 )
 """A row a slice: what ingest wrote; also what is left of it after validate, which adds the group of slices
 that belong together, and the store's index, which has the labelled pixels of each.
@@ -65,9 +64,7 @@ FINDINGS = Schema(
     | dict.fromkeys(("sample_id", "file", "explanation"), Kind.TEXT)
 )
 """A row for each time that a check found something."""
-SPLITS = Schema(
-    dict.fromkeys(("sample_id", "case_id", "patient_id", "group", "split"), Kind.NAME), key=("sample_id",)
-)
+SPLITS = Schema(dict.fromkeys(("sample_id", "case_id", "patient_id", "group", "split"), Kind.NAME))
 """A row a slice: train, val or test."""
 HISTORY = Schema({"epoch": Kind.COUNT} | dict.fromkeys(("train_loss", "val_loss", "val_dice"), Kind.MEASURE))
 """A row an epoch of training."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.checks import findings
+from stages.checks import findings, statistics
 from stages.core import tables
 from stages.sources import lgg
 from tests.fixtures import flaws, scans
@@ -25,7 +25,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     folder = tmp_path_factory.mktemp("scans")
     scans.write_lgg(folder, patients=2, slices=4)
     table = tables.from_records(lgg.find(folder).records).assign(source="sample")
-    return findings.measured(table, flaws.readings(folder, table))
+    return findings.measured(table, statistics.measure(folder, table.to_dict("records")))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def measurements(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     root = tmp_path_factory.mktemp("scans")
     scans.write_lgg(root, patients=2, slices=3)
     table = tables.from_records(lgg.find(root).records).assign(source="sample")
-    numbers = flaws.readings(root, table)
+    numbers = statistics.measure(root, table.to_dict("records"))
     return findings.measured(table, numbers).drop(columns="placement")
 
 

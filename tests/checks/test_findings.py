@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.checks import findings
+from stages.checks import findings, statistics
 from stages.core import tables
 from stages.core.errors import UserError
 from stages.sources import lgg
-from tests.fixtures.flaws import A, judged, readings
+from tests.fixtures.flaws import A, judged
 
 
 def test_good_data_give_no_finding(root: Path) -> None:
@@ -18,7 +18,7 @@ def test_good_data_give_no_finding(root: Path) -> None:
 
 def test_a_slice_that_is_listed_twice(root: Path) -> None:
     table = tables.from_records(lgg.find(root).records)
-    numbers = readings(root, table)
+    numbers = statistics.measure(root, table.to_dict("records"))
     with pytest.raises(UserError) as error:
         findings.measured(pd.concat([table, table.iloc[2:3]]), numbers)
     assert str(error.value) == f"the manifest lists slice {A}_3 twice; give every slice its own sample_id"
@@ -26,7 +26,7 @@ def test_a_slice_that_is_listed_twice(root: Path) -> None:
 
 def test_what_was_measured_counts_and_what_was_listed_is_kept(root: Path) -> None:
     table = tables.from_records(lgg.find(root).records)
-    numbers = readings(root, table)
+    numbers = statistics.measure(root, table.to_dict("records"))
     rows = findings.measured(table.assign(width=7), numbers.iloc[::-1])
     assert list(rows["sample_id"]) == list(table["sample_id"])
     assert set(rows["width_told"]) == {7}

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.checks import findings, twins
+from stages.checks import findings, statistics, twins
 from stages.checks.slices import empty_ends
 from stages.core import tables
 from stages.sources import brats, lgg
-from tests.fixtures import flaws, scans, volumes
+from tests.fixtures import scans, volumes
 
 SLICES = 6
 MODALITIES = ("flair", "t1", "t1ce", "t2")
@@ -44,7 +44,7 @@ def blanked(folder: Path, *positions: int, also: tuple[str, ...] = ("seg",)) -> 
 def judged(root: Path) -> tuple[pd.DataFrame, list[tuple[str, ...]], list[str]]:
     """Manifest, findings as (severity, check, sample, explanation), and the slices that are empty ends."""
     table = tables.from_records(brats.find(root).records).assign(source="sample")
-    rows = findings.measured(table, flaws.readings(root, table))
+    rows = findings.measured(table, statistics.measure(root, table.to_dict("records")))
     judgement = findings.of(rows, twins.Same([], [], []))
     ends = rows["sample_id"][empty_ends(rows)]
     columns = ["severity", "check", "sample_id", "explanation"]
@@ -117,7 +117,7 @@ def test_single_slices_are_used_as_they_were_published(tmp_path: Path) -> None:
     for number in (1, 4):
         scans.write_slice(tmp_path / "kaggle_3m", scans.case_name(0), number, blank, blank[..., 0])
     table = tables.from_records(lgg.find(tmp_path).records).assign(source="sample")
-    rows = findings.measured(table, flaws.readings(tmp_path, table))
+    rows = findings.measured(table, statistics.measure(tmp_path, table.to_dict("records")))
     assert not empty_ends(rows).any()
     assert list(findings.of(rows, twins.Same([], [], []))["check"]) == ["blank", "blank"]
 

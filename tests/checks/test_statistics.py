@@ -10,7 +10,7 @@ import tifffile
 from stages.checks import findings, statistics, twins
 from stages.core import tables
 from stages.sources import lgg
-from tests.fixtures import flaws, scans
+from tests.fixtures import scans
 
 GOOD = {"image_problem": "", "mask_problem": "", "label_problem": "", "finite": True, "mask_matches": True}
 OTHERS = "the mask holds other values than 0 and one label (1, or 255, or 65535 in 16 bits)"
@@ -130,7 +130,7 @@ def test_every_one_of_62_really_damaged_files_is_found(shared_data: Path, tmp_pa
     assert len(files) == 62
     table = tables.from_records(lgg.find(tmp_path).records)
     assert {name for name in [*table["image"], *table["mask"]] if name} == files
-    found = flaws.readings(tmp_path, table)
+    found = statistics.measure(tmp_path, table.to_dict("records"))
     assert (found["image_problem"] != "").all()
     assert (found["mask_problem"] != "").all()
     assert not found["content"].any()
@@ -142,7 +142,7 @@ def test_every_one_of_62_really_damaged_files_is_found(shared_data: Path, tmp_pa
 
 def test_real_slices_are_measured_as_numpy_measures_them(lgg_folder: Path) -> None:
     table = tables.from_records(lgg.find(lgg_folder).records)
-    found = findings.measured(table, flaws.readings(lgg_folder, table))
+    found = findings.measured(table, statistics.measure(lgg_folder, table.to_dict("records")))
     assert found[list(GOOD)].drop_duplicates().to_dict("records") == [GOOD]
     for row in found.iloc[::7].itertuples():
         mask = tifffile.imread(lgg_folder / str(row.mask))

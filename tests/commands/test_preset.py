@@ -319,20 +319,20 @@ def test_the_table_reads_what_is_there_and_runs_what_it_has_data_for(place: Plac
     status, printed, _ = ended(capsys, *TABLE, "--run")
     assert status == 0
     assert {len(row) for row in cells(printed)} == {4}
-    told = {row[0].strip("`"): row[1:] for row in cells(printed)}
+    by_name = {row[0].strip("`"): row[1:] for row in cells(printed)}
     asked = [json.loads(line) for line in place.asked()]
     assert len(asked) == 2 * len([name for name in PUBLISHED if name.startswith(("lgg", "figshare"))])
     for name, given in asked:
         assert given["ingest.location"] == ("a.zip" if name.startswith("lgg") else "b.zip")
         assert given["train.epochs"] == "1"
         assert (given["split.strategy"] == "patient") == name.endswith("-by-patient")
-    assert told["coco-resnet34"] == ["test IoU 0.806", "not run", "not run"]
-    assert told["lgg-bce"] == [
+    assert by_name["coco-resnet34"] == ["test IoU 0.806", "not run", "not run"]
+    assert by_name["lgg-bce"] == [
         "validation Dice, about 0.59",
         "conventions.pooled_dice 0.613 (leaky)",
         "0.500 (0.250 to 0.750)",
     ]
-    assert told["figshare-unet"][1:] == [
+    assert by_name["figshare-unet"][1:] == [
         "conventions.positive_slice_dice 0.800 (leaky)",
         "0.500 (0.250 to 0.750); patients not known, near-duplicates held together",
     ]
