@@ -108,9 +108,9 @@ def _layout(block: bytes) -> Layout:
     offset = head.get_data_offset()
     if not head.single_vox_offset <= offset <= _MAX_OFFSET:
         raise Unreadable(f"its header says that the voxels begin at byte {offset}")
-    grid = _grid(shape, head.get_best_affine())
+    grid = orientation.grid(shape, _affine(head))
     up, down, across = grid.axes
-    spacing = _spacing(head, grid.axes)
+    spacing = _spacing(head, grid)
     header = Header(shape[down], shape[across], 1, spacing, slices=shape[up])
     slope, inter = head.get_slope_inter()
     scaling = None if slope is None or (slope, inter) == (1, 0) else (slope, inter)
@@ -129,21 +129,39 @@ def _shape(head: nib.Nifti1Header) -> tuple[int, int, int]:
     return x, y, z
 
 
-def _grid(shape: tuple[int, int, int], affine: np.ndarray) -> Grid:
-    axes = affine[:3, :3]
-    lengths = np.linalg.norm(axes, axis=0)
-    # nibabel guesses directions for axes that lie in one plane; which side is left must not be a guess.
-    if not np.isfinite(axes).all() or not lengths.all() or np.linalg.matrix_rank(axes / lengths) < 3:
-        raise Unreadable("its header does not say how the head lies")
-    return orientation.grid(shape, affine)
+def _affine(head: nib.Nifti1Header) -> np.ndarray:
+    """From the file's axes to mm right, front, up: the sform; where its code is 0 or its numbers place
+    nothing the qform; where both codes are 0 what nibabel takes an Analyze file to mean.
+    """
+    affines = [head.get_sform()] if head["sform_code"] > 0 else []
+    affines += [head.get_qform()] if head["qform_code"] > 0 else []
+    for affine in affines or [head.get_base_affine()]:
+        axes = affine[:3, :3]
+        lengths = np.linalg.norm(axes, axis=0)
+        # nibabel guesses directions for axes that lie in one plane; which side is left must not be a guess.
+        if np.isfinite(affine).all() and lengths.all() and np.linalg.matrix_rank(axes / lengths) == 3:
+            mm = np.diag([*[_MM.get(_unit(head), 1.0)] * 3, 1.0])
+            placed: np.ndarray = mm @ affine
+            return placed
+    raise Unreadable("its header does not say how the head lies")
 
 
-def _spacing(head: nib.Nifti1Header, axes: tuple[int, int, int]) -> Spacing | None:
-    unit = _MM.get(int(head["xyzt_units"]) & 7)
+def _unit(head: nib.Nifti1Header) -> int:
+    return int(head["xyzt_units"]) & 7
+
+
+def _spacing(head: nib.Nifti1Header, grid: Grid) -> Spacing | None:
+    """By the affine, which places the voxels: pixdim may say otherwise, and nothing reads it where the sform
+    counts. Where both agree pixdim has the number as somebody wrote it.
+    """
+    unit = _MM.get(_unit(head))
     if unit is None:
         return None
-    slices, rows, columns = (float(head["pixdim"][1 + axis]) * unit for axis in axes)
-    spacing = Spacing(slices, rows, columns)
+    noted = [float(head["pixdim"][1 + axis]) * unit for axis in grid.axes]
+    close = np.isclose(noted, grid.spacing, rtol=1e-3, atol=0)
+    spacing = Spacing(
+        *(mm if same else by_affine for mm, by_affine, same in zip(noted, grid.spacing, close, strict=True))
+    )
     return spacing if all(0.01 <= mm <= 100 for mm in spacing) else None
 
 

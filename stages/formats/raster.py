@@ -14,6 +14,7 @@ import numpy as np
 from imagecodecs import DeflateError, deflate_decode, png_decode
 from PIL import Image, UnidentifiedImageError
 
+from stages.formats import upright
 from stages.scan.header import MAX_PIXELS, Header, Unreadable, first_words
 from stages.scan.volume import Volume
 
@@ -38,25 +39,26 @@ def decode(stream: BinaryIO) -> Volume:
     with _open(stream) as picture:
         header = _header(stream, picture)
         pixels = _decode_png(stream) if picture.format == "PNG" else np.asarray(picture)
-    return Volume(np.ascontiguousarray(np.atleast_3d(pixels)[None, :, :, : header.channels]))
+        return _volume(np.atleast_3d(pixels)[:, :, : header.channels], picture)
 
 
 def decode_mask(stream: BinaryIO) -> Volume:
-    """A mask as (1, H, W, C): of a palette the indices; of a JPEG, which blurs labels, 0 or 255 by its half.
+    """A mask as (1, H, W, C): of a palette the indices (`_indices`); of a JPEG, which blurs labels, 0 or 255
+    by its half.
 
     Raises `Unreadable`, also where the labels would get lost on the way.
     """
     with _open(stream) as picture:
         header = _header(stream, picture)
         if picture.format != "PNG":
-            return Volume(_halved(np.asarray(picture.convert("L")))[None, :, :, None])
+            return _volume(_halved(np.asarray(picture.convert("L")))[:, :, None], picture)
         pixels = np.atleast_3d(_decode_png(stream))
         if picture.mode == "P":
-            return Volume(np.asarray(picture)[None, :, :, None])
-    colours, transparency = pixels[..., : header.channels], pixels[..., header.channels :]
-    if _constant(colours) and not _constant(transparency):
-        raise Unreadable("it is of one colour, a mask only in its transparency; save it without")
-    return Volume(np.ascontiguousarray(colours[None]))
+            return _volume(_indices(picture)[:, :, None], picture)
+        colours, transparency = pixels[..., : header.channels], pixels[..., header.channels :]
+        if _constant(colours) and not _constant(transparency):
+            raise Unreadable("it is of one colour, a mask only in its transparency; save it without")
+        return _volume(colours, picture)
 
 
 def blended(stream: BinaryIO) -> str:
@@ -66,6 +68,35 @@ def blended(stream: BinaryIO) -> str:
             return "a colour JPEG blends its colours"
         transparent = "A" in picture.getbands() or "transparency" in picture.info
     return "a picture with transparency is no scan" if transparent else ""
+
+
+def _volume(pixels: np.ndarray, picture: Image.Image) -> Volume:
+    """Of stored pixels (H, W, C)."""
+    return Volume(np.ascontiguousarray(upright.turned(pixels, _orientation(picture))[None]))
+
+
+def _orientation(picture: Image.Image) -> int:
+    return upright.orientation(picture.getexif().get(upright.TAG))
+
+
+def _indices(picture: Image.Image) -> np.ndarray:
+    """Labels of a picture with a palette: its indices, as label editors write them, with 0 for background.
+
+    Programs that shrink files sort a palette anew: where black, the background, has another index, what is
+    not black is the label of a picture of two colours, and of more nobody can tell which number was which.
+    """
+    indices = np.asarray(picture)
+    palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    used = np.unique(indices)
+    black = [int(index) for index in used if index < len(palette) and not palette[index].any()]
+    if 0 in black or not palette[0].any() or not black:
+        return indices
+    if len(used) - len(black) > 1:
+        raise Unreadable(
+            f"its palette has the background, black, at index {black[0]} instead of 0, so that its labels "
+            "have lost their numbers; save it with one grey level a label"
+        )
+    return np.where(np.isin(indices, black), np.uint8(0), np.uint8(255))
 
 
 @contextmanager
@@ -91,7 +122,10 @@ def _header(stream: BinaryIO, picture: Image.Image) -> Header:
     if picture.mode not in _CHANNELS:
         raise Unreadable(f"its pixels are of kind {picture.mode}; save it as grey or RGB")
     channels = _deep_channels(stream, picture) or _CHANNELS[picture.mode]
-    return Header(picture.height, picture.width, channels)
+    height, width = picture.height, picture.width
+    if upright.lies(_orientation(picture)):
+        height, width = width, height
+    return Header(height, width, channels)
 
 
 def _deep_channels(stream: BinaryIO, picture: Image.Image) -> int:

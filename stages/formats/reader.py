@@ -13,7 +13,7 @@ from stages.core.errors import UserError
 from stages.formats import annotations, formats
 from stages.formats.file import File
 from stages.scan.header import Unreadable
-from stages.scan.volume import Volume
+from stages.scan.volume import Grid, Volume, together
 
 
 def contained(root: Path, relative: str) -> Path:
@@ -43,7 +43,7 @@ class _Volumes:
     """The decoded volume files of one case; a damaged one is remembered as such."""
 
     def __init__(self) -> None:
-        self.decoded: dict[str, np.ndarray | Unreadable] = {}
+        self.decoded: dict[str, Volume | Unreadable] = {}
 
     def keep(self, files: list[str]) -> None:
         """Forget all but these."""
@@ -54,19 +54,27 @@ class _Volumes:
         """A slice of a file as (H, W, C). Raises `Unreadable`."""
         if file not in self.decoded:
             try:
-                self.decoded[file] = File.at(path).read(decode).voxels
+                self.decoded[file] = File.at(path).read(decode)
             except Unreadable as error:
                 self.decoded[file] = error
         volume = self.decoded[file]
         if isinstance(volume, Unreadable):
             raise volume
-        if not 0 <= position < len(volume):
-            raise Unreadable(f"it has {len(volume)} slices, there is no number {position}")
-        return volume[position]
+        voxels = volume.voxels
+        if not 0 <= position < len(voxels):
+            raise Unreadable(f"it has {len(voxels)} slices, there is no number {position}")
+        return voxels[position]
 
     def lengths(self) -> set[int]:
         """Numbers of slices."""
-        return {len(volume) for volume in self.decoded.values() if isinstance(volume, np.ndarray)}
+        return {len(volume.voxels) for volume in self._sound().values()}
+
+    def grids(self) -> dict[str, Grid]:
+        """The grid of each file that has one."""
+        return {file: volume.grid for file, volume in self._sound().items() if volume.grid}
+
+    def _sound(self) -> dict[str, Volume]:
+        return {file: volume for file, volume in self.decoded.items() if isinstance(volume, Volume)}
 
 
 class Reader:
@@ -94,6 +102,7 @@ class Reader:
         planes = [self._plane(self._images, file, position, mask=False) for file in files]
         if len({plane.shape[:2] for plane in planes}) > 1 or len(self._images.lengths()) > 1:
             raise Unreadable("its modalities differ in size")
+        together(self._images.grids())
         if len({plane.dtype for plane in planes}) > 1:
             planes = [plane.astype(np.float32) for plane in planes]  # numpy itself would choose float64
         return np.concatenate(planes, axis=2) if len(planes) > 1 else planes[0]
@@ -111,6 +120,7 @@ class Reader:
         slices, expected = self._masks.lengths(), self._images.lengths()
         if slices and expected and slices != expected:
             raise Unreadable(f"the mask has {slices.pop()} slices and its image {expected.pop()}")
+        together(dict(list(self._images.grids().items())[:1]) | self._masks.grids())
         if mask.shape[2] != 1 and not (mask == mask[:, :, :1]).all():
             raise Unreadable(f"a mask has one channel, this one has {mask.shape[2]} that differ")
         return mask[:, :, 0]

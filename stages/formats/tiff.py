@@ -1,11 +1,12 @@
 """Decode TIFF files with tifffile."""
 
 import logging
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
 
+from stages.formats import upright
 from stages.scan.header import Header, Unreadable, first_words
 from stages.scan.spacing import Spacing
 from stages.scan.volume import Volume
@@ -31,7 +32,7 @@ def decode(stream: BinaryIO) -> Volume:
     with _open(stream) as tiff:
         page = tiff.pages.first
         header = _header(tiff)
-        height, width, channels = header.height, header.width, header.channels
+        height, width, channels = _stored(page)
         try:
             pixels = page.asarray(maxworkers=1)  # its threads cost more than so small a file
         except Exception as error:
@@ -41,10 +42,23 @@ def decode(stream: BinaryIO) -> Volume:
         if pixels.size != height * width * channels or pixels.dtype.kind not in "uifb":
             raise Unreadable(f"its pixels do not fit its header ({pixels.shape}, {pixels.dtype})")
         if page.planarconfig == 2 and channels > 1:
-            voxels = np.moveaxis(pixels.reshape(1, channels, height, width), 1, 3)
+            stored = np.moveaxis(pixels.reshape(channels, height, width), 0, 2)
         else:
-            voxels = pixels.reshape(1, height, width, channels)
-        return Volume(voxels, header.spacing_mm)
+            stored = pixels.reshape(height, width, channels)
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+            stored = _inverted(stored, page.bitspersample)
+        return Volume(upright.turned(stored, _orientation(page))[None], header.spacing_mm)
+
+
+def _inverted(stored: np.ndarray, bits: int) -> np.ndarray:
+    """As shown: the format's MINISWHITE has white at 0."""
+    if stored.dtype.kind == "b":
+        return ~stored
+    if stored.dtype.kind != "u":
+        raise Unreadable(
+            "its photometric is miniswhite, white at 0, of numbers without a highest; save it as minisblack"
+        )
+    return stored.dtype.type(2**bits - 1) - stored
 
 
 def _open(stream: BinaryIO) -> tifffile.TiffFile:
@@ -62,12 +76,25 @@ def _open(stream: BinaryIO) -> tifffile.TiffFile:
 
 
 def _header(tiff: tifffile.TiffFile) -> Header:
-    page = tiff.pages.first
+    height, width, channels = _stored(tiff.pages.first)
+    spacing = _spacing(tiff)
+    if upright.lies(_orientation(tiff.pages.first)):
+        height, width = width, height
+        spacing = spacing and Spacing(spacing.through, spacing.across, spacing.down)
+    return Header(height, width, channels, spacing)
+
+
+def _stored(page: Any) -> tuple[int, int, int]:
+    """Rows, columns and channels as the file has them."""
     try:
-        height, width, channels = int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel)
+        return int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel)
     except (TypeError, ValueError):  # a damaged tag may hold several numbers, or text
         raise Unreadable("its header does not say its size") from None
-    return Header(height, width, channels, _spacing(tiff))
+
+
+def _orientation(page: Any) -> int:
+    tag = page.tags.get(upright.TAG)
+    return upright.orientation(tag.value if tag else 1)
 
 
 def _spacing(tiff: tifffile.TiffFile) -> Spacing | None:

@@ -10,7 +10,7 @@ from stages.inference.spec import Input
 from stages.predicting import channels
 from stages.predicting.discovery import Scan
 from stages.scan.header import Header, Unreadable
-from stages.scan.volume import Volume
+from stages.scan.volume import Volume, together
 
 
 def read(scan: Scan, model_input: Input) -> Volume:
@@ -65,17 +65,20 @@ def _nifti(scan: Scan, model_input: Input) -> Volume:
     files = scan.files if places is None else tuple(scan.files[place] for place in places)
     header = files[0].read(nifti.read_header)
     Header(header.height, header.width, len(files), slices=header.slices)  # of all together
+    first = scan.files[0].read(nifti.read_layout)
+    grids = {scan.files[0].name: first.grid}
     volumes: list[np.ndarray] = []
     for file in files:
-        volumes.append(file.read(nifti.decode).voxels)
-        if volumes[-1].shape != volumes[0].shape:
+        volume = file.read(nifti.decode)
+        volumes.append(volume.voxels)
+        if volumes[-1].shape[:3] != first.grid.size:
             raise Unreadable("its modalities differ in size")
+        assert volume.grid is not None
+        grids[file.name] = volume.grid
+    together(grids)
     if len({volume.dtype for volume in volumes}) > 1:
         volumes = [volume.astype(np.float32) for volume in volumes]
     voxels = np.concatenate(volumes, axis=3) if len(volumes) > 1 else volumes[0]
-    first = scan.files[0].read(nifti.read_layout)
-    if (first.header.slices, first.header.height, first.header.width) != voxels.shape[:3]:
-        raise Unreadable("its modalities differ in size")
     voxels = channels.arranged(voxels, model_input, picked=places is not None)
     return Volume(voxels, header.spacing_mm, first.grid, first.block)
 

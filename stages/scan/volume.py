@@ -1,10 +1,14 @@
 """A scan once it is decoded: its voxels as axial slices, their spacing, and where the file places them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from stages.scan.header import Unreadable
 from stages.scan.spacing import Spacing
 
 
@@ -29,6 +33,39 @@ class Grid:
         mm = np.linalg.norm(self.affine[:3, :3], axis=0)
         return Spacing(*(float(mm[axis]) for axis in self.axes))
 
+    def away(self, other: "Grid") -> float:
+        """Millimetres, along an axis of the scanner, between the two at the corner voxel where they differ
+        most; 0 of grids of another size, which cannot be compared.
+        """
+        if self.size != other.size:
+            return 0.0
+        return float(np.abs(self.corners - other.corners).max())
+
+    @property
+    def tolerance(self) -> float:
+        """Millimetres by which headers may differ through rounding: a quarter of a voxel's shortest side."""
+        return 0.25 * min(self.spacing)
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Slices, rows and columns."""
+        slices, rows, columns = (self.shape[axis] for axis in self.axes)
+        return slices, rows, columns
+
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """The eight corner voxels, lowest, foremost and rightmost first: (8, 3) in mm right, front, up."""
+        ends = [
+            (size - 1, 0) if flipped else (0, size - 1)
+            for size, flipped in zip(self.shape, self.flipped, strict=True)
+        ]
+        corners = np.zeros((8, 3))
+        for number, sides in enumerate(np.ndindex(2, 2, 2)):
+            for axis, side in zip(self.axes, sides, strict=True):
+                corners[number, axis] = ends[axis][side]
+        placed: np.ndarray = corners @ self.affine[:3, :3].T + self.affine[:3, 3]
+        return placed
+
     def to_slices(self, voxels: np.ndarray) -> np.ndarray:
         """(X, Y, Z) along the file's axes -> a view (S, H, W, 1), whose strides may be negative."""
         return voxels[self._turn].transpose(self.axes)[..., np.newaxis]
@@ -40,6 +77,19 @@ class Grid:
     @property
     def _turn(self) -> tuple[slice, ...]:
         return tuple(slice(None, None, -1 if flipped else 1) for flipped in self.flipped)
+
+
+def together(grids: Mapping[str, Grid]) -> None:
+    """Raise `Unreadable` where a file of a case, by name, does not lie where the first one does."""
+    if not grids:
+        return
+    (first, grid), *others = ((PurePosixPath(file).name, grid) for file, grid in grids.items())
+    for file, other in others:
+        if (mm := grid.away(other)) > grid.tolerance:
+            raise Unreadable(
+                f"{file} lies {mm:.3g} mm away from {first} by their headers; resample it onto the grid of "
+                f"{first}, or save it with that header if the voxels belong together as they are"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.scan.header import Header
+from stages.scan.header import Header, Unreadable
 from stages.scan.spacing import Spacing
 from tests.fixtures import volumes
 from tests.fixtures.decoded import nifti_header, nifti_voxels
@@ -152,23 +152,66 @@ def test_scaling(plain: Path, slope: float, inter: float, scaled: bool) -> None:
 )
 def test_units(tmp_path: Path, unit: int, factor: float | None) -> None:
     path = volumes.save(tmp_path / "scan.nii", numbered(), spacing_mm=(3.0, 2.0, 0.5))
-    zooms = np.array([0.5, 2.0, 3.0]) / (factor or 1)
-    told = nifti_header(volumes.forge(path, xyzt_units=unit, pixdim=(1, *zooms, 0, 0, 0, 0)))
+    x, y, z = np.array([0.5, 2.0, 3.0]) / (factor or 1)
+    rows = {"srow_x": (-x, 0, 0, 0), "srow_y": (0, -y, 0, 0), "srow_z": (0, 0, z, 0)}
+    told = nifti_header(volumes.forge(path, xyzt_units=unit, pixdim=(1, x, y, z, 0, 0, 0, 0), **rows))
     assert told.spacing_mm == (pytest.approx((3.0, 2.0, 0.5)) if factor else None)
 
 
-@pytest.mark.parametrize("length", [0.0, 0.001, 101.0, np.nan, np.inf])
+@pytest.mark.parametrize("length", [0.001, 101.0])
 def test_a_spacing_that_cannot_be_is_not_told(plain: Path, length: float) -> None:
-    path = volumes.forge(plain, pixdim=(1.0, 1.0, length, 1.0, 0, 0, 0, 0))
-    # nibabel takes a length of 0 for 1, as the standard's own library does.
-    assert nifti_header(path).spacing_mm == (None if length else (1.0, 1.0, 1.0))
+    path = volumes.forge(plain, srow_y=(0, -length, 0, 0))
+    assert nifti_header(path).spacing_mm is None
     assert nifti_voxels(path).shape == (2, 3, 4, 1)
 
 
-def test_negative_lengths_are_corrected_silently(plain: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = volumes.forge(plain, pixdim=(1.0, -1.0, 2.0, 3.0, 0, 0, 0, 0))
-    assert nifti_header(path).spacing_mm == (3.0, 2.0, 1.0)
+@pytest.mark.parametrize("length", [0.0, 0.001, 1.5, 101.0, -1.0, np.nan, np.inf])
+def test_the_affine_that_places_the_voxels_says_the_spacing(
+    plain: Path, length: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that was resampled with its sform and kept its pixdim had a tenth of its volume."""
+    rows = {"srow_x": (-1.5, 0, 0, 0), "srow_y": (0, -1.5, 0, 0), "srow_z": (0, 0, 4, 0)}
+    path = volumes.forge(plain, pixdim=(1.0, 1.0, length, 1.0, 0, 0, 0, 0), **rows)
+    assert nifti_header(path).spacing_mm == (4.0, 1.5, 1.5)
     assert not caplog.records
+
+
+def test_a_slanted_affine_says_the_spacing_along_its_axes(plain: Path) -> None:
+    """Turned by 30 degrees about the axis from foot to head; the numbers have a float's last digits."""
+    c, s = 2 * np.cos(np.pi / 6), 3 * np.sin(np.pi / 6)
+    rows = {"srow_x": (-c, s, 0, 5), "srow_y": (-2 * s / 3, -3 * c / 2, 0, 7), "srow_z": (0, 0, 5, 0)}
+    told = nifti_header(volumes.forge(plain, **rows))
+    assert told.spacing_mm == pytest.approx((5.0, 3.0, 2.0), rel=1e-5)
+    noted = nifti_header(volumes.forge(plain, pixdim=(1.0, 2.0, 3.0, 5.0, 0, 0, 0, 0), **rows))
+    assert noted.spacing_mm == (5.0, 3.0, 2.0)
+
+
+def both_forms(path: Path) -> Path:
+    """A file with a qform of 2 x 3 x 5 mm and a sform of the same."""
+    affine = np.diag([-2.0, -3.0, 5.0, 1.0])
+    image = nib.Nifti1Image(numbered().T, affine)
+    image.header.set_qform(affine, code=1)
+    image.header.set_sform(affine, code=1)
+    image.to_filename(path)
+    return path
+
+
+@pytest.mark.parametrize("row", [(0, 0, 0, 0), (np.nan, 0, 0, 0)])
+def test_a_sform_that_places_nothing_gives_way_to_the_qform(tmp_path: Path, row: tuple[float, ...]) -> None:
+    path = both_forms(tmp_path / "scan.nii")
+    whole = nifti_voxels(path)
+    volumes.forge(path, srow_x=row, srow_y=row, srow_z=row)
+    assert nifti_header(path).spacing_mm == (5.0, 3.0, 2.0)
+    np.testing.assert_array_equal(nifti_voxels(path), whole)
+    volumes.forge(path, qform_code=0)
+    with pytest.raises(Unreadable, match=r"^its header does not say how the head lies$"):
+        nifti_header(path)
+
+
+def test_the_sform_counts_before_the_qform(tmp_path: Path) -> None:
+    path = both_forms(tmp_path / "scan.nii")
+    volumes.forge(path, srow_x=(0, 0, -7, 0), srow_y=(0, -3, 0, 0), srow_z=(-2, 0, 0, 0))
+    assert nifti_header(path).spacing_mm == (2.0, 3.0, 7.0)
 
 
 def test_axes_of_length_one_are_dropped(tmp_path: Path, plain: Path) -> None:

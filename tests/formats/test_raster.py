@@ -55,6 +55,57 @@ def test_what_opencv_wrote_is_read(tmp_path: Path, dtype: type, channels: int) -
         np.testing.assert_array_equal(read(path), wanted[None])
 
 
+def with_palette(path: Path, indices: np.ndarray, *colours: int) -> Path:
+    """colours: of each index, as 0xRRGGBB."""
+    picture = Image.fromarray(indices.astype(np.uint8), "P")
+    picture.putpalette([part for colour in colours for part in colour.to_bytes(3)])
+    picture.save(path)
+    return path
+
+
+BLACK, WHITE, RED, GREEN = 0x000000, 0xFFFFFF, 0xFF0000, 0x00FF00
+SPOT = np.zeros((8, 9), int)
+SPOT[2:5, 3:6] = 1
+
+
+@pytest.mark.parametrize(
+    "colours", [(BLACK, WHITE), (BLACK, RED), (WHITE, RED), (RED, GREEN), (BLACK, BLACK)]
+)
+def test_a_palette_says_nothing_where_zero_may_be_the_background(
+    tmp_path: Path, colours: tuple[int, int]
+) -> None:
+    np.testing.assert_array_equal(
+        raster_mask(with_palette(tmp_path / "x.png", SPOT, *colours))[0, ..., 0], SPOT
+    )
+
+
+@pytest.mark.parametrize("colours", [(WHITE, BLACK), (RED, BLACK), (WHITE, BLACK, BLACK)])
+def test_black_is_the_background_of_a_palette_that_was_sorted_anew(
+    tmp_path: Path, colours: tuple[int, ...]
+) -> None:
+    path = with_palette(tmp_path / "x.png", 1 - SPOT, *colours)
+    np.testing.assert_array_equal(raster_mask(path)[0, ..., 0], 255 * SPOT)
+
+
+def test_a_mask_that_pillow_optimised_is_no_negative(tmp_path: Path) -> None:
+    """Of a mask that is mostly tumour white comes first."""
+    mask = np.full((8, 9), 255, np.uint8)
+    mask[2:5, 3:6] = 0
+    Image.fromarray(mask).quantize(2).save(tmp_path / "x.png", optimize=True)
+    np.testing.assert_array_equal(raster_mask(tmp_path / "x.png")[0, ..., 0] > 0, mask > 0)
+
+
+def test_labels_that_have_lost_their_numbers(tmp_path: Path) -> None:
+    labels = SPOT.copy()
+    labels[6, 6] = 2
+    path = with_palette(tmp_path / "x.png", labels, WHITE, BLACK, RED)
+    assert refusal(path, mask=True) == (
+        "its palette has the background, black, at index 1 instead of 0, so that its labels have lost their "
+        "numbers; save it with one grey level a label"
+    )
+    assert raster_voxels(path).shape == (1, 8, 9, 3)
+
+
 FILTERS = [imagecodecs.PNG.FILTER[name] for name in ("NONE", "SUB", "UP", "AVG", "PAETH", "ALL")]
 
 

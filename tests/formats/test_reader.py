@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import cv2
+import nibabel as nib
 import numpy as np
 import pytest
 import tifffile
@@ -105,6 +106,49 @@ def test_a_missing_modality_is_named(
     reader = Reader(tmp_path)
     assert refusal(reader.image, reference, 0, modalities) == sentence
     assert not decoded
+
+
+def moved(path: Path, mm: float) -> None:
+    """Put the file at `path` elsewhere, by its header alone."""
+    image = nib.load(path)
+    affine = image.affine.copy()
+    affine[2, 3] += mm
+    nib.Nifti1Image(np.asarray(image.dataobj), affine).to_filename(path)
+
+
+def identity(path: Path, _: float) -> None:
+    """As scripts save arrays."""
+    nib.Nifti1Image(np.asarray(nib.load(path).dataobj), np.eye(4)).to_filename(path)
+
+
+@pytest.mark.parametrize(("spoil", "mm"), [(moved, 24.0), (moved, -0.3), (identity, 8.0)])
+def test_what_lies_elsewhere_than_its_image_is_refused(
+    tmp_path: Path, spoil: Callable[[Path, float], None], mm: float
+) -> None:
+    for name in ("flair", "t1", "seg"):
+        volumes.save(tmp_path / f"{name}.nii", volume(3))
+    reader = Reader(tmp_path)
+    reader.image("flair.nii;t1.nii", 0)
+    reader.mask("seg.nii", 0)
+    for name in ("t1", "seg"):
+        spoil(tmp_path / f"{name}.nii", mm)
+    reader = Reader(tmp_path)
+    assert refusal(reader.image, "flair.nii;t1.nii", 0).startswith(
+        f"t1.nii lies {abs(mm):.3g} mm away from flair.nii"
+    )
+    reader.image("flair.nii", 0)
+    assert refusal(reader.mask, "seg.nii", 0).startswith(f"seg.nii lies {abs(mm):.3g} mm away from flair.nii")
+    with pytest.raises(Unreadable):  # of every slice, not of the first alone
+        reader.mask("seg.nii", 1)
+
+
+def test_files_whose_axes_run_otherwise_lie_together(tmp_path: Path) -> None:
+    voxels = volume(3)
+    for name, codes in (("flair", "LPS"), ("t1", "RAS"), ("seg", "PIR")):
+        volumes.save(tmp_path / f"{name}.nii", voxels, codes)
+    reader = Reader(tmp_path)
+    np.testing.assert_array_equal(reader.image("flair.nii;t1.nii", 1), np.stack([voxels[1]] * 2, 2))
+    np.testing.assert_array_equal(reader.mask("seg.nii", 1), voxels[1])
 
 
 def test_a_volume_is_decoded_once_and_forgotten_with_its_case(tmp_path: Path, decoded: Counter[str]) -> None:

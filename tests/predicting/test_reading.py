@@ -121,6 +121,17 @@ def test_modalities_of_two_sizes(tmp_path):
     assert refused(case, BRATS) == "its modalities differ in size"
 
 
+def test_a_modality_that_lies_elsewhere(tmp_path):
+    """Same size, another place: stacked as they are, no voxel would show one spot of the head."""
+    (case,) = volumes.write_brats(tmp_path, cases=1, slices=3, size=16)
+    path = case / f"{case.name}_t1.nii"
+    affine = nib.load(path).affine.copy()
+    affine[2, 3] += 24
+    nib.Nifti1Image(np.asarray(nib.load(path).dataobj), affine).to_filename(path)
+    assert refused(case, BRATS).startswith(f"{path.name} lies 24 mm away from {case.name}_flair.nii by their")
+    assert read(case, FLAIR).voxels.shape == (3, 16, 16, 1)
+
+
 def test_a_series_of_volumes(tmp_path):
     nib.Nifti1Image(np.zeros((4, 4, 4, 5), np.int16), np.eye(4)).to_filename(tmp_path / "x.nii.gz")
     assert refused(tmp_path / "x.nii.gz", FLAIR) == "it is a series of 5 volumes, one is needed"

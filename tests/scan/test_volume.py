@@ -1,15 +1,68 @@
 """A grid turns a file's voxels to slices and a mask of these back, whatever the order of its axes."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.scan.volume import Grid, Volume
+from stages.formats import orientation
+from stages.scan.header import Unreadable
+from stages.scan.volume import Grid, Volume, together
 
 FLIPS = st.tuples(st.booleans(), st.booleans(), st.booleans())
+
+
+CODES = [
+    "".join(pair) for axes in itertools.permutations(("LR", "PA", "SI")) for pair in itertools.product(*axes)
+]
+MM = st.floats(-50, 50)
+
+
+@given(st.sampled_from(CODES), st.sampled_from(CODES), st.tuples(MM, MM, MM))
+def test_files_with_other_axes_lie_together_unless_one_is_moved(first, second, shift):
+    """However their own axes run: what counts is where slices, rows and columns are."""
+    here, there = (placed(codes) for codes in (first, second))
+    assert here.away(there) == pytest.approx(0, abs=1e-9)
+    together({"a": here, "b": there})
+    moved = replace(there, affine=there.affine + np.pad(np.array(shift)[:, None], ((0, 1), (3, 0))))
+    assert here.away(moved) == pytest.approx(max(map(abs, shift)), abs=1e-9)
+
+
+def placed(codes: str) -> Grid:
+    """A grid of 3 slices, 4 rows and 5 columns of 6, 0.5 and 2 mm whose file's axes run towards `codes`."""
+    axis = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
+    size, mm = (5, 4, 3), (2.0, 0.5, 6.0)
+    affine = np.zeros((4, 4))
+    affine[3, 3] = 1
+    for position, code in enumerate(codes):
+        way = 1 if code in "RAS" else -1
+        affine[axis[code], position] = way * mm[axis[code]]
+        affine[axis[code], 3] = 0 if way == 1 else mm[axis[code]] * (size[axis[code]] - 1)
+    return orientation.grid(tuple(size[axis[code]] for code in codes), affine)
+
+
+def test_rounding_in_a_header_is_no_other_place():
+    grid = placed("LPS")
+    near, far = (replace(grid, affine=grid.affine.copy()) for _ in range(2))
+    near.affine[0, 3] += 0.12
+    far.affine[0, 3] += 0.13
+    together({"a.nii": grid, "b.nii": near})
+    with pytest.raises(Unreadable) as error:
+        together({"x/a.nii": grid, "x/b.nii": far})
+    assert str(error.value) == (
+        "b.nii lies 0.13 mm away from a.nii by their headers; resample it onto the grid of a.nii, or save it "
+        "with that header if the voxels belong together as they are"
+    )
+
+
+def test_grids_of_other_sizes_are_not_compared():
+    """Size is said in other words, and before."""
+    grid = placed("LPS")
+    assert grid.away(replace(grid, shape=(4, 4, 3))) == 0
+    together({})
 
 
 @given(shape=st.tuples(*[st.integers(1, 5)] * 3), axes=st.permutations(range(3)), flipped=FLIPS)
