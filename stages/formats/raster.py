@@ -76,6 +76,9 @@ def _volume(pixels: np.ndarray, picture: Image.Image) -> Volume:
 
 
 def _orientation(picture: Image.Image) -> int:
+    # In a PNG behind the pixels, where few programs write it, Pillow would decode all of them to look for it.
+    if picture.format == "PNG" and "exif" not in picture.info:
+        return 1
     return upright.orientation(picture.getexif().get(upright.TAG))
 
 

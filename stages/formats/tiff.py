@@ -45,9 +45,14 @@ def decode(stream: BinaryIO) -> Volume:
             stored = np.moveaxis(pixels.reshape(channels, height, width), 0, 2)
         else:
             stored = pixels.reshape(height, width, channels)
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and not _of_numpy(page):
             stored = _inverted(stored, page.bitspersample)
         return Volume(upright.turned(stored, _orientation(page))[None], header.spacing_mm)
+
+
+def _of_numpy(page: Any) -> bool:
+    """Whether Python saved an array of truth values: tifffile calls these MINISWHITE, with True for white."""
+    return bool(page.bitspersample == 1 and str(page.software).startswith("tifffile"))
 
 
 def _inverted(stored: np.ndarray, bits: int) -> np.ndarray:

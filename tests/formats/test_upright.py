@@ -85,9 +85,18 @@ def test_spacing_turns_with_the_picture(tmp_path: Path, turn: int, spacing: Spac
     assert File.at(path).read(tiff.decode).spacing == spacing
 
 
-@pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16])
+def test_truth_values_that_python_saved_are_what_they_were(tmp_path: Path) -> None:
+    """tifffile's own mistake, in a format that other programs write the other way round."""
+    tifffile.imwrite(tmp_path / "x.tif", MARKED > 0)
+    assert tifffile.TiffFile(tmp_path / "x.tif").pages.first.photometric == 0
+    np.testing.assert_array_equal(File.at(tmp_path / "x.tif").read(tiff.decode).voxels[0, ..., 0], MARKED > 0)
+    Image.fromarray(MARKED > 0).save(tmp_path / "y.tif", tiffinfo={262: 0})  # by libtiff's conventions
+    np.testing.assert_array_equal(File.at(tmp_path / "y.tif").read(tiff.decode).voxels[0, ..., 0], MARKED > 0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_white_at_zero_is_shown_white(tmp_path: Path, dtype: type) -> None:
-    highest = 1 if dtype is bool else np.iinfo(dtype).max
+    highest = np.iinfo(dtype).max
     shown = (MARKED > 0) * np.array(highest).astype(dtype)
     tifffile.imwrite(
         tmp_path / "x.tif", (highest - shown.astype(int)).astype(dtype), photometric="miniswhite"
