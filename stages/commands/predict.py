@@ -24,6 +24,8 @@ from stages.registry import versions
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SOME_FAILED = 3
 """Exit status where some scans could not be segmented and the others were."""
+REMARKS = 10
+"""Lines in the terminal."""
 
 
 @app.command()
@@ -47,7 +49,7 @@ def main(
     listed = discovery.find(scans)
     writing.prepare(out, overwrite)
     failed: list[dict[str, str]] = []
-    doubtful = 0
+    doubtful, remarks = 0, []
     with summary.written(out, opened.spec, failed) as table:
         for scan in progress(listed):
             try:
@@ -58,7 +60,12 @@ def main(
             else:
                 table.add(row)
                 doubtful += row["low_confidence"]
+                remarks += [f"{scan.path}: {row['remarks']}"] if row["remarks"] else []
     print(f"{len(listed) - len(failed)} of {len(listed)} scans segmented, {doubtful} to look at first: {out}")
+    for remark in remarks[:REMARKS]:
+        print(f"note: {remark}", file=sys.stderr)
+    if len(remarks) > REMARKS:
+        print(f"note: summary.csv has remarks on {len(remarks) - REMARKS} more", file=sys.stderr)
     for entry in failed:
         print(f"error: {entry['scan']}: {entry['error']}", file=sys.stderr)
     if failed:
@@ -73,7 +80,7 @@ def segment(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
         files = writing.write(segmented.labels, scan, volume, model.spec, folder)
         files.append(f"{scan.name}_overlay.png")
         overlay.write(volume.voxels, segmented.labels, model.spec.input, folder / files[-1])
-    return summary.row(scan, segmented, volume.spacing, model.spec, files)
+    return summary.row(scan, segmented, volume, model.spec, files)
 
 
 def progress(scans: list[Scan]) -> Iterable[Scan]:
