@@ -7,6 +7,7 @@ brainseg predict scan.png --model git@host:team/brainseg@v1.0.0 --out predicted 
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,9 +78,10 @@ def segment(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
     volume = reading.read(scan, model.spec.input)
     segmented = segmenting.segment(volume.voxels, volume.spacing, model)
     with writing.together(out) as folder:
-        files = writing.write(segmented.labels, scan, volume, model.spec, folder)
+        files, remarks = writing.write(segmented.labels, scan, volume, model.spec, folder)
         files.append(f"{scan.name}_overlay.png")
         overlay.write(volume.voxels, segmented.labels, model.spec.input, folder / files[-1])
+    volume = replace(volume, remarks=(*volume.remarks, *remarks))
     return summary.row(scan, segmented, volume, model.spec, files)
 
 

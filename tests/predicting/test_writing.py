@@ -24,7 +24,7 @@ def written(path, labels, spec, out):
     """Write labels for the only scan of a path; the names of the files."""
     (scan,) = discovery.find([path])
     out.mkdir(exist_ok=True)
-    return writing.write(labels, scan, reading.read(scan, spec.input), spec, out)
+    return writing.write(labels, scan, reading.read(scan, spec.input), spec, out)[0]
 
 
 @pytest.fixture
