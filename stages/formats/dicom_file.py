@@ -10,6 +10,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -91,7 +92,9 @@ def _complete(data: pydicom.Dataset) -> None:
     """The transfer syntax that pydicom took it to have, for decoders that go by what the file says."""
     if not hasattr(data, "file_meta"):
         data.file_meta = FileMetaDataset()
-    if not data.file_meta.get("TransferSyntaxUID"):
+    data.file_meta.get("MediaStorageSOPClassUID")  # interpreted, as above
+    syntax = data.file_meta.get("TransferSyntaxUID")
+    if not syntax or not isinstance(syntax, UID):
         implicit, little = data.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit

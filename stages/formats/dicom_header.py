@@ -3,6 +3,7 @@
 import numpy as np
 import pydicom
 from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_VR
 from pydicom.uid import UID, MRImageStorage
 
 from stages.formats.dicom_file import NEEDED
@@ -29,20 +30,24 @@ def completed(file: File, header: pydicom.Dataset) -> list[str]:
     samples, meaning = header.get("SamplesPerPixel"), header.get("PhotometricInterpretation")
     if samples not in (None, "", 1) or (meaning or _GREY[1]) not in _GREY:
         raise Unreadable(f"{file.name} is in colours; a sequence as the scanner made it is needed")
-    header.SamplesPerPixel = 1
+    put(header, "SamplesPerPixel", 1)
     if not meaning:
-        header.PhotometricInterpretation = _GREY[1]
+        put(header, "PhotometricInterpretation", _GREY[1])
         remarks.append(
             "its files do not tell their PhotometricInterpretation, high numbers are taken as bright"
         )
     missing = [name for name in NEEDED if not header.get(name)]
     if missing:
         raise Unreadable(f"{file.name} does not tell its {missing[0]}; export the series again, with it")
+    for name in ("Rows", "Columns"):
+        pixels = number(header, name)
+        if pixels is None or pixels % 1:
+            raise Unreadable(f"its {name} is damaged")
     if header.get("PixelRepresentation") in (None, ""):
-        header.PixelRepresentation = 0
+        put(header, "PixelRepresentation", 0)
         remarks.append("its files do not tell their PixelRepresentation, numbers are taken as without sign")
     if header.get("BitsStored") in (None, "") and header.get("BitsAllocated"):
-        header.BitsStored = header.BitsAllocated
+        put(header, "BitsStored", header.BitsAllocated)
     return remarks
 
 
@@ -50,20 +55,25 @@ def _modality(file: File, header: pydicom.Dataset) -> bool:
     """Whether MR had to be assumed."""
     modality = str(header.get("Modality") or "").strip().upper()
     named = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or ""
-    kind = UID(named, validation_mode=IGNORE)
+    kind = UID(str(named), validation_mode=IGNORE)
     if not modality and kind and kind.name.endswith("Storage") and kind not in _ALSO_MR:
         raise Unreadable(f"{file.name} is of the kind {kind.name}, the model takes MR")
     if modality not in ("", "MR"):
         raise Unreadable(f"{file.name} is of modality {modality}, the model takes MR")
-    header.Modality = "MR"
+    put(header, "Modality", "MR")
     return not modality
+
+
+def put(header: pydicom.Dataset, name: str, value: object) -> None:
+    """A value in the place of another, of whatever type that was."""
+    header.add(pydicom.DataElement(name, dictionary_VR(name), value))
 
 
 def number(header: pydicom.Dataset, name: str) -> float | None:
     """A number that a header may leave open; None where it is empty, no number, or not finite."""
     try:
         value = float(header.get(name))
-    except (TypeError, ValueError):
+    except Exception:  # wrong bytes lead pydicom to errors of any kind
         return None
     return value if np.isfinite(value) else None
 

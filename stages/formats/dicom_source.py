@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage, generate_uid
 from pydicom.valuerep import DA, TM
 
-from stages.formats.dicom_header import number
+from stages.formats.dicom_header import number, put
 from stages.scan.header import Unreadable
 
 # Its warnings quote the patient's name.
@@ -68,7 +68,8 @@ def of(headers: list[Dataset]) -> tuple[list[Dataset], list[str]]:
     names = ", ".join(left_out)
     remarks = [f"the DICOM segmentation leaves {names} empty, not valid in the series"] if left_out else []
     if len({str(header.get("FrameOfReferenceUID") or "") for header in headers} | {""}) != 2:
-        common.FrameOfReferenceUID = generate_uid(entropy_srcs=[str(common[name].value) for name in _NAMES])
+        made = generate_uid(entropy_srcs=[str(headers[0][name].value) for name in _NAMES])
+        put(common, "FrameOfReferenceUID", made)
         remarks.append("its files do not name one frame of reference, the DICOM segmentation has one made up")
     _measure(common, headers)
     return [_at(header, common) for header in headers], remarks
@@ -76,7 +77,7 @@ def of(headers: list[Dataset]) -> tuple[list[Dataset], list[str]]:
 
 def _named(headers: list[Dataset]) -> None:
     for name in (*_NAMES, "SOPInstanceUID"):
-        if not all(header.get(name) for header in headers):
+        if not all(header.get(name) and isinstance(header[name].value, str) for header in headers):
             raise Unreadable(f"its files do not tell their {name}")
     if len({str(header.StudyInstanceUID) for header in headers}) > 1:
         raise Unreadable("its files are of several studies by their StudyInstanceUID")
@@ -140,12 +141,12 @@ def _measure(common: Dataset, headers: list[Dataset]) -> None:
     ends = [np.array([float(mm) for mm in headers[place].ImagePositionPatient]) for place in (0, -1)]
     step = float(np.linalg.norm(ends[1] - ends[0])) / max(1, len(headers) - 1)
     if (number(common, "SliceThickness") or 0) <= 0:
-        common.SliceThickness = round(step, 6) or 1.0
+        put(common, "SliceThickness", round(step, 6) or 1.0)
     if "SpacingBetweenSlices" in common:
         if not step:
             del common.SpacingBetweenSlices
         elif abs((number(common, "SpacingBetweenSlices") or 0) - step) > _OFF * step:
-            common.SpacingBetweenSlices = round(step, 6)
+            put(common, "SpacingBetweenSlices", round(step, 6))
 
 
 def _at(header: Dataset, common: Dataset) -> Dataset:
@@ -154,6 +155,6 @@ def _at(header: Dataset, common: Dataset) -> Dataset:
     own.update(common)
     own.add(copy(header["ImagePositionPatient"]))
     own.add(copy(header["SOPInstanceUID"]))
-    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or MRImageStorage
-    own.add(DataElement("SOPClassUID", "UI", kind))
+    kinds = header.get("SOPClassUID"), header.file_meta.get("MediaStorageSOPClassUID"), MRImageStorage
+    put(own, "SOPClassUID", next(kind for kind in kinds if kind and isinstance(kind, str)))
     return own

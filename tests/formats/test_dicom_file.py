@@ -1,6 +1,8 @@
 """Bytes of one file: with and without the introduction that the standard wants, never anything but DICOM."""
 
+import struct
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from stages.formats import dicom
+from stages.formats import dicom, dicom_seg
 from stages.formats.file import File
 from stages.scan.header import Unreadable
 from tests.fixtures.dicom import write_series
@@ -91,6 +93,22 @@ def test_big_endian(tmp_path):
 def test_files_that_are_none(tmp_path, content):
     (tmp_path / "x.dcm").write_bytes(content)
     assert refused([tmp_path / "x.dcm"]) == "x.dcm is no DICOM file"
+
+
+@pytest.mark.parametrize("kind", [b"U\x94", b"LO", b"UI", b"US", b"DS", b"OB", b"PN", b"SQ"])
+def test_no_attribute_of_another_type_leads_to_another_error(tmp_path, kind):
+    """One byte in the wrong place, and a number is a text."""
+    about: dict[str, Any] = {"PixelPaddingValue": 3, "RescaleSlope": "2", "PatientName": "Doe^Jane"}
+    paths = write_series(tmp_path, VOXELS, **about)
+    content, data = paths[0].read_bytes(), pydicom.dcmread(paths[0])
+    for element in (*data.file_meta, *data):
+        tag = struct.pack("<HH", element.tag.group, element.tag.element)
+        assert tag + element.VR.encode() in content
+        paths[0].write_bytes(content.replace(tag + element.VR.encode(), tag + kind))
+        with suppress(Unreadable):
+            series = read(paths)
+            labels = np.zeros(VOXELS.shape, np.uint8)
+            dicom_seg.write(labels, series.header, {1: "tumour"}, "0" * 64, tmp_path / "mask")
 
 
 @settings(max_examples=300, deadline=None)

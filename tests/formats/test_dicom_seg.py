@@ -273,6 +273,7 @@ def test_a_patient_is_not_named_in_the_terminal(tmp_path):
     for path in paths:
         forge(path, "PatientBirthDate", b"19561332")
         forge(path, "PatientID", b"x" * 80)
+        forge(path, "SpecificCharacterSet", b"nonsense")
     code = f"""
 import numpy as np, pathlib
 from stages.formats import dicom, dicom_seg
