@@ -9,7 +9,7 @@ import pytest
 
 from stages.formats.file import File
 from stages.predicting import summary
-from stages.predicting.discovery import Scan
+from stages.predicting.scan import Scan
 from stages.predicting.segmenting import Segmented
 from stages.scan.spacing import Spacing
 from tests.fixtures import graphs
