@@ -23,10 +23,10 @@ def apart(scans: list[Scan]) -> list[Scan]:
     """
     named = list(scans)
     for group in _alike(named, lambda scan: (_above(scan.path), _key(scan.name))):
-        paths = {named[place].path for place in group}
+        paths = [named[place].path for place in group]
         for place in group:
             scan = named[place]
-            if len(paths) == 1:
+            if paths.count(scan.path) > 1:
                 named[place] = replace(scan, name=f"{scan.name}_{scan.kind}")
             elif scan.files[0].name == scan.path.name:
                 named[place] = replace(scan, name=writable(scan.path.name))

@@ -164,6 +164,16 @@ def test_files_appear_together_or_not_at_all(tmp_path):
     assert [path.name for path in (tmp_path / "masks").iterdir()] == ["two"]
 
 
+def test_what_lies_beside_is_kept(tmp_path):
+    for name in ("a_mask.png", "b_mask.png", "a_mask.png"):
+        with writing.together(tmp_path, "p1/anat") as folder:
+            (folder / name).write_text("mask")
+    assert sorted(path.name for path in (tmp_path / "p1" / "anat").iterdir()) == ["a_mask.png", "b_mask.png"]
+    with pytest.raises(KeyboardInterrupt), writing.together(tmp_path, "p2"):
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["p1"]
+
+
 def test_a_folder_that_holds_files(tmp_path):
     writing.prepare(tmp_path / "new" / "deep", overwrite=False)
     writing.prepare(tmp_path / "new" / "deep", overwrite=False)
