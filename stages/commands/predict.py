@@ -64,8 +64,8 @@ def main(
                 table.add(row)
                 segmented += 1
                 doubtful += row["low_confidence"]
-    of = segmented + len(failed)
-    say(f"{segmented} of {of} scans segmented, {doubtful} to look at first: {out}", sys.stdout)
+    total = segmented + len(failed)
+    say(f"{segmented} of {total} scans segmented, {doubtful} to look at first: {out}", sys.stdout)
     for entry in failed:
         say(f"error: {entry['scan']}: {entry['error']}", sys.stderr)
     if failed:

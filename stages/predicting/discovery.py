@@ -13,7 +13,7 @@ from stages.formats.file import dangling
 from stages.formats.suffixes import NIFTI, stem, suffix_of
 from stages.predicting import folder, naming, results
 from stages.predicting.folder import FLAT
-from stages.predicting.scan import Scan, legible
+from stages.predicting.scan import Scan, legible, volume_in
 
 MASK = ("is a mask or an earlier result", "are masks or earlier results")
 AGAIN = ("is in the list already", "are in the list already")
@@ -93,7 +93,8 @@ class _Walk:
             else:
                 scans.append(scan)
             before.add(frozenset(files))
-        return Listing(naming.apart(scans), self.found.failed, self.found.left_out)
+        left_out = [(path, why) for path, why in self.found.left_out if why != MASK or _key(path) not in own]
+        return Listing(naming.apart(scans), self.found.failed, left_out)
 
     def enter(self, path: Path) -> None:
         """A path that the user names."""
@@ -107,7 +108,7 @@ class _Walk:
         if lost and not _is_link(path):
             raise UserError(f"{path} does not exist; name a scan or a folder of scans")
         if scan := folder.file(path):
-            self._add(scan, path.parent)
+            self._add(scan, _real(path.parent))
         elif lost:
             self.found.failed.append((path, dangling(path)))
         else:
@@ -117,10 +118,9 @@ class _Walk:
     def _count(self) -> int:
         return len(self.found.scans) + len(self.found.failed) + len(self.found.left_out)
 
-    def _add(self, scan: Scan, home: Path) -> None:
+    def _add(self, scan: Scan, home: str) -> None:
         self.found.scans.append(scan)
-        real = _real(home)
-        self.files.append([f"{real}{os.sep}{file.name}" for file in scan.files])
+        self.files.append([f"{home}{os.sep}{file.name}" for file in scan.files])
 
     def _folder(self, path: Path, former: bool, masks: bool) -> None:
         """former: it lies in a folder of earlier results. masks: in one of masks."""
@@ -135,7 +135,7 @@ class _Walk:
             self.found.failed.append((path, f"it cannot be read ({error.strerror})"))
             return
         entries = [path / name for name in sorted(visible, key=lambda name: (natural.key(name), name))]
-        below = {entry: None for entry in entries if _is_folder(entry)}
+        below = {entry: None for entry in entries if _is_folder(entry) and not _is_volume(entry)}
         files = self._candidates([entry for entry in entries if entry not in below])
         former = former or results.is_former(path)
         beside = {stem(entry.name).casefold() for entry in entries}
@@ -146,7 +146,7 @@ class _Walk:
         }
         self.found.left_out.extend((file, MASK) for file in files if file in no_scans)
         for scan in folder.scans(path, [file for file in files if file not in no_scans]):
-            self._add(scan, path)
+            self._add(scan, real)
         for entry in below:
             if reason := self._leads_back(entry):
                 self.found.left_out.append((entry, reason))
@@ -159,7 +159,7 @@ class _Walk:
         candidates: list[Path] = []
         for file in files:
             suffix, name, there = suffix_of(file.name), file.name.lower(), _exists(file)
-            if there and not file.is_file():  # a socket or a pipe
+            if there and not (file.is_file() or _is_folder(file)):  # a socket or a pipe
                 continue
             if suffix == ".nii.gz" and name.removesuffix(".gz") in names:
                 self.found.left_out.append((file, AGAIN))
@@ -167,8 +167,11 @@ class _Walk:
                 candidates.append(file)
             elif name.endswith(_UNREAD):
                 self.found.left_out.append((file, FORMAT))
-            elif not there and not file.suffix[1:].isalpha():  # a link to a folder, or to DICOM
-                self.found.failed.append((file, dangling(file)))
+            elif not file.suffix[1:].isalpha():  # DICOM often has no suffix, or the last number of a UID
+                if not there:
+                    self.found.failed.append((file, dangling(file)))
+                elif not os.access(file, os.R_OK):
+                    self.found.failed.append((file, "it cannot be read (Permission denied)"))
         return candidates
 
     def _leads_back(self, path: Path) -> tuple[str, str] | None:
@@ -186,9 +189,21 @@ class _Walk:
         return None
 
 
+def _is_volume(folder: Path) -> bool:
+    try:
+        return volume_in(folder) is not None
+    except OSError:  # the walk comes to it and says why
+        return False
+
+
 # os.path: pathlib raises where a folder above may not be searched, and is slow over a link for each slice.
 def _real(path: str | Path) -> str:
     return os.path.realpath(path)
+
+
+def _key(path: Path) -> str:
+    """A path with links resolved up to the file itself."""
+    return f"{_real(path.parent)}{os.sep}{path.name}"
 
 
 def _is_link(path: str | Path) -> bool:

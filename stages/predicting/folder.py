@@ -70,7 +70,7 @@ def _role_at(path: Path) -> str:
 
 def _pictures(folder: Path, files: list[Path]) -> Iterator[Scan]:
     """An LGG case, whose files are named as the folder with a number, and every other picture by itself."""
-    cases = {folder.name, folder.resolve().name}
+    cases = {folder.name or folder.resolve().name, folder.resolve().name}  # a link, or "."
     numbers = {path: number for path in files if (number := _number(path, cases)) is not None}
     if len(set(numbers.values())) < len(numbers):  # nobody can tell which of two files is the slice
         numbers = {}

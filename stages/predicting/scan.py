@@ -10,7 +10,7 @@ from typing import Self
 from stages.core import natural
 from stages.core.errors import UserError
 from stages.formats.file import File
-from stages.formats.suffixes import stem
+from stages.formats.suffixes import NIFTI, stem, suffix_of
 
 KINDS = ("flat", "nifti", "brats", "dicom", "lgg")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -35,16 +35,28 @@ class Scan:
 
     @classmethod
     def at(cls, path: Path, kind: str, files: Iterable[Path], roles: tuple[str, ...] = ()) -> Self:
-        """A scan in `files`, called as the file or folder `path`."""
-        return cls(path, kind, tuple(map(File.at, files)), writable(_called(path)), roles)
+        """A scan in `files`, called as the file or folder `path`, or as the link that it is."""
+        folder = kind != "nifti" and path.is_dir()
+        name = Path(os.path.abspath(path)).name if folder else stem(path.name)  # noqa: PTH100
+        return cls(path, kind, tuple(map(_file, files)), writable(name), roles)
 
     def __str__(self) -> str:
         return legible(str(self.path))
 
 
-def _called(path: Path) -> str:
-    """A file's name without its suffix; a folder's is that of the link where it is one."""
-    return Path(os.path.abspath(path)).name if path.is_dir() else stem(path.name)  # noqa: PTH100
+def volume_in(folder: Path) -> Path | None:
+    """The only file of a folder that is called as a volume, `x_flair.nii/00001.nii`, in which some copies of
+    BraTS have each of theirs.
+    """
+    if suffix_of(folder.name) not in NIFTI or not folder.is_dir():
+        return None
+    inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return inside[0] if len(inside) == 1 and suffix_of(inside[0].name) in NIFTI else None
+
+
+def _file(path: Path) -> File:
+    volume = volume_in(path)
+    return File(path.name, File.at(volume).open) if volume else File.at(path)
 
 
 def legible(text: str) -> str:

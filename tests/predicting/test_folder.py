@@ -72,6 +72,21 @@ def test_a_volume_beside_a_case_is_a_scan(tmp_path):
     assert [name for name, _, _ in cases(tmp_path)] == ["adc", "p7", "x"]
 
 
+def test_volumes_in_folders_that_are_called_as_they(tmp_path):
+    """Some copies of BraTS have them, with any name inside; a segmentation among them is no scan."""
+    for number, role in enumerate(("flair", "t1", "seg")):
+        volumes.save(tmp_path / "p7" / f"p7_{role}.nii" / "volume.nii", volumes.numbered() + 1000 * number)
+    listing = discovery.find([tmp_path])
+    (scan,) = listing.scans
+    assert (scan.name, scan.kind, scan.roles) == ("p7", "brats", ("flair", "t1"))
+    assert [path.name for path, _ in listing.left_out] == ["p7_seg.nii"]
+    voxels = reading.read(scan, graphs.describe(channels=("t1", "flair")).input).voxels
+    assert (voxels[..., 0] == volumes.numbered() + 1000).all()
+    assert (voxels[..., 1] == volumes.numbered()).all()
+    volumes.save(tmp_path / "p7" / "p7_t1.nii" / "second.nii", volumes.numbered())
+    assert [name for name, _, _ in cases(tmp_path)] == ["p7", "second", "volume"]
+
+
 def test_of_two_files_of_one_sequence_none_is_dropped(tmp_path):
     made(tmp_path / "p7", "p7_t1ce.nii", "p7_t1gd.nii", "p7_t2.nii")
     assert [name for name, _, _ in cases(tmp_path)] == ["p7_t1ce", "p7_t1gd", "p7_t2"]

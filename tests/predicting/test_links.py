@@ -174,3 +174,14 @@ def test_a_folder_that_cannot_be_read_is_a_failure(tmp_path, monkeypatch):
     with pytest.raises(UserError) as error:
         discovery.find([closed])
     assert str(error.value) == f"{closed}: it cannot be read (Permission denied)"
+
+
+def test_a_file_that_may_be_dicom_and_cannot_be_read_is_a_failure(tmp_path, monkeypatch):
+    for name in ("IM0001", "1.2.840.113", "LICENSE.txt"):
+        (tmp_path / name).write_bytes(b"")
+    picture(tmp_path / "y.png")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    listing = discovery.find([tmp_path])
+    assert listing.failed == [
+        (tmp_path / name, "it cannot be read (Permission denied)") for name in ("1.2.840.113", "IM0001")
+    ]

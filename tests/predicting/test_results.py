@@ -62,6 +62,11 @@ def test_masks(tmp_path, name):
     assert split(tmp_path / name) == ([name], [])  # whoever names it means it
 
 
+def test_a_mask_that_is_named_beside_its_folder(tmp_path):
+    made(tmp_path, "a.png", "a_mask.png", "b_mask.png")
+    assert split(tmp_path, tmp_path / "a_mask.png") == (["a.png", "a_mask.png"], ["b_mask.png"])
+
+
 @pytest.mark.parametrize("name", SCANS)
 def test_names_that_only_resemble(tmp_path, name):
     made(tmp_path, name)
