@@ -27,6 +27,8 @@ from stages.scan.header import first_words
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SOME_FAILED = 3
 """Exit status where some scans could not be segmented and the others were."""
+REMARKS = 10
+"""Lines in the terminal."""
 
 
 @app.command()
@@ -54,6 +56,7 @@ def main(
     failed = [{"scan": legible(str(path)), "error": legible(why)} for path, why in listed.failed]
     left_out = [{"path": legible(str(path)), "why": f"it {why}"} for path, (why, _) in listed.left_out]
     segmented = doubtful = 0
+    remarks: list[str] = []
     with summary.written(out, opened.spec, failed, left_out) as table:
         for scan in progress(listed.scans):
             try:
@@ -64,8 +67,13 @@ def main(
                 table.add(row)
                 segmented += 1
                 doubtful += row["low_confidence"]
+                remarks += [f"{scan}: {row['remarks']}"] if row["remarks"] else []
     total = segmented + len(failed)
     say(f"{segmented} of {total} scans segmented, {doubtful} to look at first: {out}", sys.stdout)
+    for remark in remarks[:REMARKS]:
+        say(f"note: {remark}", sys.stderr)
+    if len(remarks) > REMARKS:
+        say(f"note: summary.csv has remarks on {len(remarks) - REMARKS} more", sys.stderr)
     for entry in failed:
         say(f"error: {entry['scan']}: {entry['error']}", sys.stderr)
     if failed:
@@ -105,7 +113,7 @@ def segment(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
         files.append(f"{scan.name}_overlay.png")
         overlay.write(volume.voxels, segmented.labels, model.spec.input, folder / files[-1])
     places = [str(PurePosixPath(scan.folder, name)) for name in files]
-    return summary.row(scan, segmented, volume.spacing, model.spec, places)
+    return summary.row(scan, segmented, volume, model.spec, places)
 
 
 def progress(scans: list[Scan]) -> Iterable[Scan]:

@@ -21,8 +21,9 @@ class Record:
     case_id: str  # one scan
     patient_id: str  # the unit that must never straddle a split
     slice: int  # position in the case; in a volume file counted from 0, from the feet up
-    image: str  # files relative to data/raw, one per modality, ";"-separated; empty where one is missing
-    mask: str  # a file, or "<annotation file>#<image id>"
+    image: str  # files relative to data/raw, one per modality, ";"-separated; empty where one is missing;
+    # or "<file>#<page>", counted from 0
+    mask: str  # a file, "<file>#<page>", or "<annotation file>#<image id>"
     width: int
     height: int
     channels: int
@@ -44,6 +45,14 @@ def reference(*names: str) -> str:
 def names(reference: str) -> list[str]:
     """The file names of `reference`, without the part behind "#"; empty ones are missing files."""
     return [unquote(name.split("#")[0]) for name in reference.split(";")]
+
+
+def page(reference: str) -> int | None:
+    """Which page of its file a row's slice is, counted from 0; None where the file is of one slice, or its
+    slices are counted by the row's `slice`.
+    """
+    _, _, number = reference.partition("#")
+    return int(number) if number.isdecimal() else None
 
 
 def files(records: Iterable[Any]) -> set[str]:

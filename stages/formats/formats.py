@@ -22,7 +22,7 @@ class Format:
     volume: bool = False  # a file holds all slices of a case
 
 
-_TIFF = Format(tiff.read_header, tiff.decode, tiff.decode)
+_TIFF = Format(tiff.read_header, tiff.decode, tiff.decode_mask)
 _RASTER = Format(raster.read_header, raster.decode, raster.decode_mask)
 _NIFTI = Format(nifti.read_header, nifti.decode, nifti.decode, volume=True)
 
@@ -49,6 +49,8 @@ def format_of(name: str) -> Format:
 
 def is_volume(reference: str) -> bool:
     """Whether a row's image is one slice of files that hold a whole case."""
+    if record.page(reference) is not None:
+        return True
     ends = {suffix_of(name) for name in record.names(reference) if name}
     return any(FORMATS[suffix].volume for suffix in ends if suffix)
 

@@ -14,7 +14,7 @@ import numpy as np
 from imagecodecs import DeflateError, deflate_decode, png_decode
 from PIL import Image, UnidentifiedImageError
 
-from stages.formats import upright
+from stages.formats import palette, upright
 from stages.scan.header import MAX_PIXELS, Header, Unreadable, first_words
 from stages.scan.volume import Volume
 
@@ -43,8 +43,8 @@ def decode(stream: BinaryIO) -> Volume:
 
 
 def decode_mask(stream: BinaryIO) -> Volume:
-    """A mask as (1, H, W, C): of a palette the indices (`_indices`); of a JPEG, which blurs labels, 0 or 255
-    by its half.
+    """A mask as (1, H, W, C): of a palette the labels (`palette.labels`); of a JPEG, which blurs labels, 0 or
+    255 by its half.
 
     Raises `Unreadable`, also where the labels would get lost on the way.
     """
@@ -54,7 +54,8 @@ def decode_mask(stream: BinaryIO) -> Volume:
             return _volume(_halved(np.asarray(picture.convert("L")))[:, :, None], picture)
         pixels = np.atleast_3d(_decode_png(stream))
         if picture.mode == "P":
-            return _volume(_indices(picture)[:, :, None], picture)
+            colours = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+            return _volume(palette.labels(np.asarray(picture), colours)[:, :, None], picture)
         colours, transparency = pixels[..., : header.channels], pixels[..., header.channels :]
         if _constant(colours) and not _constant(transparency):
             raise Unreadable("it is of one colour, a mask only in its transparency; save it without")
@@ -80,26 +81,6 @@ def _orientation(picture: Image.Image) -> int:
     if picture.format == "PNG" and "exif" not in picture.info:
         return 1
     return upright.orientation(picture.getexif().get(upright.TAG))
-
-
-def _indices(picture: Image.Image) -> np.ndarray:
-    """Labels of a picture with a palette: its indices, as label editors write them, with 0 for background.
-
-    Programs that shrink files sort a palette anew: where black, the background, has another index, what is
-    not black is the label of a picture of two colours, and of more nobody can tell which number was which.
-    """
-    indices = np.asarray(picture)
-    palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
-    used = np.unique(indices)
-    black = [int(index) for index in used if index < len(palette) and not palette[index].any()]
-    if 0 in black or not palette[0].any() or not black:
-        return indices
-    if len(used) - len(black) > 1:
-        raise Unreadable(
-            f"its palette has the background, black, at index {black[0]} instead of 0, so that its labels "
-            "have lost their numbers; save it with one grey level a label"
-        )
-    return np.where(np.isin(indices, black), np.uint8(0), np.uint8(255))
 
 
 @contextmanager

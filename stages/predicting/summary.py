@@ -13,24 +13,23 @@ import numpy as np
 from stages.core import atomic
 from stages.inference.spec import Spec
 from stages.masks import label_map
-from stages.predicting.scan import Scan
+from stages.predicting.scan import Scan, legible
 from stages.predicting.segmenting import Segmented
 from stages.predicting.writing import SUMMARY
 from stages.scan import spacing
-from stages.scan.spacing import Spacing
+from stages.scan.volume import Volume
 
 _NEARLY = 0.5
 """A share of the threshold: of an empty mask, probabilities from here on mean "almost found something"."""
 
 
-def row(
-    scan: Scan, segmented: Segmented, scan_spacing: Spacing | None, spec: Spec, files: list[str]
-) -> dict[str, Any]:
-    """One scan's row. area_mm2 is of the slice with most tumour; volumes are of regions and classes.
+def row(scan: Scan, segmented: Segmented, volume: Volume, spec: Spec, files: list[str]) -> dict[str, Any]:
+    """One scan's row. area_mm2 is of the slice with most tumour; volumes are of regions and classes. remarks:
+    what the scan's files do not say, or say in two ways.
 
     Where the scan does not say its spacing (`spacing_known`), 1 mm is assumed for mm2 and ml.
     """
-    mm = scan_spacing or spacing.ASSUMED
+    mm = volume.spacing or spacing.ASSUMED
     millilitres = mm.voxel_ml
     counts = np.bincount(segmented.labels.ravel(), minlength=256)
     a_slice = (segmented.labels > 0).sum(axis=(1, 2))
@@ -45,10 +44,11 @@ def row(
         "area_mm2": round(float(a_slice.max()) * mm.down * mm.across, 3),
         "volume_ml": round(float(counts[1:].sum()) * millilitres, 4),
         **{name: round(float(counts[classes].sum()) * millilitres, 4) for name, classes in names.items()},
-        "spacing_known": scan_spacing is not None,
+        "spacing_known": volume.spacing is not None,
         "confidence": None if segmented.confidence is None else round(segmented.confidence, 4),
         "low_confidence": bool(why),
         "why": why,
+        "remarks": legible("; ".join(volume.remarks)),
         "files": files,
     }
 
@@ -56,7 +56,7 @@ def row(
 def columns(spec: Spec) -> list[str]:
     """Names of a row's columns, which depend on the model's regions and classes."""
     empty = Segmented(np.zeros((1, 1, 1), np.uint8), None, 0.0, blank=False)
-    return list(row(Scan(Path(), "", (), ""), empty, None, spec, []))
+    return list(row(Scan(Path(), "", (), ""), empty, Volume(empty.labels), spec, []))
 
 
 def _doubt(segmented: Segmented, spec: Spec) -> str:

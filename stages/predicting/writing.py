@@ -76,11 +76,12 @@ def write(labels: np.ndarray, scan: Scan, volume: Volume, spec: Spec, out: Path)
             _picture(mask, out / f"{scan.name}_mask" / f"{writable(stem(file.name))}_mask.tif")
         return [f"{scan.name}_mask"]
     name = f"{scan.name}_mask{'.tif' if end in suffixes.TIFF else '.png'}"
-    _picture(painted[0], out / name)
+    _picture(painted if len(painted) > 1 else painted[0], out / name)
     return [name]
 
 
 def _picture(mask: np.ndarray, path: Path) -> None:
+    """A mask (H, W), or as a TIFF with a page a slice (S, H, W)."""
     if path.suffix == ".png":
         from PIL import Image
 

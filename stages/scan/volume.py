@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stages.scan.header import Unreadable
-from stages.scan.spacing import Spacing
+from stages.scan.spacing import ASSUMED, Spacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +99,17 @@ class Volume:
     voxels: (S, H, W, C) of any numeric dtype, perhaps a view. spacing: None where the file does not say.
     grid: None of flat pictures. header: what a mask's file must repeat of the scan's, in the way of the
     format: bytes of a NIfTI header, attributes of a DICOM series' files in the order of slices; else None.
+    remarks: sentences on what the file does not say, or says in two ways, and what it was taken to mean.
     """
 
     voxels: np.ndarray
     spacing: Spacing | None = None
     grid: Grid | None = None
     header: Any = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def aspect(self) -> float:
+        """Height of a pixel over its width; 1 where the file does not say."""
+        mm = self.spacing or (self.grid.spacing if self.grid else ASSUMED)
+        return mm.down / mm.across

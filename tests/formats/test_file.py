@@ -109,7 +109,9 @@ def test_files_of_a_series_are_closed_and_opened_one_by_one(tmp_path):
     assert all(stream.closed for stream in streams)
 
 
-@pytest.mark.parametrize("decode", [nifti.decode, raster.decode, raster.decode_mask, tiff.decode, tiff.pages])
+@pytest.mark.parametrize(
+    "decode", [nifti.decode, raster.decode, raster.decode_mask, tiff.decode, tiff.decode_mask]
+)
 @pytest.mark.parametrize("content", [b"", b"no scan", b"\x89PNG\r\n\x1a\n", b"II*\0", b"\x1f\x8b\x08"])
 def test_bytes_that_are_no_scan(tmp_path, decode, content):
     (tmp_path / "x").write_bytes(content)

@@ -43,7 +43,7 @@ def test_pictures_of_a_camera(tmp_path: Path, name: str, turn: int) -> None:
     exif[upright.TAG] = turn
     Image.fromarray(MARKED).save(tmp_path / name, exif=exif, quality=100)
     shown = oracle(MARKED, turn)
-    assert raster_header(tmp_path / name) == Header(*shown.shape, 1)
+    assert raster_header(tmp_path / name) == Header(shown.shape[0], shown.shape[1], 1)
     assert (np.abs(raster_voxels(tmp_path / name)[0, ..., 0].astype(int) - shown) < 16).all()
     np.testing.assert_array_equal(raster_mask(tmp_path / name)[0, ..., 0], shown)
 
@@ -74,7 +74,8 @@ def test_tiff(tmp_path: Path, turn: int, channels: int, planar: str) -> None:
     np.testing.assert_array_equal(
         voxels[0], np.stack([oracle(pixels[..., n], turn) for n in range(channels)], 2)
     )
-    assert formats.read_header(path) == Header(*voxels.shape[1:])
+    height, width, number = voxels.shape[1:]
+    assert formats.read_header(path) == Header(height, width, number)
 
 
 @pytest.mark.parametrize(("turn", "spacing"), [(3, Spacing(5.0, 2.0, 0.5)), (6, Spacing(5.0, 0.5, 2.0))])

@@ -88,11 +88,17 @@ def test_photos(tmp_path, mode):
     )
 
 
-def test_pages_are_not_dropped(tmp_path):
-    tifffile.imwrite(tmp_path / "x.tif", np.zeros((3, 9, 7), np.uint8), photometric="minisblack")
-    assert refused(tmp_path / "x.tif", FLAIR) == (
-        "it holds 3 pages; save each slice as a file, or the volume as NIfTI"
-    )
+def test_a_stack_is_a_scan_of_slices(tmp_path):
+    pixels = np.arange(3 * 9 * 7, dtype=np.uint8).reshape(3, 9, 7)
+    tifffile.imwrite(tmp_path / "x.tif", pixels, photometric="minisblack")
+    np.testing.assert_array_equal(read(tmp_path / "x.tif", FLAIR).voxels[..., 0], pixels)
+
+
+def test_a_stack_among_the_slices_of_a_case(tmp_path):
+    for number in (1, 2):
+        scans.write_slice(tmp_path, "case", number, np.zeros((9, 7), np.uint8), None)
+    tifffile.imwrite(tmp_path / "case/case_2.tif", np.zeros((3, 9, 7), np.uint8), photometric="minisblack")
+    assert refused(tmp_path, FLAIR) == "case_2.tif holds 3 pages; segment it as a file by itself"
 
 
 def test_an_lgg_case(tmp_path):
