@@ -1,5 +1,6 @@
 """A file by its name and how it is opened: from a folder, or from bytes that somebody handed over."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,7 @@ class File:
     @classmethod
     def at(cls, path: Path) -> Self:
         """A file in a folder; it is not opened before it is read."""
-        return cls(path.name, lambda: path.open("rb"))
+        return cls(path.name, partial(_opened, path))
 
     @classmethod
     def of(cls, name: str, content: bytes) -> Self:
@@ -36,6 +37,20 @@ class File:
                 return decode(stream)
         except OSError as error:
             raise Unreadable(error.strerror or first_words(error)) from None
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
+            raise Unreadable(dangling(path)) from None
+        raise
+
+
+def dangling(path: Path) -> str:
+    """What is said of a link to nothing, which git-annex and DVC have for files that were not fetched."""
+    return f"it is a link to {path.readlink()}, which is not there; fetch it (git annex get, dvc pull)"
 
 
 def size(stream: BinaryIO) -> int:

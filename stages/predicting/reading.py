@@ -8,7 +8,7 @@ from stages.formats import suffixes
 from stages.formats.file import File
 from stages.inference.spec import Input
 from stages.predicting import channels
-from stages.predicting.discovery import Scan
+from stages.predicting.scan import Scan
 from stages.scan.header import Header, Unreadable
 from stages.scan.volume import Volume, together
 
@@ -20,7 +20,8 @@ def read(scan: Scan, model_input: Input) -> Volume:
 
 def _flat(scan: Scan, model_input: Input) -> Volume:
     picture, blended = _picture(scan.files[0])
-    voxels = channels.arranged(picture.voxels, model_input, flat=True, blended=blended)
+    raster = suffixes.suffix_of(scan.files[0].name) in suffixes.RASTER
+    voxels = channels.arranged(picture.voxels, model_input, raster=raster, blended=blended)
     return replace(picture, voxels=voxels)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from stages.core import natural, record
 from stages.core.errors import UserError
 from stages.core.record import Record
-from stages.formats import nifti
+from stages.formats import nifti, suffixes
 from stages.formats.file import File
 from stages.scan.header import Header, Unreadable
 from stages.scan.task import Task
@@ -35,6 +35,7 @@ _WORDS = {
 _ROLE = {word: role for role, words in _WORDS.items() for word in words}
 _SUFFIXES = (".nii", ".nii.gz")
 _SEPARATOR = r"[_.\-\s]"
+_WORD = re.compile(rf"(?:^|{_SEPARATOR}+)(?:{'|'.join(_ROLE)})(?={_SEPARATOR}|$)", re.IGNORECASE)
 _SCAN = re.compile(
     r"(?P<since_2023>BraTS-[A-Z]+-\d+)-\d+|(?P<until_2019>(?:Brats1[789]|brats_2013|brats_tcia)_.+)_\d+",
     re.IGNORECASE,
@@ -52,6 +53,11 @@ def belongs(path: PurePosixPath) -> bool:
 def role_of(path: PurePosixPath) -> str:
     """What a file of a case is by its name: a modality, "seg", or "" where its name does not tell."""
     return _placed(path)[1]
+
+
+def rest_of(name: str) -> str:
+    """A file's name without its suffix and the words for its role, which files of one case share."""
+    return _WORD.sub("", suffixes.stem(name)).strip("_.- \t")
 
 
 def patient_of(case_id: str) -> str:

@@ -144,3 +144,15 @@ def test_suffixes():
     ]
     assert [suffixes.stem(name) for name in ("a.NII.gz", "b.c.png", "README")] == ["a", "b.c", "README"]
     assert formats.suffix_of("x.dcm") == ""
+
+
+@pytest.mark.parametrize("target", ["gone.png", "x.png"])
+def test_a_link_that_leads_nowhere(tmp_path, target):
+    (tmp_path / "x.png").symlink_to(target)
+    with pytest.raises(Unreadable) as error:
+        File.at(tmp_path / "x.png").read(lambda stream: stream.read())
+    assert str(error.value) == (
+        f"it is a link to {target}, which is not there; fetch it (git annex get, dvc pull)"
+    )
+    with pytest.raises(Unreadable, match=r"^No such file"):
+        File.at(tmp_path / "y.png").read(lambda stream: stream.read())

@@ -102,6 +102,23 @@ def test_scans_of_one_patient(case: str, patient: str) -> None:
     assert brats.patient_of(case) == patient
 
 
+@pytest.mark.parametrize(
+    ("name", "rest"),
+    [
+        ("Sub-01_flair.nii.gz", "Sub-01"),
+        ("Sub-01_T2_FLAIR.nii", "Sub-01"),
+        ("Flair.nii", ""),
+        ("T1c_subtrMeanDivStd.nii.gz", "subtrMeanDivStd"),
+        ("p 7 - t1gd.nii", "p 7"),
+        ("BraTS-GLI-00000-000-t2f.nii.gz", "BraTS-GLI-00000-000"),
+        ("flairy_t1x_seg.nii", "flairy_t1x"),
+        ("adc.nii.gz", "adc"),
+    ],
+)
+def test_the_rest_of_a_name(name, rest):
+    assert brats.rest_of(name) == rest
+
+
 def test_words_in_the_name_of_a_case_say_nothing_of_its_files(tmp_path: Path) -> None:
     anatomy = volumes.case(2, 16)
     for name, role in [
