@@ -27,7 +27,7 @@ def mask_size(row: Any) -> Iterator[Finding]:
         text = f"the mask is not {row.width}x{row.height} pixels as its image is"
         if row.mask_lies:
             text += (
-                f" but {row.height}x{row.width}: the image is used upright, as viewers show it, however it "
+                f", but {row.height}x{row.width}: the image is used upright, as viewers show it, however it "
             )
             text += "is stored (EXIF); draw the mask, or list the image in its annotation file, upright too"
         yield Finding(row.sample_id, row.mask, text)

@@ -164,6 +164,34 @@ def test_ids_are_compared_as_text_and_arrive_escaped(tmp_path: Path) -> None:
     assert annotations.load(path).orphans == 0
 
 
+@pytest.mark.parametrize(("listed", "named"), [(1, 1.0), (1.0, 1), (1.0, "1"), ("1", 1.0), (1e15, 10**15)])
+def test_whole_numbers_are_the_same_however_they_are_written(tmp_path: Path, listed: Any, named: Any) -> None:
+    path = write_json(tmp_path / "a.json", [image(listed)], [annotation([TRIANGLE], named)])
+    assert annotations.load(path).orphans == 0
+    assert annotations.mask(path, str(int(listed))).any()
+
+
+@pytest.mark.parametrize("bad", [True, 1.5, float("nan"), float("inf"), -0.1, None, [], {}])
+@pytest.mark.parametrize("place", ["images.0.id", "annotations.0.image_id", "annotations.0.category_id"])
+def test_ids_that_are_none_are_refused_by_their_key(tmp_path: Path, place: str, bad: Any) -> None:
+    content: dict[str, Any] = {"images": [image(1)], "annotations": [annotation([TRIANGLE], category_id=1)]}
+    kind, _, key = place.split(".")
+    content[kind][0][key] = bad
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    if bad is None and key == "category_id":
+        assert annotations.mask(tmp_path / "a.json", "1").any()
+        return
+    with pytest.raises(Unreadable) as refused:
+        annotations.load(tmp_path / "a.json")
+    assert str(refused.value) == f"{place}: it must be a whole number or text, not {bad!r}"
+
+
+def test_one_id_written_in_two_ways_is_one_image_twice(tmp_path: Path) -> None:
+    path = write_json(tmp_path / "a.json", [image(1), image(1.0, "2.png")])
+    with pytest.raises(Unreadable, match=r"^two images have the same id$"):
+        annotations.load(path)
+
+
 def test_a_byte_order_mark_is_no_damage(tmp_path: Path) -> None:
     path = write_json(tmp_path / "a.json", [image()], [annotation([TRIANGLE])])
     plain = annotations.mask(path, "1")
