@@ -30,6 +30,7 @@ class Ingest(Section):
     source: Literal["sample", "lgg", "coco", "pairs", "brats"]
     location: str | None
     unannotated: Literal["drop", "negative"]
+    categories: list[str | int] | None
     limit: Count | None
     seed: Seed
 

@@ -1,6 +1,7 @@
 """From a source's name and place to the records of its slices: what `stages.ingest` is made of."""
 
 import random
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stages.core import progress
@@ -19,6 +20,21 @@ def place(source: Source, name: str | None, project: Path) -> Path | None:
         return None
     handle = kaggle.parse(name or f"kaggle:{source.kaggle}")
     return kaggle.download(handle) if handle else project / Path(str(name)).expanduser()
+
+
+def finder(source: Source, categories: Sequence[str | int] | None) -> Callable[[Path], Holding]:
+    """The source's `find`, of the annotation categories that are tumour; None: what their names say.
+
+    Raises `UserError` where categories are named and the source has none.
+    """
+    if categories is None:
+        return source.find
+    if (find_among := source.find_among) is None:
+        raise UserError(
+            f"ingest.categories is for sets whose annotations have categories; set it to null for "
+            f"ingest.source: {source.name}"
+        )
+    return lambda raw: find_among(raw, categories)
 
 
 def bring(source: Source, place: Path | None, raw: Path, patients: int | None, seed: int) -> None:

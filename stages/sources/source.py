@@ -1,6 +1,6 @@
 """What a source must offer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -43,6 +43,7 @@ class Source:
     `belongs` judges a path relative to the download's root. `find` reads the folder that holds those
     files and raises `UserError` when they do not make a data set at all; its records name one of `tasks`
     each, as `label_set`. `kaggle` is the data set to download where no location is given.
+    `find_among(root, categories)` exists where annotations have categories: as `find`, of those alone.
     `generate(root, patients, seed)` exists where the source can make its own data.
     """
 
@@ -53,4 +54,5 @@ class Source:
     card: Card
     tasks: tuple[Task, ...] = (TUMOUR,)
     kaggle: str | None = None
+    find_among: Callable[[Path, Sequence[str | int] | None], Holding] | None = None
     generate: Callable[[Path, int | None, int], None] | None = None

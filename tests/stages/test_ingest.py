@@ -142,6 +142,73 @@ def test_or_they_are_free_of_tumour(project: Path, capsys: pytest.CaptureFixture
     assert [reader.mask(mask, 1).any() for mask in table["mask"]] == [True, True, False]
 
 
+def kinds() -> None:
+    """Eight images: four with glioma, two with meningioma, two without tumour."""
+    entries = [coco.image(number, f"{number}.png") for number in range(1, 9)]
+    of = [1, 1, 1, 1, 2, 2, 3, 3]
+    some = [
+        coco.annotation(
+            [[8, 8, 24, 8, 24, 8 + number, 8, 8 + number]], number, number, category_id=of[number - 1]
+        )
+        for number in range(1, 9)
+    ]
+    coco.write_set(Path("../scans"), entries, some, categories=["glioma", "meningioma", "no_tumor"])
+
+
+def test_several_categories_are_asked_about(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kinds()
+    configure(ingest={"source": "coco", "location": "../scans"})
+    with pytest.raises(SystemExit) as ended:
+        errors.run(ingest.main)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: annotations are of more than one category, glioma (4), meningioma (2); name in "
+        "ingest.categories those that are tumour, images with others only then have none\n"
+    )
+    assert not HERE.raw.exists()
+
+
+@pytest.mark.parametrize(
+    ("categories", "tumours"),
+    [(["Glioma"], {1, 2, 3, 4}), (["glioma", "meningioma"], {1, 2, 3, 4, 5, 6}), (["meningioma"], {5, 6})],
+)
+def test_later_stages_learn_of_the_categories_from_the_manifest(
+    project: Path, categories: list[str], tumours: set[int]
+) -> None:
+    kinds()
+    table = ingested("coco", categories=categories)
+    assert list(table["sample_id"]) == [str(number) for number in range(1, 9)]
+    configure(  # without the choice
+        ingest={"source": "coco", "location": "../scans"},
+        preprocess={"size": 32, "crop": "none", "jobs": 1},
+    )
+    validate.main()
+    assert json.loads(HERE.validate_metrics.read_text(encoding="utf-8"))["tumour_slices"] == len(tumours)
+    preprocess.main()
+    stored = shards.open_store(HERE.slices)
+    masks = stored.masks(np.arange(8))
+    assert [bool(mask.any()) for mask in masks] == [number in tumours for number in range(1, 9)]
+
+
+def test_a_limit_counts_negatives_as_annotated(project: Path) -> None:
+    kinds()
+    table = ingested("coco", categories=["glioma"], limit=7, unannotated="drop")
+    assert len(table) == 7
+    assert set(table["sample_id"]) & {"7", "8"}
+
+
+def test_categories_are_for_sources_that_have_them(project: Path) -> None:
+    pictures.write_pairs(Path("../scans"), count=2)
+    for source in ("pairs", "lgg", "sample", "brats"):
+        with pytest.raises(UserError) as refused:
+            ingested(source, categories=["tumor"])
+        assert str(refused.value) == (
+            "ingest.categories is for sets whose annotations have categories; set it to null for "
+            f"ingest.source: {source}"
+        )
+    assert not HERE.raw.exists()
+
+
 def test_nothing_is_written_but_below_data(project: Path) -> None:
     pictures.write_pairs(Path("../scans"), count=3)
     configure(ingest={"source": "pairs", "location": "../scans"})
