@@ -27,6 +27,8 @@ _CONTRAST = ("ce", "gd", "gad", "gado", "gadolinium", "contrast", "postcontrast"
 _WITHOUT = ("pre", "no", "non", "without")
 _LESION = ("lesion", "tumor", "tumour")
 """How labels in BIDS names of masks begin (`label-lesion`, `desc-tumor`) that are not of brain or tissues."""
+_ANATOMISTS = ("fmriprep", "smriprep", "freesurfer", "fastsurfer")
+"""Programs whose folders below derivatives/ hold segmentations of tissues (1, 2, 3: grey, white, fluid)."""
 _SUFFIXES = (".nii", ".nii.gz")
 _SEPARATOR = r"[_.\-\s]"
 _SCAN = re.compile(
@@ -39,8 +41,8 @@ _SESSION = re.compile(r"ses-[a-z0-9]+", re.IGNORECASE)
 
 @dataclass
 class Case:
-    """`home`: the folder that is the case's alone, of BIDS sub-<patient> or sub-<patient>/ses-<visit>. `files`
-    are by role, a modality or "seg".
+    """`home`: the folder that is the case's alone, of BIDS sub-<patient> or sub-<patient>/ses-<visit>.
+    `files`: by role, a modality or "seg".
     """
 
     home: PurePosixPath
@@ -184,6 +186,8 @@ def _placed(path: PurePosixPath) -> tuple[PurePosixPath, str]:
         return path.parent, ""
     at = path.parent if path.parent.name.lower().endswith(_SUFFIXES) else path
     folder = at.parent
+    if "derivatives" in path.parts and any(part.lower().startswith(_ANATOMISTS) for part in path.parts):
+        return folder, ""
     if entities := _entities(at.name):
         return folder, _bids_role(entities, stem(at.name).rpartition("_")[2])
     # The name of a case may hold words too ("study_t1"); they say nothing of its files.

@@ -25,7 +25,8 @@ _SYNONYMS = {
     "necrosis": "necrosis|necrotic|necrotic core|necrotic tumor|necrotic tumor core|necrotic non enhancing|"
     "necrotic non enhancing tumor|necrotic non enhancing core|necrotic non enhancing tumor core|ncr|ncr net",
     "oedema": "edema|ed|edematous tissue|peritumoral edema|peritumoral edematous invaded tissue|"
-    "invaded tissue|peritumoral invaded tissue|surrounding non enhancing flair hyperintensity|flair hyperintensity|snfh",
+    "invaded tissue|peritumoral invaded tissue|surrounding non enhancing flair hyperintensity|"
+    "flair hyperintensity|snfh",
     "cyst": "cyst|cysts|cystic|cystic component|cc",
     "resection_cavity": "resection cavity|cavity|surgical cavity|postoperative cavity|rc",
     _CORE: "tumor core|core|tc",
