@@ -130,24 +130,26 @@ def named(cases: list[Case]) -> list[Named]:
 
 def _told_apart(group: list[Case], everything: list[Case]) -> list[str]:
     """An id for each of some cases of one name: the name alone, or with as many folders as it takes."""
-    depth = 0
-    while len({case.home.parts[-case.own - depth :] for case in group}) < len(group):
-        depth += 1
     above = [case.home.parts[: -case.own] for case in group]
+    for depth in range(1 + max(map(len, above))):
+        ids = [
+            "/".join([*parts[max(len(parts) - depth, 0) :], case.name])
+            for case, parts in zip(group, above, strict=True)
+        ]
+        if len(set(ids)) == len(ids):
+            break
     for parts in above:
         around = PurePosixPath(*parts[: len(parts) - depth + 1])
         told = len(parts) < depth or any(_SUBJECT.fullmatch(part) for part in parts)
-        if depth and not told and sum(around in other.home.parents for other in everything) > 1:
+        several = depth and not told and sum(around in other.home.parents for other in everything) > 1
+        if several or len(set(ids)) < len(ids):
             first, second = [str(case.home) for case in group][:2]
             raise UserError(
                 f"{first} and {second} have one name and different files, and nothing tells whether they are "
                 "of one patient; give each patient's folder a name of its own, or name the folders as BIDS "
                 "does: sub-<patient>/ses-<visit>"
             )
-    return [
-        "/".join([*parts[max(len(parts) - depth, 0) :], case.name])
-        for case, parts in zip(group, above, strict=True)
-    ]
+    return ids
 
 
 def _patient(case: Case, case_id: str) -> str:

@@ -82,7 +82,7 @@ def _chosen(numbers: dict[str, frozenset[int]], said: dict[str, Edition]) -> tup
     if before and TASK_2024.name in chosen.values():  # as BraTS-GLI of 2025
         chosen |= dict.fromkeys(before, TASK_2024.name)
         notes.append(
-            f"{len(before)} cases from before treatment are read as {TASK_2024.name} too, without a cavity"
+            f"cases from before treatment ({len(before)}) are read as {TASK_2024.name} too, without a cavity"
         )
     return chosen, notes
 
@@ -108,7 +108,7 @@ def _meaning(about: Edition, masks: dict[str, frozenset[int]], said: bool) -> tu
             masks.values(),
         )
     if said:
-        return fitting[0], [f"the labels of {len(masks)} cases mean what {about.title} says: {fitting[0]}"]
+        return fitting[0], [f"the labels of cases ({len(masks)}) mean what {about.title} says: {fitting[0]}"]
     if about == UNTOLD and union:
         sentence = f"their labels are read as {described(BY_NAME[fitting[0]])}"
         return fitting[0], [_note(sentence, masks)]

@@ -20,7 +20,7 @@ SLICES, SIDE = 4, 64
 
 
 def write(root: Path, name: str, patient: int, classes: dict[int, int]) -> np.ndarray:
-    """A case with the files of 2023; `classes`: numbers for necrosis, oedema and enhancing tumour (1, 2, 3)."""
+    """A case with the files of 2023; `classes`: its numbers for necrosis (1), oedema (2), enhancing (3)."""
     anatomy = volumes.case(SLICES, SIDE, seed=(0, patient), enhancing=3)
     seg = anatomy["seg"].copy()
     for tissue, number in classes.items():

@@ -172,6 +172,7 @@ def test_only_a_copy_byte_for_byte_is_left_out(tmp_path: Path) -> None:
         ("p1/after", "p1/before", "p2/after", "p2/before"),  # visits of a patient
         ("siteA/1", "siteA/2", "siteB/1", "siteB/3"),  # patients of a hospital
         ("HGG/BraTS20_Training_001", "HGG/BraTS20_Training_002", "LGG/BraTS20_Training_001"),
+        ("sub-1_ses-1", "x", "sub-1/ses-1"),  # one name in two ways
     ],
 )
 def test_folders_that_may_be_of_one_patient_or_of_several_are_refused(

@@ -208,7 +208,7 @@ def test_heads_before_and_after_treatment_are_one_set(tmp_path: Path) -> None:
     write(tmp_path, {"BraTS-GLI-00000-000": (1, 2, 3), "BraTS-GLI-00005-100": (2, 4)})
     found = meant(tmp_path)
     assert {row.label_set for row in found.records} == {"brats2024"}
-    assert found.notes == ("1 cases from before treatment are read as brats2024 too, without a cavity",)
+    assert found.notes == ("cases from before treatment (1) are read as brats2024 too, without a cavity",)
     assert arrived(tmp_path)["BraTS-GLI-00000-000"]["enhancing"] == 4
 
 

@@ -41,7 +41,7 @@ def said(root: Path, labels: Any) -> str:
 def test_names_of_labels(tmp_path: Path, labels: dict[str, Any], label_set: str) -> None:
     assert said(tmp_path, labels) == label_set
     (note,) = meant(tmp_path).notes
-    assert note == f"the labels of 1 cases mean what dataset.json says: {label_set}"
+    assert note == f"the labels of cases (1) mean what dataset.json says: {label_set}"
 
 
 def test_each_number_arrives_as_the_tissue_that_it_names(tmp_path: Path) -> None:
