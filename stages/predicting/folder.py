@@ -6,6 +6,7 @@ from pathlib import Path
 from stages.formats import suffixes
 from stages.formats.suffixes import DICOM, NIFTI, stem, suffix_of
 from stages.predicting.scan import Scan, role_of, writable
+from stages.sources import brats_cases
 
 FLAT = suffixes.RASTER + suffixes.TIFF
 _MAGIC_AT, _MAGIC = 128, b"DICM"
@@ -37,15 +38,11 @@ def _volumes(folder: Path, files: list[Path]) -> Iterator[Scan]:
     """A BraTS case of the files that tell different modalities and are called alike but for these; each
     other file is a scan.
     """
-    if not files:
-        return
-    from stages.sources import brats
-
-    own = brats.rest_of(folder.resolve().name).casefold()
+    own = brats_cases.rest_of(folder.resolve().name).casefold()
     groups: dict[str | Path, dict[Path, str]] = {}
     for path in files:
         role = _role_at(path)
-        rest = brats.rest_of(path.name).casefold()
+        rest = brats_cases.rest_of(path.name).casefold()
         key = path if role in ("", "seg") else "" if rest == own else rest
         groups.setdefault(key, {})[path] = role
     for key, roles in groups.items():
@@ -55,7 +52,7 @@ def _volumes(folder: Path, files: list[Path]) -> Iterator[Scan]:
             continue
         case = Scan.at(folder, "brats", roles, tuple(roles.values()))
         if not whole:
-            name = brats.rest_of(next(iter(roles)).name)
+            name = brats_cases.rest_of(next(iter(roles)).name)
             case = Scan(folder / name, case.kind, case.files, writable(name), case.roles)
         yield case
 

@@ -11,6 +11,7 @@ from stages.core import natural
 from stages.core.errors import UserError
 from stages.formats.file import File
 from stages.formats.suffixes import NIFTI, stem, suffix_of
+from stages.sources import brats_cases
 
 KINDS = ("flat", "nifti", "brats", "dicom", "lgg")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -102,6 +103,4 @@ def _plain(name: str) -> str:
 
 def role_of(case: str, name: str) -> str:
     """What a volume is by its name in the folder of a case: a modality, "seg" or ""."""
-    from stages.sources import brats  # nibabel takes a fifth of a second: only for volumes
-
-    return brats.role_of(PurePosixPath(case) / name)
+    return brats_cases.role_of(PurePosixPath(case) / name)

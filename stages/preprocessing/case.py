@@ -62,7 +62,10 @@ def preparation(table: pd.DataFrame, channels: str | list[str], size: int, crop:
     tasks = [TASKS[name] for name in table["label_set"].unique()]
     if not all(task.alike(tasks[0]) for task in tasks):
         names = " and ".join(task.name for task in tasks)
-        raise UserError(f"the scans differ in their labels ({names}); ingest them separately")
+        raise UserError(
+            f"the scans differ in their labels ({names}); ingest them separately, or set ingest.labels where "
+            "one meaning holds for all"
+        )
     return Preparation(size, crop, kept, positions, tasks[0])
 
 

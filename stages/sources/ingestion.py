@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from stages.core import progress
@@ -43,6 +44,21 @@ def bring(source: Source, place: Path | None, raw: Path, patients: int | None, s
         location.bring(source, place, raw, lambda items: progress.track(items, "ingest"))
     elif source.generate is not None:
         source.generate(raw, patients, seed)
+
+
+def meant(source: Source, raw: Path, scans: Holding, labels: str | None) -> Holding:
+    """The same slices with what the numbers in their masks mean; `labels`: the name of one of the source's
+    meanings, as the user sets it. Raises `UserError` for another name, and where the numbers are in doubt.
+    """
+    tasks = {task.name: task for task in source.tasks}
+    if labels is not None and labels not in tasks:
+        raise UserError(
+            f"ingest.labels {labels} is no meaning of source {source.name}; choose null or {', '.join(tasks)}"
+        )
+    if source.meaning is None:
+        return scans
+    records, notes = source.meaning(raw, scans.records, tasks[labels] if labels else None)
+    return replace(scans, records=records, notes=(*scans.notes, *notes))
 
 
 def annotated(scans: Holding, negative: bool) -> tuple[list[Record], list[str]]:

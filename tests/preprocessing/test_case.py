@@ -152,7 +152,8 @@ def test_scans_whose_numbers_mean_different_things_do_not_share_a_store(table: p
     mixed = table.assign(label_set=["tumour"] * 12 + ["brats"] * 12)
     with pytest.raises(UserError) as error:
         case.preparation(mixed, "all", 32, "brain")
-    wanted = "the scans differ in their labels (tumour and brats); ingest them separately"
+    wanted = "the scans differ in their labels (tumour and brats); ingest them separately, or set "
+    wanted += "ingest.labels where one meaning holds for all"
     assert str(error.value) == wanted
     years = table.assign(label_set=["brats2015"] * 12 + ["brats"] * 12)  # the same classes by other numbers
     preparation = case.preparation(years, "all", 32, "brain")

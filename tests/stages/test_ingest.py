@@ -17,7 +17,7 @@ from stages.formats.reader import Reader
 from stages.project.paths import HERE
 from stages.sources import kaggle, pairs
 from stages.store import shards
-from tests.fixtures import coco, pictures, scans
+from tests.fixtures import coco, pictures, scans, volumes
 from tests.pipeline.import_graph import ROOT
 
 TRIANGLES = [coco.annotation([coco.TRIANGLE], image_id=number) for number in (1, 2, 3)]
@@ -342,3 +342,32 @@ def test_one_bad_picture_is_quarantined_with_its_reason_and_the_rest_goes_on(pro
         halved = mask.reshape(32, 2, 32, 2).mean(axis=(1, 3))
         sure = halved != 0.5
         np.testing.assert_array_equal(stored.masks(np.array([row]))[0][sure], (halved > 0.5)[sure])
+
+
+def test_what_the_user_says_that_labels_mean_reaches_the_manifest(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    volumes.write_brats(Path("../scans"), cases=2, year=2023, slices=3)
+    assert set(ingested("brats")["label_set"]) == {"brats"}
+    assert set(ingested("brats", labels="decathlon", limit=1)["label_set"]) == {"decathlon"}
+    assert capsys.readouterr().err == ""
+    for path in sorted(Path("../scans").rglob("BraTS-GLI-*"), reverse=True):  # files before their folders
+        path.rename(path.with_name(path.name.replace("BraTS-GLI", "someone")))
+    ingested("brats")
+    assert "tell no edition of BraTS; their labels are read as brats (1 necrosis, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "choices"),
+    [("lgg", "tumour"), ("brats", "brats, brats2015, brats2024, brats_ped, decathlon, tumour")],
+)
+def test_a_meaning_that_the_source_does_not_have(project: Path, source: str, choices: str) -> None:
+    scans.write_lgg(Path("../scans"), patients=2, slices=2, size=32)
+    volumes.write_brats(Path("../scans"), cases=1, slices=2)
+    with pytest.raises(UserError) as refused:
+        ingested(source, labels="brats1999")
+    assert str(refused.value) == (
+        f"ingest.labels brats1999 is no meaning of source {source}; choose null or {choices}"
+    )
+    assert not HERE.manifest.exists()
+    assert len(ingested(source, labels=choices.rpartition(", ")[2] if source == "lgg" else "brats"))
