@@ -8,6 +8,7 @@ brainseg predict scan.png --model git@host:team/brainseg@v1.0.0 --out predicted 
 import errno
 import sys
 import traceback
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TextIO
@@ -56,7 +57,7 @@ def main(
     failed = [{"scan": legible(str(path)), "error": legible(why)} for path, why in listed.failed]
     left_out = [{"path": legible(str(path)), "why": f"it {why}"} for path, (why, _) in listed.left_out]
     segmented = doubtful = 0
-    remarks: list[str] = []
+    remarks: dict[str, list[str]] = defaultdict(list)
     with summary.written(out, opened.spec, failed, left_out) as table:
         for scan in progress(listed.scans):
             try:
@@ -67,13 +68,15 @@ def main(
                 table.add(row)
                 segmented += 1
                 doubtful += row["low_confidence"]
-                remarks += [f"{scan}: {row['remarks']}"] if row["remarks"] else []
+                remarks[row["remarks"]].append(str(scan))
     total = segmented + len(failed)
     say(f"{segmented} of {total} scans segmented, {doubtful} to look at first: {out}", sys.stdout)
-    for remark in remarks[:REMARKS]:
-        say(f"note: {remark}", sys.stderr)
+    remarks.pop("", None)
+    for remark, named in list(remarks.items())[:REMARKS]:
+        others = f" and {len(named) - 1} more" if len(named) > 1 else ""
+        say(f"note: {named[0]}{others}: {remark}", sys.stderr)
     if len(remarks) > REMARKS:
-        say(f"note: summary.csv has remarks on {len(remarks) - REMARKS} more", sys.stderr)
+        say(f"note: summary.csv has {len(remarks) - REMARKS} more remarks", sys.stderr)
     for entry in failed:
         say(f"error: {entry['scan']}: {entry['error']}", sys.stderr)
     if failed:

@@ -49,8 +49,16 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def dangling(path: Path) -> str:
-    """What is said of a link to nothing, which git-annex and DVC have for files that were not fetched."""
-    return f"it is a link to {path.readlink()}, which is not there; fetch it (git annex get, dvc pull)"
+    """What is said of a link to nothing, which git-annex and DVC have for files that were not fetched; "" of
+    any other.
+    """
+    try:
+        path.resolve(strict=True)
+    except FileNotFoundError:
+        return f"it is a link to {path.readlink()}, which is not there; fetch it (git annex get, dvc pull)"
+    except (OSError, RuntimeError):
+        return f"it is a link to {path.readlink()}, which leads in a circle; put the file in its place"
+    return ""
 
 
 def size(stream: BinaryIO) -> int:

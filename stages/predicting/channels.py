@@ -32,6 +32,14 @@ def pick(roles: tuple[str, ...], model_input: Input) -> list[int] | None:
     return [roles.index(name) for name in names]
 
 
+def untold(roles: tuple[str, ...], model_input: Input) -> tuple[str, ...]:
+    """A remark where a model takes one sequence by name and nothing says that a scan is of it."""
+    names = model_input.modalities or model_input.channels
+    if roles or len(names) != 1 or _NO_SEQUENCES.issuperset(names):
+        return ()
+    return (f"nothing tells its sequence, so it was taken for {names[0]}",)
+
+
 def arranged(
     voxels: np.ndarray, model_input: Input, picked: bool = False, raster: bool = False, blended: str = ""
 ) -> np.ndarray:

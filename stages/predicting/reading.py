@@ -82,7 +82,9 @@ def _nifti(scan: Scan, model_input: Input) -> Volume:
         volumes = [volume.astype(np.float32) for volume in volumes]
     voxels = np.concatenate(volumes, axis=3) if len(volumes) > 1 else volumes[0]
     voxels = channels.arranged(voxels, model_input, picked=places is not None)
-    sentences = [f"{name}: {remark}" for name, own in remarks.items() for remark in own]
+    alone = len(remarks) == 1
+    sentences = [remark if alone else f"{name}: {remark}" for name, own in remarks.items() for remark in own]
+    sentences += channels.untold(scan.roles, model_input)
     return Volume(voxels, header.spacing_mm, first.grid, first.block, tuple(sentences))
 
 
@@ -90,7 +92,8 @@ def _dicom(scan: Scan, model_input: Input) -> Volume:
     from stages.formats import dicom
 
     series = dicom.decode(scan.files)
-    return replace(series, voxels=channels.arranged(series.voxels, model_input))
+    remarks = series.remarks + channels.untold(scan.roles, model_input)
+    return replace(series, voxels=channels.arranged(series.voxels, model_input), remarks=remarks)
 
 
 _READERS = {"flat": _flat, "lgg": _lgg, "nifti": _nifti, "brats": _nifti, "dicom": _dicom}

@@ -74,7 +74,10 @@ def test_every_kind_of_scan_without_torch(tmp_path, flair):
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, f"note: {LABELS}\n")
+    untold = (
+        f"{tmp_path / 'in' / 'd.nii.gz'} and 1 more: nothing tells its sequence, so it was taken for flair"
+    )
+    assert (done.returncode, done.stderr) == (0, f"note: {LABELS}\nnote: {untold}\n")
     assert done.stdout == f"7 of 7 scans segmented, 0 to look at first: {out}\n"
     names = {path.name for path in out.iterdir()}
     masks = (

@@ -146,13 +146,17 @@ def test_suffixes():
     assert formats.suffix_of("x.dcm") == ""
 
 
-@pytest.mark.parametrize("target", ["gone.png", "x.png"])
-def test_a_link_that_leads_nowhere(tmp_path, target):
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("gone.png", "is not there; fetch it (git annex get, dvc pull)"),
+        ("x.png", "leads in a circle; put the file in its place"),
+    ],
+)
+def test_a_link_that_leads_nowhere(tmp_path, target, why):
     (tmp_path / "x.png").symlink_to(target)
     with pytest.raises(Unreadable) as error:
         File.at(tmp_path / "x.png").read(lambda stream: stream.read())
-    assert str(error.value) == (
-        f"it is a link to {target}, which is not there; fetch it (git annex get, dvc pull)"
-    )
+    assert str(error.value) == f"it is a link to {target}, which {why}"
     with pytest.raises(Unreadable, match=r"^No such file"):
         File.at(tmp_path / "y.png").read(lambda stream: stream.read())
