@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
+from stages.formats import pointer
 from stages.scan.header import Unreadable, first_words
 
 Content = TypeVar("Content")
@@ -30,12 +31,26 @@ class File:
         return cls(name, partial(BytesIO, content))
 
     def read(self, decode: Callable[[BinaryIO], Content]) -> Content:
-        """What `decode` makes of the content. Raises `Unreadable`, also where the file cannot be opened."""
+        """What `decode` makes of the content. Raises `Unreadable`, also where the file cannot be opened, or
+        where a tool has left a pointer in its place.
+        """
         try:
             with self.open() as stream:
                 return decode(stream)
+        except Unreadable:
+            if reason := self.unfetched():
+                raise Unreadable(reason) from None
+            raise
         except OSError as error:
             raise Unreadable(error.strerror or first_words(error)) from None
+
+    def unfetched(self) -> str | None:
+        """Why the content is elsewhere, and what fetches it; None where the file is what it seems."""
+        try:
+            with self.open() as stream:
+                return pointer.way_out(stream.read(pointer.MAX_BYTES))
+        except OSError:
+            return None
 
 
 def size(stream: BinaryIO) -> int:
