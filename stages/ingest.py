@@ -29,7 +29,8 @@ def run(params: Ingest, paths: Paths) -> dict[str, Any]:
     place = ingestion.place(source, params.location, paths.project)
     with atomic.directory(paths.raw) as raw:
         ingestion.bring(source, place, raw, params.limit, params.seed)
-        scans = source.find(raw)
+        with ingestion.naming(place):
+            scans = source.find(raw)
         records, note = ingestion.annotated(scans, negative=params.unannotated == "negative")
         records = ingestion.limited(records, params.limit, params.seed)
         ingestion.prune(raw, record.files(records))

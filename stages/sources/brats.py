@@ -73,7 +73,7 @@ def find(root: Path) -> Holding:
     ]
     if not modalities:
         raise UserError(
-            f"none of the {len(cases)} folders with volumes below {root} holds both modalities and their "
+            f"none of the {len(cases)} folders with volumes holds both modalities and their "
             "segmentation; set ingest.location to training data with a folder for each case"
         )
     left_out = {

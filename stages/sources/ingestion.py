@@ -1,6 +1,8 @@
 """From a source's name and place to the records of its slices: what `stages.ingest` is made of."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stages.core import progress
@@ -27,6 +29,17 @@ def bring(source: Source, place: Path | None, raw: Path, patients: int | None, s
         location.bring(source, place, raw, lambda items: progress.track(items, "ingest"))
     elif source.generate is not None:
         source.generate(raw, patients, seed)
+
+
+@contextmanager
+def naming(place: Path | None) -> Iterator[None]:
+    """A `UserError` inside the block says where its user has the files. What reads our copies of them knows
+    only a temporary folder, and names files by their path in it.
+    """
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"ingest.location {place}: {error}" if place else str(error)) from None
 
 
 def annotated(scans: Holding, negative: bool) -> tuple[list[Record], list[str]]:

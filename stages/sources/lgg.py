@@ -49,7 +49,7 @@ def find(root: Path) -> Holding:
         if first != name:
             raise UserError(f"{first} and {name} are both the {kind} of one slice; rename or remove one")
     if not any("image" in files for slices in pairs.values() for files in slices.values()):
-        raise UserError(f"no <case>_<number>.tif was found below {root}")
+        raise UserError("no <case>_<number>.tif was found; check ingest.source and ingest.location")
     return Holding(
         [
             _record(root, case, number, pairs[case][number])

@@ -108,7 +108,7 @@ def test_a_folder_without_slices(tmp_path: Path) -> None:
     scans.write_slice(tmp_path, "a", 1, None, np.zeros((8, 8), np.uint8))
     with pytest.raises(UserError) as refused:
         lgg.find(tmp_path)
-    assert str(refused.value) == f"no <case>_<number>.tif was found below {tmp_path}"
+    assert str(refused.value) == ("no <case>_<number>.tif was found; check ingest.source and ingest.location")
 
 
 def test_two_files_of_one_number(tmp_path: Path) -> None:
