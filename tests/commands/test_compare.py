@@ -430,3 +430,31 @@ def test_values_that_json_does_not_know(place, capsys) -> None:
         "train.x": "nan",
         "train.y": ["a", 1],
     }
+
+
+@pytest.mark.parametrize(
+    ("empty", "told"),
+    [
+        (
+            7,
+            "none of the test patients has a labelled pixel, so that a Dice of 1 means no false alarm, and how well "
+            "anything is found is not known.",
+        ),
+        (
+            2,
+            "2 of 7 test patients have no labelled pixel; they count as 1 where nothing was predicted, else as 0.",
+        ),
+    ],
+)
+def test_test_patients_without_tumour_are_told_of(place, capsys, empty, told) -> None:
+    for shift in (0, 0.04):
+        place.scores({name: dice + shift for name, dice in DICE.items()})
+        path = place.root / CASES
+        lines = path.read_text().splitlines()
+        lines[1 : 1 + empty] = [line.replace(",7,8,x", ",0,8,x") for line in lines[1 : 1 + empty]]
+        path.write_text("\n".join(lines) + "\n")
+        place.run()
+        place.commit()
+    assert found(capsys, "HEAD~1")["warnings"] == [f"BASE and HEAD: {told}"]
+    assert f"- BASE and HEAD: {told}\n" in ended(capsys, "HEAD~1")[1]
+    assert found(capsys, "base")["warnings"] == [f"HEAD: {told}"]
