@@ -142,7 +142,7 @@ def test_sites_average_patients_and_not_scans():
         (0, None),
         (
             2,
-            "**2 of 22 test patients have no labelled pixel; they count as 1 where nothing was predicted, else ",
+            "**2 of 22 test patients have no labelled pixel; they count as 1 where nothing was ",
         ),
         (22, "**None of the test patients has a labelled pixel, so that a Dice of 1 means no false alarm, "),
     ],
