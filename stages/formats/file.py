@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
+from stages.formats import pointer
 from stages.scan.header import Unreadable, first_words
 
 Content = TypeVar("Content")
@@ -31,12 +32,26 @@ class File:
         return cls(name, partial(BytesIO, content))
 
     def read(self, decode: Callable[[BinaryIO], Content]) -> Content:
-        """What `decode` makes of the content. Raises `Unreadable`, also where the file cannot be opened."""
+        """What `decode` makes of the content. Raises `Unreadable`, also where the file cannot be opened, or
+        where a tool has left a pointer in its place.
+        """
         try:
             with self.open() as stream:
                 return decode(stream)
+        except Unreadable:
+            if reason := self.unfetched():
+                raise Unreadable(reason) from None
+            raise
         except OSError as error:
             raise Unreadable(error.strerror or first_words(error)) from None
+
+    def unfetched(self) -> str | None:
+        """Why the content is elsewhere, and what fetches it; None where the file is what it seems."""
+        try:
+            with self.open() as stream:
+                return pointer.way_out(stream.read(pointer.MAX_BYTES))
+        except OSError:
+            return None
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -44,21 +59,8 @@ def _opened(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
-            raise Unreadable(dangling(path)) from None
+            raise Unreadable(pointer.dangling(path)) from None
         raise
-
-
-def dangling(path: Path) -> str:
-    """What is said of a link to nothing, which git-annex and DVC have for files that were not fetched; "" of
-    any other.
-    """
-    try:
-        path.resolve(strict=True)
-    except FileNotFoundError:
-        return f"it is a link to {path.readlink()}, which is not there; fetch it (git annex get, dvc pull)"
-    except (OSError, RuntimeError):
-        return f"it is a link to {path.readlink()}, which leads in a circle; put the file in its place"
-    return ""
 
 
 def size(stream: BinaryIO) -> int:

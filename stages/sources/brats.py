@@ -37,7 +37,7 @@ def find(root: Path) -> Holding:
     modalities = [modality for modality in MODALITIES if any(modality in case.files for case in labelled)]
     if not modalities:
         raise UserError(
-            f"none of the {len(cases)} folders with volumes below {root} holds both modalities and their "
+            f"none of the {len(cases)} folders with volumes holds both modalities and their "
             "segmentation; set ingest.location to training data with a folder for each case"
         )
     left_out = {

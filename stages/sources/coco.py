@@ -68,7 +68,7 @@ def find(root: Path, categories: Sequence[str | int] | None = None) -> Holding:
             notes.append(
                 f"annotations in {listing} that belong to no image in it, ignored: {content.orphans}"
             )
-    _refuse_nothing(root, listed, files)
+    _refuse_nothing(listed, files)
     notes += choice.notes()
     pictures = {name for name in files if PurePosixPath(name).suffix.lower() in _SUFFIXES}
     notes += _ignored("JSON files that hold no COCO annotations", foreign)
@@ -125,15 +125,14 @@ def _refuse_second(first: _Listed, second: _Listed) -> None:
     )
 
 
-def _refuse_nothing(root: Path, listed: Collection[PurePosixPath], files: Collection[str]) -> None:
+def _refuse_nothing(listed: Collection[PurePosixPath], files: Collection[str]) -> None:
     if not listed:
         raise UserError(
-            f"no COCO annotation file that lists images was found below {root}; "
-            "check ingest.source and ingest.location"
+            "no COCO annotation file that lists images was found; check ingest.source and ingest.location"
         )
     if not any(str(path) in files for path in listed):
         raise UserError(
-            f"none of the {len(listed)} images that the annotation files below {root} list is there; "
+            f"none of the {len(listed)} images that the annotation files list is there; "
             "put them beside their file, or into a folder images there"
         )
 

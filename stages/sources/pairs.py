@@ -49,7 +49,7 @@ def find(root: Path) -> Holding:
         files[kind] = relative.as_posix()
     if not any(len(files) == 2 for files in pairs.values()):
         raise UserError(
-            f"no image with its mask was found below {root}; "
+            "no image with its mask was found; "
             "name them images/x.png and masks/x.png, or x.png and x_mask.png"
         )
     patient_of = _patients(root)

@@ -223,7 +223,7 @@ def test_nothing_to_learn_from(tmp_path: Path, roles: tuple[str, ...], cases: in
     with pytest.raises(UserError) as refused:
         brats.find(tmp_path)
     assert str(refused.value) == (
-        f"none of the {cases} folders with volumes below {tmp_path} holds both modalities and their "
+        f"none of the {cases} folders with volumes holds both modalities and their "
         "segmentation; set ingest.location to training data with a folder for each case"
     )
 

@@ -418,7 +418,7 @@ def test_an_image_that_two_files_list(tmp_path: Path, other: str, name: str) -> 
 
 
 def test_a_folder_without_annotations(tmp_path: Path) -> None:
-    nothing = f"no COCO annotation file that lists images was found below {tmp_path}; "
+    nothing = "no COCO annotation file that lists images was found; "
     assert refusal(tmp_path) == nothing + "check ingest.source and ingest.location"
     (tmp_path / "other.json").write_text("[1]")
     Image.new("L", (8, 8)).save(tmp_path / "1.png")
@@ -431,7 +431,7 @@ def test_a_folder_without_the_images(tmp_path: Path) -> None:
     write_json(tmp_path / "train" / NAME, [image(1), image(2, "2.png")])
     Image.new("L", (8, 8)).save(tmp_path / "1.png")
     assert refusal(tmp_path) == (
-        f"none of the 2 images that the annotation files below {tmp_path} list is there; put them beside "
+        "none of the 2 images that the annotation files list is there; put them beside "
         "their file, or into a folder images there"
     )
 
@@ -537,7 +537,7 @@ def judge(root: Path, data: bytes) -> None:
         refused = ""
         judge_records(root, found.records)
     assert "\n" not in refused
-    assert not refused or NAME in refused or str(root) in refused
+    assert not refused or NAME in refused or refused.startswith(("no COCO annotation", "none of the "))
 
 
 def judge_records(root: Path, records: list[record.Record]) -> None:

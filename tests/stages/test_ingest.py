@@ -161,8 +161,8 @@ def test_several_categories_are_asked_about(project: Path, capsys: pytest.Captur
     with pytest.raises(SystemExit) as ended:
         errors.run(ingest.main)
     assert ended.value.code == 2
-    assert capsys.readouterr().err == (
-        "error: annotations are of more than one category, glioma (4), meningioma (2); name in "
+    assert capsys.readouterr().err.endswith(
+        "scans: annotations are of more than one category, glioma (4), meningioma (2); name in "
         "ingest.categories those that are tumour, images with others only then have none\n"
     )
     assert not HERE.raw.exists()
@@ -220,15 +220,18 @@ def test_nothing_is_written_but_below_data(project: Path) -> None:
     assert sorted(path.name for path in Path("data").iterdir()) == ["manifest.csv", "raw"]
 
 
+AT = "ingest.location {}/../scans: "
+
+
 def no_pairs(_: pytest.MonkeyPatch) -> str:
     Path("../scans/masks/1.png").unlink()
     Path("../scans/masks/2.png").unlink()
-    return "no image with its mask was found below "
+    return AT + "no image with its mask was found; "
 
 
 def bad_table(_: pytest.MonkeyPatch) -> str:
     Path("../scans/patients.csv").write_text("a,b\n")
-    return "patients.csv must have the columns file and patient; correct its first line"
+    return AT + "patients.csv must have the columns file and patient; correct its first line"
 
 
 def other_source(_: pytest.MonkeyPatch) -> str:
@@ -276,7 +279,7 @@ def test_a_failure_is_one_sentence_and_leaves_data_as_it_was(
     assert ended.value.code == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith(f"error: {told}")
+    assert said.err.startswith(f"error: {told.format(project)}")
     assert said.err.count("\n") == 1
     assert tree(project.parent) == before
     assert HERE.raw.exists() is again
