@@ -4,6 +4,7 @@ patients.
 python -m stages.evaluate        # what `dvc repro evaluate` runs; about 15 s for the sample
 """
 
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +19,7 @@ from stages.masks.rule import Tta
 from stages.networks import allocation, modelfile
 from stages.project.params import Evaluate, load
 from stages.project.paths import Paths
-from stages.scoring import cases, conventions, decision, scores
+from stages.scoring import absence, cases, conventions, decision, scores
 from stages.scoring.prediction import Predictions
 from stages.store import dataset, shards
 
@@ -28,7 +29,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main() -> None:
     """Score the model on the test patients."""
-    run(load(Evaluate), Paths())
+    metrics = run(load(Evaluate), Paths())
+    if sentence := absence.sentence(metrics["test"]):
+        print(f"warning: {sentence}", file=sys.stderr)
 
 
 def run(params: Evaluate, paths: Paths) -> dict[str, Any]:

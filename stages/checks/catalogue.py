@@ -4,6 +4,7 @@ from stages.checks import (
     channels,
     duplicates,
     emptiness,
+    gaps,
     headers,
     intensities,
     labels,
@@ -90,6 +91,15 @@ CATALOGUE: tuple[Check, ...] = (
         channels.copied_channels,
         "Share of slices with two equal channels: two of 26 LGG patients have 100 %, others up to 5 %.",
         threshold=channels.COPIED,
+        each="case",
+    ),
+    Check(
+        "missing_slices",
+        "Slices missing from the middle of a case",
+        "warning",
+        gaps.missing_slices,
+        "Share of the steps from file number to file number that must be alike for a gap to be one.",
+        threshold=gaps.REGULAR,
         each="case",
     ),
     Check(

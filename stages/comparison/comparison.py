@@ -10,6 +10,7 @@ from stages.comparison.verdict import Outcome, Verdict
 from stages.experiments import results
 from stages.experiments.results import Results
 from stages.project.paths import HERE
+from stages.scoring import absence
 
 MARKS = {
     "leaky": "a leaky split: patients of the test set were trained on",
@@ -99,6 +100,12 @@ def _warnings(base: Results, head: Results) -> list[str]:
         marked = [name for name, of in both.items() if of.evaluated.get(mark, not bad) == bad]
         if marked:
             sentences.append(f"{' and '.join(marked)}: {what}.")
+    empty = {
+        name: absence.sentence(absence.counts(of.cases)) if "truth_ml" in of.cases else ""
+        for name, of in both.items()
+    }
+    for text in dict.fromkeys(filter(None, empty.values())):
+        sentences.append(f"{' and '.join(name for name in both if empty[name] == text)}: {text}.")
     for name, of in both.items():
         if of.stale:
             more = f" and {len(of.stale) - 1} more" if of.stale[1:] else ""

@@ -1,6 +1,7 @@
 """Errors a user can cause, and the one place where they end a command."""
 
 import errno
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,12 @@ class UserError(Exception):
 def run(command: Callable[[], object]) -> None:
     """Run a Typer app; a `UserError` becomes one line on stderr and exit status 2, without a traceback.
 
-    So do a full disk and a missing artefact, which any reader or writer may meet.
+    So do a full disk and a missing artefact, which any reader or writer may meet. What a terminal cannot show
+    of a name is printed as its number: a name must not end a command.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         command()
     except UserError as error:

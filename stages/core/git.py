@@ -4,10 +4,13 @@ The program and not a library: it reads many objects at once, and knows the user
 how.
 """
 
+import re
 import subprocess
 from pathlib import Path
 
 from stages.core.errors import UserError
+
+FOREIGN = "the repository belongs to another user, and git does not read it"
 
 
 def run(
@@ -30,6 +33,8 @@ def read(
     """What git writes to stdout. Raises `UserError` where it refuses; `way_out` says what to do then."""
     done = run(*command, stdin=stdin)
     if done.returncode:
+        if trust := distrust():  # not every command says so itself
+            raise UserError(f"{FOREIGN}; run `{trust}` if you trust what is in it")
         raise UserError(f"git {command[0]} failed ({reason(done)}); {way_out}")
     return done.stdout
 
@@ -46,6 +51,18 @@ def answer(*command: str, folder: Path | None = None) -> str | None:
     except (UserError, OSError):
         return None
     return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
+
+
+def distrust(folder: Path | None = None) -> str | None:
+    """The command that has git read the repository of another user, None where it reads this one."""
+    try:
+        done = run("rev-parse", "--git-dir", folder=folder)
+    except UserError:
+        return None
+    complaint = done.stderr.decode("utf-8", "replace") if done.returncode else ""
+    # The sentence around it is translated, the command is not.
+    command = re.search(r"git config --global --add safe\.directory .+", complaint)
+    return command[0].strip() if command else None
 
 
 def reason(done: subprocess.CompletedProcess[bytes], line: int = 0) -> str:

@@ -1,7 +1,7 @@
 """What a source tells of each slice."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -45,6 +45,22 @@ def reference(*names: str) -> str:
 def names(reference: str) -> list[str]:
     """The file names of `reference`, without the part behind "#"; empty ones are missing files."""
     return [unquote(name.split("#")[0]) for name in reference.split(";")]
+
+
+def pages(row: Record, number: int, image: str, mask: str) -> list[Record]:
+    """The rows of a case that is a stack of so many pages, in a file each for `image` and `mask`, whose names
+    may be empty.
+    """
+    return [
+        replace(
+            row,
+            sample_id=f"{row.sample_id}_{page:03d}",
+            slice=page,
+            image=f"{reference(image)}#{page}" if image else "",
+            mask=f"{reference(mask)}#{page}" if mask else "",
+        )
+        for page in range(number)
+    ]
 
 
 def page(reference: str) -> int | None:

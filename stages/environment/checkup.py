@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import UserError
-from stages.core.git import answer
+from stages.core.git import FOREIGN, answer, distrust
 from stages.environment import machine
 from stages.environment.machine import Diagnosis, Status
 
@@ -82,6 +82,8 @@ def git() -> Diagnosis:
     if shutil.which("git") is None:
         return Diagnosis("git", Status.MISSING, "not installed", "install git")
     if (head := answer("rev-parse", "--short", "--verify", "HEAD")) is None:
+        if trust := distrust():
+            return Diagnosis("git", Status.MISSING, FOREIGN, f"if you trust what is in it: {trust}")
         if answer("rev-parse", "--git-dir") is None:
             return Diagnosis(
                 "git", Status.MISSING, "no repository here", "run this in a clone of the project"

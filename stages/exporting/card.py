@@ -8,6 +8,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stages.networks.modelfile import Model
+from stages.scoring import absence
 from stages.scoring.decision import Decision
 from stages.scoring.metrics import METRICS, Metric
 from stages.sources.sources import SOURCES
@@ -48,6 +49,7 @@ def render(model: Model, chosen: Decision, meta: Meta, run: Run) -> str:
         chosen=chosen,
         meta=meta,
         run=run,
+        absence=absence.sentence(test),
         data=data,
         licence=licence,
         scores=[_score(test, metric) for metric in METRICS if metric.name in test],

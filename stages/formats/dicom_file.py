@@ -57,7 +57,8 @@ def read(file: File, pixels: bool) -> pydicom.Dataset:
     except (Unreadable, MemoryError):
         raise
     except InvalidDicomError:
-        raise Unreadable(f"{file.name} is no DICOM file") from None
+        reason = file.unfetched()
+        raise Unreadable(f"{file.name}: {reason}" if reason else f"{file.name} is no DICOM file") from None
     except Exception as error:
         raise Unreadable(f"{file.name} is not a readable DICOM file ({first_words(error)})") from None
 

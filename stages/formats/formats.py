@@ -61,13 +61,21 @@ def read_header(path: Path) -> Header:
 
 
 def header_fields(path: Path) -> dict[str, Any]:
-    """The fields of a `Record` that a file's header fills: width, height, channels, spacing_mm.
+    """The fields of a `Record` that a file's header fills: width, height, channels, spacing_mm."""
+    return fields_of(legible_header(path))
 
-    Zeros and nothing for a file that cannot be read: validate reads it again and says why.
-    """
+
+def legible_header(path: Path) -> Header | None:
+    """None for a file that cannot be read: validate reads it again and says why."""
     try:
-        header = read_header(path)
+        return read_header(path)
     except Unreadable:
+        return None
+
+
+def fields_of(header: Header | None) -> dict[str, Any]:
+    """`header_fields` of a header; zeros and nothing where there is none."""
+    if header is None:
         return {"width": 0, "height": 0, "channels": 0, "spacing_mm": ""}
     return {
         "width": header.width,

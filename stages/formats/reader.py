@@ -133,10 +133,6 @@ class Reader:
             for remark in volume.remarks
         ]
 
-    def aspect(self) -> float:
-        """Of the pixels of the last image (`Volume.aspect`)."""
-        return next(iter(self._last.values())).aspect
-
     def _plane(self, volumes: _Volumes, file: str, position: int, page: int | None, mask: bool) -> np.ndarray:
         path, kind = contained(self.root, file), formats.format_of(file)
         decode = kind.decode_mask if mask else kind.decode

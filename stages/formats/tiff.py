@@ -112,9 +112,7 @@ def _open(stream: BinaryIO) -> Iterator[tuple[tifffile.TiffFile, tiff_pages.Stac
     """
     try:
         with tifffile.TiffFile(stream) as tiff:
-            if not len(tiff.pages):
-                raise Unreadable("it is not a readable TIFF (it holds no picture)")
-            Header(*_stored(tiff.pages.first))  # raises where it cannot be that of a scan
+            Header(*_stored(_first(tiff)))  # raises where it cannot be that of a scan
             yield tiff, tiff_pages.stack(tiff)
     except (Unreadable, MemoryError):
         raise
@@ -122,6 +120,14 @@ def _open(stream: BinaryIO) -> Iterator[tuple[tifffile.TiffFile, tiff_pages.Stac
         if isinstance(error, OSError):
             raise Unreadable(error.strerror or "it cannot be opened") from None
         raise Unreadable(f"it is not a readable TIFF ({first_words(error)})") from None
+
+
+def _first(tiff: tifffile.TiffFile) -> Any:
+    # Asked for their number, tifffile would follow a list that leads in a circle.
+    try:
+        return tiff.pages.first
+    except IndexError:
+        raise Unreadable("it is not a readable TIFF (it holds no picture)") from None
 
 
 def _header(tiff: tifffile.TiffFile, stack: tiff_pages.Stack) -> Header:

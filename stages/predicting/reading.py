@@ -8,7 +8,7 @@ from stages.formats import suffixes
 from stages.formats.file import File
 from stages.inference.spec import Input
 from stages.predicting import channels
-from stages.predicting.discovery import Scan
+from stages.predicting.scan import Scan
 from stages.scan.header import Header, Unreadable
 from stages.scan.volume import Volume, together
 
@@ -20,7 +20,8 @@ def read(scan: Scan, model_input: Input) -> Volume:
 
 def _flat(scan: Scan, model_input: Input) -> Volume:
     picture, blended = _picture(scan.files[0])
-    voxels = channels.arranged(picture.voxels, model_input, flat=True, blended=blended)
+    raster = suffixes.suffix_of(scan.files[0].name) in suffixes.RASTER
+    voxels = channels.arranged(picture.voxels, model_input, raster=raster, blended=blended)
     return replace(picture, voxels=voxels)
 
 
@@ -81,7 +82,9 @@ def _nifti(scan: Scan, model_input: Input) -> Volume:
         volumes = [volume.astype(np.float32) for volume in volumes]
     voxels = np.concatenate(volumes, axis=3) if len(volumes) > 1 else volumes[0]
     voxels = channels.arranged(voxels, model_input, picked=places is not None)
-    sentences = [f"{name}: {remark}" for name, own in remarks.items() for remark in own]
+    alone = len(remarks) == 1
+    sentences = [remark if alone else f"{name}: {remark}" for name, own in remarks.items() for remark in own]
+    sentences += channels.untold(scan.roles, model_input)
     return Volume(voxels, header.spacing_mm, first.grid, first.block, tuple(sentences))
 
 
@@ -89,7 +92,8 @@ def _dicom(scan: Scan, model_input: Input) -> Volume:
     from stages.formats import dicom
 
     series = dicom.decode(scan.files)
-    return replace(series, voxels=channels.arranged(series.voxels, model_input))
+    remarks = series.remarks + channels.untold(scan.roles, model_input)
+    return replace(series, voxels=channels.arranged(series.voxels, model_input), remarks=remarks)
 
 
 _READERS = {"flat": _flat, "lgg": _lgg, "nifti": _nifti, "brats": _nifti, "dicom": _dicom}

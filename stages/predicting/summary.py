@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from stages.core import atomic
 from stages.inference.spec import Spec
 from stages.masks import label_map
-from stages.predicting.discovery import Scan
+from stages.predicting.scan import Scan, legible
 from stages.predicting.segmenting import Segmented
 from stages.predicting.writing import SUMMARY
 from stages.scan import spacing
@@ -37,7 +37,7 @@ def row(scan: Scan, segmented: Segmented, volume: Volume, spec: Spec, files: lis
     names = {f"{name}_ml": classes for name, classes in spec.output.regions.items()}
     names |= {f"{name}_ml": [label] for label, name in spec.output.classes.items()}
     return {
-        "scan": str(scan.path),
+        "scan": str(scan),
         "kind": scan.kind,
         "slices": len(segmented.labels),
         f"{spec.output.noun}_slices": int((a_slice > 0).sum()),
@@ -48,7 +48,7 @@ def row(scan: Scan, segmented: Segmented, volume: Volume, spec: Spec, files: lis
         "confidence": None if segmented.confidence is None else round(segmented.confidence, 4),
         "low_confidence": bool(why),
         "why": why,
-        "remarks": "; ".join(volume.remarks),
+        "remarks": legible("; ".join(volume.remarks)),
         "files": files,
     }
 
@@ -91,8 +91,12 @@ class _Summaries:
 
 
 @contextmanager
-def written(out: Path, spec: Spec, failed: list[dict[str, str]]) -> Iterator[_Summaries]:
-    """Both summaries in the folder `out`, there when the block ends well. `failed` may grow until then."""
+def written(
+    out: Path, spec: Spec, failed: list[dict[str, str]], left_out: Sequence[dict[str, str]] = ()
+) -> Iterator[_Summaries]:
+    """Both summaries in the folder `out`, there when the block ends well. `failed` may grow until then;
+    left_out: paths that are no scans, and why.
+    """
     about = {"model_hash": spec.model_hash, "data_hash": spec.data_hash}
     head = {**about, "decision": asdict(spec.decision), "classes": spec.output.classes}
     with ExitStack() as open_files:
@@ -103,4 +107,5 @@ def written(out: Path, spec: Spec, failed: list[dict[str, str]]) -> Iterator[_Su
         table.writeheader()
         text.write(json.dumps(head, indent=2, ensure_ascii=False)[:-2] + ',\n  "scans": [')
         yield _Summaries(text, table)
-        text.write("\n  ],\n  " + f'"failed": {json.dumps(failed, ensure_ascii=False)}' + "\n}\n")
+        ends = {"failed": failed, "left_out": list(left_out)}
+        text.write("\n  ],\n" + json.dumps(ends, indent=2, ensure_ascii=False)[2:] + "\n")

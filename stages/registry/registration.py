@@ -10,14 +10,17 @@ from stages.experiments import revision
 from stages.inference import onnx_predictor
 from stages.inference.spec import Spec
 from stages.project.paths import HERE
-from stages.registry.versions import ARTIFACT, VERSION, registered
+from stages.registry import projects
+from stages.registry.projects import ARTIFACT
+from stages.registry.versions import VERSION
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A version in both places. commit: in full. entry: MLflow's own number of it."""
+    """A version in both places. tag: git's. commit: in full. entry: MLflow's own number of it."""
 
     version: str
+    tag: str
     commit: str
     entry: str
 
@@ -26,7 +29,7 @@ class Registration:
         return [
             f"{ARTIFACT} {self.version} is commit {self.commit[:7]}, and models:/{ARTIFACT}/{self.entry} in "
             "MLflow",
-            f"hand it on: dvc push && git push origin {ARTIFACT}@{self.version}",
+            f"hand it on: dvc push && git push origin {self.tag}",
         ]
 
 
@@ -39,13 +42,14 @@ def register(version: str) -> Registration:
     if not VERSION.fullmatch(version):
         raise UserError(f"{version} is no version; write it as v1.0.0")
     commit = revision.resolve("HEAD").commit
-    tagged = _tagged(version, commit)
+    project = projects.folder(HERE.project)
+    tagged = _tagged(project, version, commit)
     _refuse_uncommitted()
     _refuse_stale()
     entry = _entry(version, commit, onnx_predictor.open_model(HERE.export).spec)
     if not tagged:
-        _tag(version, commit)
-    return Registration(version, commit, entry)
+        _tag(projects.tag(project, version), version, commit)
+    return Registration(version, projects.tag(project, version), commit, entry)
 
 
 def _entry(version: str, commit: str, spec: Spec) -> str:
@@ -66,13 +70,13 @@ def _entry(version: str, commit: str, spec: Spec) -> str:
     return str(entry.version)
 
 
-def _tagged(version: str, commit: str) -> bool:
+def _tagged(project: str, version: str, commit: str) -> bool:
     """Whether the version is this commit already. Raises `UserError` where one of both is something else."""
     from scmrepo.git import Git
 
     scm = Git()
     try:
-        known = registered(scm)
+        known = projects.registered(scm).get(project, {})
         tags = scm.list_tags()
     finally:
         scm.close()
@@ -80,10 +84,8 @@ def _tagged(version: str, commit: str) -> bool:
         return True
     if version in known:
         raise UserError(f"{version} is commit {known[version][:7]} already; take another version")
-    if f"{ARTIFACT}@{version}" in tags:
-        raise UserError(
-            f"there is a tag {ARTIFACT}@{version}, withdrawn or not annotated; take another version"
-        )
+    if (tag := projects.tag(project, version)) in tags:
+        raise UserError(f"there is a tag {tag}, withdrawn or not annotated; take another version")
     for other, of in known.items():
         if of == commit:
             raise UserError(f"this commit is {other} already; commit a change before you register {version}")
@@ -91,8 +93,8 @@ def _tagged(version: str, commit: str) -> bool:
 
 
 def _refuse_uncommitted() -> None:
-    """Raises `UserError` where the work tree is not what HEAD has."""
-    entries = git.text("status", "--porcelain", "-z", "--untracked-files=all").split("\0")
+    """Raises `UserError` where the work tree is not what HEAD has, here and below."""
+    entries = git.text("status", "--porcelain", "-z", "--untracked-files=all", "--", ".").split("\0")
     changed = [entry[3:] for entry in entries if entry]
     if changed:
         more = f" and {len(changed) - 1} more" if changed[1:] else ""
@@ -108,7 +110,8 @@ def _refuse_stale() -> None:
 
     try:
         with Repo() as repo:
-            stale = repo.status()
+            # What lies outside belongs to other projects of the repository.
+            stale = [name for name in repo.status() if not name.startswith("..")]
     except DvcException as error:
         raise UserError(
             f"DVC cannot say whether the model is up to date ({error}); see `dvc status`"
@@ -120,12 +123,11 @@ def _refuse_stale() -> None:
         )
 
 
-def _tag(version: str, commit: str) -> None:
+def _tag(tag: str, version: str, commit: str) -> None:
     """Make the annotated tag that GTO and DVC read, by git itself, which knows who signs and how."""
     message = f"Registering artifact {ARTIFACT} version {version}"  # GTO's words
-    done = git.run("tag", "--annotate", "--message", message, f"{ARTIFACT}@{version}", commit)
+    done = git.run("tag", "--annotate", "--message", message, tag, commit)
     if done.returncode:
         raise UserError(
-            f"the tag {ARTIFACT}@{version} cannot be made ({git.reason(done, -1)}); put that right and run "
-            "this again"
+            f"the tag {tag} cannot be made ({git.reason(done, -1)}); put that right and run this again"
         )

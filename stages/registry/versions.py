@@ -1,8 +1,9 @@
 """Which model `--model` names: a file or folder, or a version that a project has registered.
 
 `<repository>@v1.0.0` is the artefact `tumour-segmenter` at the repository's git tag `tumour-segmenter@v1.0.0`
-(GTO's format, which `dvc artifacts get` reads as well). It is downloaded once, from the repository's DVC
-remote into the user's cache.
+(GTO's format, which `dvc artifacts get` reads as well). Where the project is a folder of a larger repository,
+`<repository>` may be that folder, the repository if no other project in it has the version, or
+`<repository>#<folder>`. It is downloaded once, from the repository's DVC remote into the user's cache.
 """
 
 import errno
@@ -12,14 +13,15 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stages.core import atomic, git
 from stages.core.errors import UserError
+from stages.registry import projects
+from stages.registry.projects import ARTIFACT
 
-ARTIFACT = "tumour-segmenter"
-"""Its name in dvc.yaml, in git tags and in MLflow's registry."""
 VERSION = re.compile(r"v(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[0-9A-Za-z.-]+)?")
 _REMOTE = re.compile(r"[A-Za-z][\w+.-]*://|[\w.-]+@[\w.-]+:")
 """How the address of a repository elsewhere begins: https://, ssh://, git@host:"""
@@ -49,38 +51,47 @@ def locate(named: str) -> Path:
     raise UserError(f"{wrong}; write {repository}@v1.0.0")
 
 
-def registered(scm: Any) -> dict[str, str]:
-    """Commit of each version that a repository's tags register, oldest first; withdrawn ones left out.
-
-    scm: scmrepo's Git.
-    """
-    from gto.constants import Action
-    from gto.tag import find, parse_name
-
-    def of(action: Action) -> dict[str, str]:
-        tags = find(action=action, name=ARTIFACT, scm=scm)
-        return {parse_name(tag.name)["version"]: tag.target for tag in tags}
-
-    withdrawn = of(Action.DEREGISTER)
-    return {version: commit for version, commit in of(Action.REGISTER).items() if version not in withdrawn}
-
-
 def _held(repository: str, version: str) -> Path:
     """Folder of a version in the cache, downloaded where it is not there."""
     import platformdirs
 
-    local = Path(repository).is_dir()
-    address = str(Path(repository).resolve()) if local else repository
-    key = hashlib.sha256(address.encode()).hexdigest()[:16]
+    place = _place(repository)
+    key = hashlib.sha256(str(place).encode()).hexdigest()[:16]
     folder = platformdirs.user_cache_path("brainseg") / "models" / key / version
     # A version stands for one commit for good. Where it costs no network that is looked up nevertheless.
-    commit = _tagged(address, version) if local else None
+    commits = _tagged(place, version) if Path(place.address).is_dir() else set()
     with _locked(folder):
         held = [path for path in folder.iterdir() if not path.name.startswith(".")]
         for path in held:
-            if commit in (None, path.name):
+            if not commits or commits == {path.name}:
                 return path
-        return _download(address, version, folder)
+        return _download(place, version, folder)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """address: of a git repository. project: the folder in it that a user named, None for whichever has the
+    version.
+    """
+
+    address: str
+    project: str | None = None
+
+    def __str__(self) -> str:
+        return self.address if self.project is None else f"{self.address}#{self.project}"
+
+
+def _place(repository: str) -> _Place:
+    """Where `<repository>`, or `<repository>#<folder of a project in it>`, is."""
+    if Path(repository).is_dir():
+        path = Path(repository).resolve()
+        project = projects.folder(path)
+        return _Place(str(path.parents[project.count("/")]), project) if project else _Place(str(path))
+    address, hash_sign, project = repository.rpartition("#")
+    if not hash_sign:
+        return _Place(repository)
+    place = _place(address)
+    return _Place(place.address, project.strip("/"))
 
 
 @contextmanager
@@ -104,13 +115,18 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _tagged(repository: str, version: str) -> str | None:
-    """The commit of a version in a repository on this machine, None where git knows none."""
-    tag = f"refs/tags/{ARTIFACT}@{version}^{{commit}}"
-    return git.answer("rev-parse", "--verify", "--quiet", tag, folder=Path(repository))
+def _tagged(place: _Place, version: str) -> set[str]:
+    """The commits that tags of a version name in a repository on this machine: one for each project that has
+    it, none where git knows none.
+    """
+    names = ["", "**/*="] if place.project is None else [f"{place.project}=" if place.project else ""]
+    refs = [f"refs/tags/{name}{ARTIFACT}@{version}" for name in names]
+    # A tag is an object, and that names a commit; of tags that are none the second word is empty.
+    form = "--format=%(*objectname)"
+    return set((git.answer("for-each-ref", form, *refs, folder=Path(place.address)) or "").split())
 
 
-def _download(repository: str, version: str, folder: Path) -> Path:
+def _download(place: _Place, version: str, folder: Path) -> Path:
     """Write a version's files to a folder named after its commit."""
     from dvc.repo import Repo
     from dvc.repo.open_repo import clean_repos
@@ -118,40 +134,61 @@ def _download(repository: str, version: str, folder: Path) -> Path:
     logging.getLogger("dvc").setLevel(logging.CRITICAL)  # what goes wrong is raised
     try:
         with (
-            _readable(repository),
-            Repo.open(repository, subrepos=True, uninitialized=True) as repo,
+            _readable(place.address),
+            Repo.open(place.address, subrepos=True, uninitialized=True) as repo,
         ):
-            commit = _commit(repository, repo, version)
+            project, commit = _commit(place, repo, version)
             with repo.switch(commit):
-                path = "/" + Path(_artifact(repository, repo, version)).as_posix()
-                with _reached(f"{version} of {repository}"), atomic.directory(folder / commit) as part:
+                path = "/" + Path(_artifact(place, repo, project, version)).as_posix()
+                with _reached(f"{version} of {place}"), atomic.directory(folder / commit) as part:
                     _copy(repo.dvcfs, path, part)
     finally:
         clean_repos()
     return folder / commit
 
 
-def _commit(repository: str, repo: Any, version: str) -> str:
+def _commit(place: _Place, repo: Any, version: str) -> tuple[str, str]:
+    """The project that a version is of, and its commit."""
     if repo.artifacts.scm is None:
-        raise UserError(f"{repository} is a folder without a git repository; name that of a project")
-    versions = registered(repo.scm)
-    if version in versions:
-        return versions[version]
-    tag = f"{ARTIFACT}@{version}"
+        raise UserError(f"{place} is a folder without a git repository; name that of a project")
+    registered = projects.registered(repo.scm)
+    if place.project is not None:
+        registered = {place.project: registered.get(place.project, {})}
+    having = {project: versions[version] for project, versions in registered.items() if version in versions}
+    if len(having) == 1:
+        return next(iter(having.items()))
+    if having:
+        folders = " and ".join(project or "its root" for project in having)
+        named = f"{place.address}#{next(filter(None, having))}@{version}"
+        raise UserError(f"{place} has {version} of the projects in {folders}; name one: {named}")
+    tag = projects.tag(place.project or "", version)
     if f"{tag}!" not in (tags := repo.scm.list_tags()) and tag in tags:
-        raise UserError(f"the tag {tag} of {repository} is no annotated one; `brainseg register` makes it")
-    known = f"it has {', '.join(versions)}" if versions else "`brainseg register` makes one"
-    raise UserError(f"{repository} has no version {version} of {ARTIFACT}; {known}")
+        raise UserError(f"the tag {tag} of {place} is no annotated one; `brainseg register` makes it")
+    known = ", ".join(
+        f"{version} in {project}" if project and place.project is None else version
+        for project, versions in registered.items()
+        for version in versions
+    )
+    known = f"it has {known}" if known else "`brainseg register` makes one"
+    raise UserError(f"{place} has no version {version} of {ARTIFACT}; {known}")
 
 
-def _artifact(repository: str, repo: Any, version: str) -> str:
-    from dvc.exceptions import ArtifactNotFoundError
+def _artifact(place: _Place, repo: Any, project: str, version: str) -> str:
+    """Path of the artefact from the repository's root, as the switched repository has it."""
+    from dvc.exceptions import ArtifactNotFoundError, NotDvcRepoError
+    from dvc.repo import Repo
 
     try:
-        return str(repo.artifacts.get_path(ARTIFACT))
-    except ArtifactNotFoundError:
+        if not project:
+            return str(repo.artifacts.get_path(ARTIFACT))
+        # A folder may be a DVC project of its own, whose dvc.yaml the outer one does not read.
+        inner = repo.fs.join(repo.fs.root_marker, *project.split("/"))
+        with Repo(inner, fs=repo.fs, scm=repo.scm) as own:
+            return str(own.artifacts.get_path(projects.artifact(project)))
+    except (ArtifactNotFoundError, NotDvcRepoError):
+        where = f"{project}/dvc.yaml" if project else "dvc.yaml"
         raise UserError(
-            f"{version} of {repository} has no artifact {ARTIFACT} in its dvc.yaml; name another version"
+            f"{version} of {place} has no artifact {ARTIFACT} in its {where}; name another version"
         ) from None
 
 

@@ -16,7 +16,7 @@ from stages.checks.catalogue import CHECKS
 from stages.core import tables
 from stages.reporting import headline, inline
 from stages.reporting.published import PUBLISHED
-from stages.scoring import agreement
+from stages.scoring import absence, agreement
 from stages.scoring.metrics import METRICS
 
 SECTIONS = {
@@ -85,6 +85,7 @@ def render(reports: Reports, card: str, lineage: Lineage, noun: str) -> str:
     region = next(iter(metrics["evaluate"]["test"].get("regions", {})), "")
     return jinja.get_template("report.html.j2").render(
         headline=headline.sentence(metrics["evaluate"]),
+        nobody=absence.everybody(metrics["evaluate"]["test"]),
         sections={name: title for name, (title, _) in SECTIONS.items()},
         templates={name: template for name, (_, template) in SECTIONS.items()},
         metrics=metrics,

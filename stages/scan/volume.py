@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stages.scan.header import Unreadable
-from stages.scan.spacing import ASSUMED, Spacing
+from stages.scan.spacing import Spacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +107,3 @@ class Volume:
     grid: Grid | None = None
     header: Any = None
     remarks: tuple[str, ...] = ()
-
-    @property
-    def aspect(self) -> float:
-        """Height of a pixel over its width; 1 where the file does not say."""
-        mm = self.spacing or (self.grid.spacing if self.grid else ASSUMED)
-        return mm.down / mm.across

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.scoring import absence
 from stages.scoring.decision import Scored
 from stages.scoring.intervals import patient_bootstrap
 from stages.scoring.metrics import METRICS, NAMES, Pair
@@ -46,7 +47,7 @@ def means(table: pd.DataFrame, resamples: int) -> dict[str, Any]:
 
     table: rows of `score`; a patient's scans and regions are averaged first, so each patient counts once.
     empty_truth, empty_prediction, empty_both: how many rows have no tumour, no prediction, neither; their
-    Dice is 0, 0 and 1, as BraTS scores it.
+    Dice is 0, 0 and 1, as BraTS scores it. empty_patients: how many patients have no tumour in any row.
     """
     by_patient = table.groupby("patient_id")[list(NAMES)].mean()
     means = {name: float(by_patient[name].mean()) for name in NAMES}
@@ -62,4 +63,5 @@ def means(table: pd.DataFrame, resamples: int) -> dict[str, Any]:
         "empty_truth": int(no_truth.sum()),
         "empty_prediction": int(no_prediction.sum()),
         "empty_both": int((no_truth & no_prediction).sum()),
+        "empty_patients": absence.empty_patients(table),
     }

@@ -1,6 +1,9 @@
 """From a source's name and place to the records of its slices: what `stages.ingest` is made of."""
 
 import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from stages.core import progress
@@ -21,12 +24,52 @@ def place(source: Source, name: str | None, project: Path) -> Path | None:
     return kaggle.download(handle) if handle else project / Path(str(name)).expanduser()
 
 
+def finder(
+    source: Source, categories: Sequence[str | int] | None, labels: str | None
+) -> Callable[[Path], Holding]:
+    """The source's `find`, with what the numbers in its masks mean.
+
+    categories: of annotations that are tumour; labels: the name of one of the source's meanings; None of
+    both: what the files say. Raises `UserError` where a source has no such thing.
+    """
+    find_among, tasks = source.find_among, {task.name: task for task in source.tasks}
+    if categories is not None and find_among is None:
+        raise UserError(
+            f"ingest.categories is for sets whose annotations have categories; set it to null for "
+            f"ingest.source: {source.name}"
+        )
+    if labels is not None and labels not in tasks:
+        raise UserError(
+            f"ingest.labels {labels} is no meaning of source {source.name}; choose null or {', '.join(tasks)}"
+        )
+
+    def find(raw: Path) -> Holding:
+        scans = find_among(raw, categories) if find_among and categories is not None else source.find(raw)
+        if source.meaning is None:
+            return scans
+        records, notes = source.meaning(raw, scans.records, tasks[labels] if labels else None)
+        return replace(scans, records=records, notes=(*scans.notes, *notes))
+
+    return find
+
+
 def bring(source: Source, place: Path | None, raw: Path, patients: int | None, seed: int) -> None:
     """Fill `raw` from a place, or let the source generate its own scans, of so many patients (None: all)."""
     if place is not None:
         location.bring(source, place, raw, lambda items: progress.track(items, "ingest"))
     elif source.generate is not None:
         source.generate(raw, patients, seed)
+
+
+@contextmanager
+def naming(place: Path | None) -> Iterator[None]:
+    """A `UserError` inside the block says where its user has the files. What reads our copies of them knows
+    only a temporary folder, and names files by their path in it.
+    """
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"ingest.location {place}: {error}" if place else str(error)) from None
 
 
 def annotated(scans: Holding, negative: bool) -> tuple[list[Record], list[str]]:

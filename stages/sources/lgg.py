@@ -1,11 +1,15 @@
 """The LGG layout: a folder per scan with `<case>_<N>.tif` and `<case>_<N>_mask.tif` (Buda et al. 2019).
 
-Channels are pre-contrast T1, FLAIR and post-contrast T1. N is a number: slice 10 follows slice 9. The Kaggle
-download holds the whole set twice, in two folders; the first copy of a case counts.
+Channels are pre-contrast T1, FLAIR and post-contrast T1. N is a number: slice 10 follows slice 9. A file of
+several pages is a case by itself. The Kaggle download holds the whole set twice, in two folders; the first
+copy of a case counts. Two folders of one name that differ are two scans, and nobody can tell which of them a
+result is of.
 """
 
+import filecmp
 import re
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from stages.core import natural, record
@@ -34,35 +38,63 @@ def patient_of(case_id: str) -> str:
 
 
 def find(root: Path) -> Holding:
-    """One record per slice, in natural order of case and slice. Raises `UserError` where there are none."""
+    """One record per slice, in natural order of case and slice.
+
+    Raises `UserError` where there are none, where two files make one slice, and where two folders of one case
+    differ.
+    """
     pairs: dict[str, dict[int, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     home: dict[str, Path] = {}
+    copies: list[Path] = []
     for path in sorted(root.rglob("*"), key=lambda p: (len(p.parts), natural.key(str(p)), str(p))):
         match = _SLICE.match(path.name)
         if not match or not path.is_file():
             continue
         case = match["case"]
         if home.setdefault(case, path.parent) != path.parent:
-            continue  # the set's second copy
+            copies.append(path)
+            continue
         kind, name = "mask" if match["mask"] else "image", path.relative_to(root).as_posix()
         first = pairs[case][int(match["slice"])].setdefault(kind, name)
         if first != name:
             raise UserError(f"{first} and {name} are both the {kind} of one slice; rename or remove one")
+    for path in copies:
+        _refuse_another(home[_case(path)] / path.name, path, root)
     if not any("image" in files for slices in pairs.values() for files in slices.values()):
-        raise UserError(f"no <case>_<number>.tif was found below {root}")
+        raise UserError("no <case>_<number>.tif was found; check ingest.source and ingest.location")
     return Holding(
         [
-            _record(root, case, number, pairs[case][number])
+            row
             for case in sorted(pairs, key=lambda name: (natural.key(name), name))
             for number in sorted(pairs[case])
+            for row in _records(root, case, number, pairs[case][number])
         ]
     )
 
 
-def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record:
+def _case(path: Path) -> str:
+    match = _SLICE.match(path.name)
+    assert match
+    return match["case"]
+
+
+def _refuse_another(first: Path, second: Path, root: Path) -> None:
+    """Raise `UserError` where a file in the second folder of a case is not the first one's."""
+    if first.is_file() and filecmp.cmp(first, second, shallow=False):
+        return
+    one, other = (path.parent.relative_to(root).as_posix() for path in (first, second))
+    what = f"{second.name} differs" if first.is_file() else f"{second.name} is only in {other}"
+    raise UserError(
+        f"{one} and {other} are both case {_case(second)}, and {what}; rename one with its files if they are "
+        "two scans, else remove one"
+    )
+
+
+def _records(root: Path, case: str, number: int, files: dict[str, str]) -> list[Record]:
     image, mask = files.get("image", ""), files.get("mask", "")
-    fields = formats.header_fields(root / (image or mask)) | ({} if image else {"channels": 0})
-    return Record(
+    header = formats.legible_header(root / (image or mask))
+    fields = formats.fields_of(header) | ({} if image else {"channels": 0})
+    row = Record(
         sample_id=f"{case}_{number}",
         case_id=case,
         patient_id=patient_of(case),
@@ -73,6 +105,12 @@ def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record
         site=site["site"] if (site := _SITE.match(case)) else "",
         **fields,
     )
+    if header is None or header.slices == 1:
+        return [row]
+    stack = f"{case}_{number}"
+    if PurePosixPath(image or mask).parent.name != case:  # a number that may as well be the patient's
+        row = replace(row, patient_id=stack, patient_known=False)
+    return record.pages(replace(row, case_id=stack), header.slices, image, mask)
 
 
 def _modalities(channels: int) -> str:

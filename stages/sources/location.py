@@ -16,18 +16,23 @@ from imagecodecs import DeflateError, deflate_crc32, deflate_decode
 
 from stages.core import workers
 from stages.core.errors import UserError
+from stages.formats import formats, pointer
+from stages.scan.header import MAX_NUMBERS
+from stages.sources import folder
 from stages.sources.source import Source
 
 MAX_RATIO = 200
-"""Expansion of one archive entry above which it is taken for a bomb; MRI slices compress about 3 times."""
+"""Expansion above which what is larger than the harmless sizes below is taken for a bomb; MRI slices compress
+about 3 times, and deflate 1,032 times at most.
+"""
 HARMLESS_BYTES = 1 << 20
-"""Entries up to this size may expand more: the blank masks of the real LGG archive, 65 KB each, expand 376
-times.
+"""A table or annotation file up to this size may expand as far as it likes."""
+HARMLESS_SCAN_BYTES = 8 * MAX_NUMBERS + HARMLESS_BYTES
+"""So may a scan or a mask of the largest size that is read at all, as float64 with a header, 2 GiB: masks,
+and volumes without a head in them, are nearly all zero whatever their dtype, and expand 300 to 1,000 times.
 """
-HARMLESS_VOLUME_BYTES = 64 << 20
-"""The same for unpacked NIfTI volumes: label maps of BraTS, 18 to 36 MB and nearly all zero, expand up to 600
-times. The archive as a whole must still keep to `MAX_RATIO`.
-"""
+HARMLESS_ARCHIVE_BYTES = 2 * HARMLESS_SCAN_BYTES
+"""And an archive of such a scan and its mask; larger ones must as a whole keep to `MAX_RATIO`."""
 MAX_BYTES = 512 * 2**30
 """Sum of the unpacked sizes an archive may claim, 512 GiB; BraTS 2023, the largest source, unpacks to about
 50 GB.
@@ -56,22 +61,32 @@ def bring(source: Source, location: Path, into: Path, progress: Progress = iter)
     and part of its cache, which would turn the user's originals into cache entries. Raises `UserError` for a
     missing or foreign location, an archive that is damaged, or one that is out to do harm.
     """
-    if not location.exists():
-        raise UserError(f"ingest.location {location} does not exist; set it to a folder or a .zip that does")
     if location.is_dir():
         names = _copy(source, location, into, progress)
     elif zipfile.is_zipfile(location):
         names = _unpack(source, location, into, progress)
     else:
-        raise UserError(
-            f"ingest.location {location} is neither a folder nor a zip archive; unpack or download it again"
-        )
+        raise UserError(f"ingest.location {location} {_unusable(location)}")
     if all(name.suffix.lower() in (".csv", ".json") for name in names):
         what = "the folder" if location.is_dir() else "the archive"
         raise UserError(
             f"ingest.location {location}: {what} holds no scans of source {source.name} ({source.layout}); "
             "check ingest.source and ingest.location"
         )
+
+
+def _unusable(location: Path) -> str:
+    """What is wrong with a location that is neither a folder nor an archive, and what to do."""
+    if location.is_file():
+        return folder.unfetched(location) or (
+            "is neither a folder nor a zip archive; unpack or download it again"
+        )
+    tracked = location.with_name(f"{location.name}.dvc")
+    if tracked.is_file():
+        return f"is not there, only {tracked.name}, which says where DVC keeps it; run `dvc pull {tracked}`"
+    if location.is_symlink():
+        return f"is not there: {pointer.dangling(location)}"
+    return "does not exist; set it to a folder or a .zip that does"
 
 
 def _belongs(source: Source, relative: PurePosixPath) -> bool:
@@ -86,8 +101,7 @@ def _belongs(source: Source, relative: PurePosixPath) -> bool:
 
 
 def _copy(source: Source, location: Path, into: Path, progress: Progress) -> list[PurePosixPath]:
-    names = [PurePosixPath(path.relative_to(location).as_posix()) for path in sorted(location.rglob("*"))]
-    chosen = [name for name in names if _belongs(source, name) and (location / name).is_file()]
+    chosen = folder.files(location, lambda name: _belongs(source, name))
     for name in progress(chosen):
         target = into / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -104,9 +118,10 @@ def _unpack(source: Source, location: Path, into: Path, progress: Progress) -> l
     with _open(location) as archive:
         # By name: an archive that holds a name twice means the later one, as other tools read it.
         entries = {name: entry for entry, name in _safe_entries(archive, location) if _belongs(source, name)}
+    _refuse_bombs(location, entries, shutil.disk_usage(into.parent).free)
     try:
-        for folder in {(into / name).parent for name in entries}:
-            folder.mkdir(parents=True, exist_ok=True)
+        for parent in {(into / name).parent for name in entries}:
+            parent.mkdir(parents=True, exist_ok=True)
         with workers.pool() as pool:
             jobs = [pool.submit(_extract, location, part, into) for part in _parts(entries)]
             try:
@@ -119,10 +134,35 @@ def _unpack(source: Source, location: Path, into: Path, progress: Progress) -> l
             f"{location} uses one name for a file and a folder; "
             "unpack it and set ingest.location to the folder"
         ) from None
+    reasons = {name: folder.unfetched(into / name) for name in sorted(entries)}
+    folder.refuse(location, [folder.Absent(name, reason) for name, reason in reasons.items() if reason])
     return list(entries)
 
 
 Entries = dict[PurePosixPath, zipfile.ZipInfo]
+
+
+def _refuse_bombs(location: Path, entries: Entries, free_bytes: int) -> None:
+    """Raise `UserError` where what is to be unpacked is more than scans are, for what it is packed into, or
+    more than the disk has room for.
+    """
+    for name, entry in entries.items():
+        harmless = HARMLESS_SCAN_BYTES if formats.suffix_of(name.name) else HARMLESS_BYTES
+        if entry.file_size > max(MAX_RATIO * entry.compress_size, harmless):
+            raise UserError(
+                f"{location}: entry {entry.filename} expands over {MAX_RATIO} times; the archive is refused"
+            )
+    whole = sum(entry.file_size for entry in entries.values())
+    packed = sum(entry.compress_size for entry in entries.values())
+    if whole > max(MAX_RATIO * packed, HARMLESS_ARCHIVE_BYTES):
+        raise UserError(f"{location} expands over {MAX_RATIO} times; the archive is refused")
+    if whole > MAX_BYTES:
+        raise UserError(f"{location} unpacks to more than {MAX_BYTES >> 30} GiB; the archive is refused")
+    if whole > free_bytes:
+        raise UserError(
+            f"{location} unpacks to {whole / 2**30:.3g} GiB, and {free_bytes / 2**30:.3g} GiB are free here; "
+            "free some space"
+        )
 
 
 def _parts(entries: Entries) -> Iterator[Entries]:
@@ -180,7 +220,7 @@ def _open(location: Path) -> zipfile.ZipFile:
 
 
 def _safe_entries(archive: zipfile.ZipFile, location: Path) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
-    """The files of an archive, after every entry has been checked: one bad entry refuses it whole."""
+    """The files of an archive, after every name has been checked: one bad entry refuses it whole."""
     files = []
     for entry in archive.infolist():
         name = entry.filename.replace("\\", "/")
@@ -199,17 +239,6 @@ def _safe_entries(archive: zipfile.ZipFile, location: Path) -> list[tuple[zipfil
                 f"{location}: entry {entry.filename} is encrypted; "
                 "unpack the archive and set ingest.location to its folder"
             )
-        volume = relative.suffix.lower() == ".nii"
-        harmless = HARMLESS_VOLUME_BYTES if volume else HARMLESS_BYTES
-        if entry.file_size > max(MAX_RATIO * entry.compress_size, harmless):
-            raise UserError(
-                f"{location}: entry {entry.filename} expands over {MAX_RATIO} times; the archive is refused"
-            )
         if not entry.is_dir():
             files.append((entry, relative))
-    whole = sum(entry.file_size for entry, _ in files)
-    if whole > max(MAX_RATIO * sum(entry.compress_size for entry, _ in files), HARMLESS_VOLUME_BYTES):
-        raise UserError(f"{location} expands over {MAX_RATIO} times; the archive is refused")
-    if whole > MAX_BYTES:
-        raise UserError(f"{location} unpacks to more than {MAX_BYTES >> 30} GiB; the archive is refused")
     return sorted(files, key=lambda file: file[0].filename)

@@ -430,3 +430,40 @@ def test_values_that_json_does_not_know(place, capsys) -> None:
         "train.x": "nan",
         "train.y": ["a", 1],
     }
+
+
+@pytest.mark.parametrize(
+    ("empty", "told"),
+    [
+        (
+            7,
+            "none of the test patients has a labelled pixel, so that a Dice of 1 means no false",
+        ),
+        (2, "2 of 7 test patients have no labelled pixel; they count as 1 where nothing was predicted, else"),
+    ],
+)
+def test_test_patients_without_tumour_are_told_of(place, capsys, empty, told) -> None:
+    for shift in (0, 0.04):
+        place.scores({name: dice + shift for name, dice in DICE.items()})
+        path = place.root / CASES
+        lines = path.read_text().splitlines()
+        lines[1 : 1 + empty] = [line.replace(",7,8,x", ",0,8,x") for line in lines[1 : 1 + empty]]
+        path.write_text("\n".join(lines) + "\n")
+        place.run()
+        place.commit()
+    (warning,) = found(capsys, "HEAD~1")["warnings"]
+    assert warning.startswith(f"BASE and HEAD: {told} ")
+    assert f"- {warning}\n" in ended(capsys, "HEAD~1")[1]
+    assert found(capsys, "base")["warnings"] == [warning.removeprefix("BASE and ")]
+
+
+@pytest.mark.parametrize("words", [("base",), ("base", "HEAD")])
+def test_a_repository_of_another_user(place, capsys, monkeypatch, words) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    status, printed, complaint = ended(capsys, *words)
+    top = place.root.parents[1]
+    assert (status, printed) == (2, "")
+    assert complaint == (
+        "error: the repository belongs to another user, and git does not read it; run "
+        f"`git config --global --add safe.directory {top}` if you trust what is in it\n"
+    )

@@ -177,6 +177,13 @@ def test_git(project: Versioned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert checkup.git().found == "no repository here"
     subprocess.run(["git", "init", "-q"], check=True)
     assert checkup.git().found == "nothing is committed"
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert checkup.git().status is Status.MISSING
+    assert checkup.git().found == "the repository belongs to another user, and git does not read it"
+    assert checkup.git().advice == (
+        f"if you trust what is in it: git config --global --add safe.directory {tmp_path / 'empty'}"
+    )
+    monkeypatch.delenv("GIT_TEST_ASSUME_DIFFERENT_OWNER")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert checkup.git() == Diagnosis("git", Status.MISSING, "not installed", "install git")
 

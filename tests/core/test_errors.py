@@ -2,10 +2,15 @@
 
 import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from stages.core import errors
+
+ROOT = Path(__file__).parents[2]
 
 
 def ended(command: object) -> int | str | None:
@@ -54,3 +59,43 @@ def test_control_c_is_status_130_as_shells_expect() -> None:
 
 def test_a_command_that_ends_well_returns() -> None:
     errors.run(lambda: None)
+
+
+NAMES = "Ångström_脑瘤_\udcff"
+PRINTING = f"""
+import sys
+from stages.core import errors
+from stages.core.errors import UserError
+def command():
+    print({NAMES!a})
+    print("note:", {NAMES!a}, file=sys.stderr)
+    raise UserError({NAMES!a} + " is bad; mend it")
+errors.run(command)
+"""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"PYTHONIOENCODING": name} for name in ("latin-1", "ascii", "utf-8", "cp1252", "latin-1:strict")),
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=str,
+)
+def test_a_name_that_the_terminal_cannot_show_ends_no_command(settings: dict[str, str]) -> None:
+    clean = {
+        name: text for name, text in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PRINTING], env=clean | settings, cwd=ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    said, note, error = *done.stdout.splitlines(), *done.stderr.splitlines()
+    for line in (said, note, error):
+        assert b"ngstr" in line
+        assert line.count(b"_") == 2
+    assert error.startswith(b"error: ")
+    assert error.endswith(b" is bad; mend it")

@@ -48,3 +48,20 @@ def test_the_reason_is_a_line_of_the_complaint() -> None:
     done = subprocess.CompletedProcess([], 1, b"", b"error: first\nfatal: last\n")
     assert (git.reason(done), git.reason(done, -1)) == ("error: first", "fatal: last")
     assert git.reason(subprocess.CompletedProcess([], 1, b"", b"")) == "it gives no reason"
+
+
+def test_a_repository_of_another_user_says_how_to_trust_it(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert git.distrust() is None
+    assert git.distrust(repository.parent) is None
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    command = f"git config --global --add safe.directory {repository}"
+    assert git.distrust() == command
+    with pytest.raises(UserError) as error:
+        git.text("for-each-ref")
+    assert str(error.value) == (
+        f"the repository belongs to another user, and git does not read it; run `{command}` if you trust "
+        "what is in it"
+    )
+    assert git.answer("rev-parse", "HEAD") is None

@@ -134,3 +134,22 @@ def test_sites_average_patients_and_not_scans():
     assert cs["dice"] == pytest.approx(0.6)
     assert cs["worst"] == pytest.approx(0.3)
     assert card.by_site(scores, index.assign(site="")) == []
+
+
+@pytest.mark.parametrize(
+    ("empty", "sentence"),
+    [
+        (0, None),
+        (
+            2,
+            "**2 of 22 test patients have no labelled pixel; they count as 1 where nothing was ",
+        ),
+        (22, "**None of the test patients has a labelled pixel, so that a Dice of 1 means no false alarm, "),
+    ],
+)
+def test_test_patients_without_tumour(empty, sentence):
+    evaluated = reports.evaluated()
+    evaluated["test"]["empty_patients"] = empty
+    text = render(evaluated=evaluated)
+    assert ("no labelled pixel" in text or "has a labelled pixel" in text) is bool(sentence)
+    assert sentence is None or f"\n\n{sentence}" in text.split("## Test result")[1].split("| metric")[0]

@@ -144,3 +144,47 @@ def test_suffixes():
     ]
     assert [suffixes.stem(name) for name in ("a.NII.gz", "b.c.png", "README")] == ["a", "b.c", "README"]
     assert formats.suffix_of("x.dcm") == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("gone.png", "where nothing is; mend it, or fetch what it leads to"),
+        ("x.png", "which leads in a circle; put the file in its place"),
+    ],
+)
+def test_a_link_that_leads_nowhere(tmp_path, target, why):
+    (tmp_path / "x.png").symlink_to(target)
+    with pytest.raises(Unreadable) as error:
+        File.at(tmp_path / "x.png").read(lambda stream: stream.read())
+    assert str(error.value) == f"it is a link to {target}, {why}"
+    with pytest.raises(Unreadable, match=r"^No such file"):
+        File.at(tmp_path / "y.png").read(lambda stream: stream.read())
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 + b"\nsize 196748\n"
+
+
+@pytest.mark.parametrize("name", [f"x{suffix}" for suffix in formats.FORMATS])
+def test_a_pointer_of_git_lfs_says_what_it_is(tmp_path, name):
+    (tmp_path / name).write_bytes(LFS)
+    kind = formats.format_of(name)
+    for given in (File.at(tmp_path / name), File.of(name, LFS)):
+        for decode in (kind.decode, kind.decode_mask, kind.read_header):
+            with pytest.raises(Unreadable) as error:
+                given.read(decode)
+            assert str(error.value) == "it is a git-lfs pointer, not the file itself; run `git lfs pull`"
+
+
+def test_so_does_one_in_a_dicom_series(tmp_path):
+    paths = write_series(tmp_path, volumes.numbered("u2"))
+    paths[1].write_bytes(LFS)
+    with pytest.raises(Unreadable, match="it is a git-lfs pointer, not the file itself"):
+        dicom.decode([File.at(path) for path in paths])
+
+
+def test_what_is_damaged_and_no_pointer_keeps_its_reason(tmp_path):
+    for content in (b"", b"version 1\n", b"about annex and objects\n", LFS[8:]):
+        with pytest.raises(Unreadable) as error:
+            File.of("x.png", content).read(raster.decode)
+        assert "pointer" not in str(error.value)

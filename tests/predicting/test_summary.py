@@ -9,7 +9,7 @@ import pytest
 
 from stages.formats.file import File
 from stages.predicting import summary
-from stages.predicting.discovery import Scan
+from stages.predicting.scan import Scan
 from stages.predicting.segmenting import Segmented
 from stages.scan.spacing import Spacing
 from stages.scan.volume import Volume
@@ -104,6 +104,21 @@ def test_both_files(tmp_path):
     assert [row["confidence"] for row in table] == ["0.9", "0.7"]
     assert [row["low_confidence"] for row in table] == ["False", "True"]
     assert table[0]["files"] == "a;b"
+
+
+def test_a_name_that_is_no_utf_8(tmp_path):
+    path = Path("/in/caf\udce9.nii")
+    scan = Scan.at(path, "nifti", [path])
+    row = summary.row(scan, found(), volume(), NESTED, [f"{scan.name}_mask.nii"])
+    left_out = [{"path": "x_mask.png", "why": "it is a mask"}]
+    with summary.written(tmp_path, NESTED, [], left_out) as table:
+        table.add(row)
+    whole = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert [(one["scan"], one["files"]) for one in whole["scans"]] == [
+        ("/in/caf\\xe9.nii", ["caf%xe9_mask.nii"])
+    ]
+    assert (whole["failed"], whole["left_out"]) == ([], left_out)
+    assert "caf\\xe9.nii" in (tmp_path / "summary.csv").read_text(encoding="utf-8")
 
 
 def test_no_scan_at_all(tmp_path):

@@ -22,7 +22,7 @@ NESTED = graphs.describe(channels=("flair",), regions=graphs.BRATS)
 
 def written(path, labels, spec, out):
     """Write labels for the only scan of a path; the names of the files."""
-    (scan,) = discovery.find([path])
+    (scan,) = discovery.find([path]).scans
     out.mkdir(exist_ok=True)
     return writing.write(labels, scan, reading.read(scan, spec.input), spec, out)[0]
 
@@ -132,7 +132,7 @@ def test_a_series_gets_nifti_and_dicom(tmp_path, out, plane):
     files = dicom.write_series(tmp_path / "s", voxels, plane, spacing_mm=(3.0, 2.0, 1.0))
     labels = (voxels > 4).astype(np.uint8)
     assert written(tmp_path / "s", labels, ONE, out) == ["s_mask.nii.gz", "s_mask.dcm"]
-    (again,) = discovery.find([out / "s_mask.nii.gz"])
+    (again,) = discovery.find([out / "s_mask.nii.gz"]).scans
     back = reading.read(again, ONE.input)
     np.testing.assert_array_equal(back.voxels[..., 0], labels)
     assert back.spacing == pytest.approx((3.0, 2.0, 1.0))
@@ -160,13 +160,13 @@ def test_a_series_that_no_segmentation_can_be_made_of_gets_its_nifti(tmp_path, o
     else:
         for file in files:
             dicom.edit(file, SOPInstanceUID=None)
-    (scan,) = discovery.find([tmp_path / "s"])
+    (scan,) = discovery.find([tmp_path / "s"]).scans
     out.mkdir()
     labels = (voxels > 4).astype(np.uint8)
     names, remarks = writing.write(labels, scan, reading.read(scan, ONE.input), ONE, out)
     assert names == [path.name for path in out.iterdir()] == ["s_mask.nii.gz"]
     assert remarks == [f"no DICOM segmentation was written: {why}"]
-    (again,) = discovery.find([out / "s_mask.nii.gz"])
+    (again,) = discovery.find([out / "s_mask.nii.gz"]).scans
     np.testing.assert_array_equal(reading.read(again, ONE.input).voxels[..., 0], labels)
 
 
@@ -199,6 +199,16 @@ def test_files_appear_together_or_not_at_all(tmp_path):
             )
     assert (tmp_path / "a.png").read_text() == "two"
     assert [path.name for path in (tmp_path / "masks").iterdir()] == ["two"]
+
+
+def test_what_lies_beside_is_kept(tmp_path):
+    for name in ("a_mask.png", "b_mask.png", "a_mask.png"):
+        with writing.together(tmp_path, "p1/anat") as folder:
+            (folder / name).write_text("mask")
+    assert sorted(path.name for path in (tmp_path / "p1" / "anat").iterdir()) == ["a_mask.png", "b_mask.png"]
+    with pytest.raises(KeyboardInterrupt), writing.together(tmp_path, "p2"):
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["p1"]
 
 
 def test_a_folder_that_holds_files(tmp_path):

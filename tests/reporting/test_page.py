@@ -79,6 +79,16 @@ def test_variants(tmp_path, regions, leaky, int8):
     assert "encoder_weights null" in words
 
 
+def test_a_test_set_without_anything_to_find_is_told_of_as_loudly_as_a_leak(tmp_path):
+    evaluated = reports.evaluated()
+    for name, empty in (("all", 22), ("some", 2)):
+        evaluated["test"]["empty_patients"] = empty
+        paths = reports.folder(tmp_path / name, evaluated, reports.exported())
+        html = page.render(paths, "", reports.lineage(), "tumour")
+        assert ('<p class="headline leaky">NOTHING TO FIND test Dice' in html) is (name == "all")
+        assert ("; 2 of 22 test patients have no labelled pixel" in html) is (name == "some")
+
+
 def test_conventions_with_and_without_flips(tmp_path):
     words = Page(render(tmp_path / "both")).words
     assert "convention Dice IoU Dice without flips Dice with flips each patient's volume" in words

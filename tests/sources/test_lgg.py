@@ -1,5 +1,6 @@
 """The LGG layout: which files are slices, whose they are, and in which order."""
 
+import os
 import random
 import shutil
 from pathlib import Path, PurePosixPath
@@ -108,7 +109,7 @@ def test_a_folder_without_slices(tmp_path: Path) -> None:
     scans.write_slice(tmp_path, "a", 1, None, np.zeros((8, 8), np.uint8))
     with pytest.raises(UserError) as refused:
         lgg.find(tmp_path)
-    assert str(refused.value) == f"no <case>_<number>.tif was found below {tmp_path}"
+    assert str(refused.value) == ("no <case>_<number>.tif was found; check ingest.source and ingest.location")
 
 
 def test_two_files_of_one_number(tmp_path: Path) -> None:
@@ -150,3 +151,53 @@ def test_natural_order_is_numeric_order(numbers: list[int], seed: int) -> None:
 @given(st.lists(st.text(alphabet="ab01²٣ _", max_size=6)))
 def test_any_names_can_be_ordered(names: list[str]) -> None:
     assert len(sorted(names, key=natural.key)) == len(names)
+
+
+def twice(root: Path) -> tuple[str, str]:
+    """A set whose second copy differs from the first by what a test does to it."""
+    scans.write_lgg(root, patients=2, slices=3, size=32)
+    shutil.copytree(root / "kaggle_3m", root / "more" / "kaggle_3m")
+    case = scans.case_name(1)
+    return f"kaggle_3m/{case}", f"more/kaggle_3m/{case}"
+
+
+def test_two_patients_in_folders_of_one_name(tmp_path: Path) -> None:
+    one, other = twice(tmp_path)
+    images, masks = scans.volume(3, 32, seed=99)
+    scans.write_slice(tmp_path / "more" / "kaggle_3m", scans.case_name(1), 2, images[1], masks[1])
+    with pytest.raises(UserError) as refused:
+        lgg.find(tmp_path)
+    case = scans.case_name(1)
+    assert str(refused.value) == (
+        f"{one} and {other} are both case {case}, and {case}_2.tif differs; rename one with its files if "
+        "they are two scans, else remove one"
+    )
+
+
+def test_a_copy_of_the_same_size_and_time_that_differs_in_one_pixel(tmp_path: Path) -> None:
+    one, other = twice(tmp_path)
+    path = tmp_path / other / f"{scans.case_name(1)}_3_mask.tif"
+    first = tmp_path / one / path.name
+    content = bytearray(first.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    for file in (first, path):
+        os.utime(file, (0, 0))
+    with pytest.raises(UserError, match=r"_3_mask\.tif differs; rename one with its files"):
+        lgg.find(tmp_path)
+
+
+def test_a_second_folder_with_more_slices_than_the_first(tmp_path: Path) -> None:
+    one, other = twice(tmp_path)
+    path = tmp_path / one / f"{scans.case_name(1)}_3.tif"
+    path.unlink()
+    with pytest.raises(UserError) as refused:
+        lgg.find(tmp_path)
+    assert f"are both case {scans.case_name(1)}, and {path.name} is only in {other}; " in str(refused.value)
+
+
+def test_a_second_copy_that_lacks_slices_is_a_copy(tmp_path: Path) -> None:
+    _, other = twice(tmp_path)
+    before = lgg.find(tmp_path).records
+    (tmp_path / other / f"{scans.case_name(1)}_3.tif").unlink()
+    assert lgg.find(tmp_path).records == before

@@ -192,8 +192,7 @@ def test_two_files_for_one_place(tmp_path: Path, names: tuple[str, ...], sentenc
 def test_a_folder_without_pairs(tmp_path: Path, names: tuple[str, ...]) -> None:
     (tmp_path / "notes.txt").write_text("1.png")
     assert refusal(put(tmp_path, *names)) == (
-        f"no image with its mask was found below {tmp_path}; "
-        "name them images/x.png and masks/x.png, or x.png and x_mask.png"
+        "no image with its mask was found; name them images/x.png and masks/x.png, or x.png and x_mask.png"
     )
 
 

@@ -103,6 +103,28 @@ def test_the_test_set_has_no_say_in_the_decision(project: Path) -> None:
     assert HERE.decision.read_bytes() != decision  # which the validation set has
 
 
+@pytest.mark.parametrize("patients", [0, 1, 3])
+def test_test_patients_without_tumour_are_told_of(
+    project: Path, capsys: pytest.CaptureFixture[str], patients: int
+) -> None:
+    splits = pd.read_csv(HERE.splits)
+    tested = sorted(splits.loc[splits["split"] == "test", "patient_id"].unique())[:patients]
+    rows = np.flatnonzero(pd.read_csv(HERE.index)["patient_id"].isin(tested))
+    masks = np.load(HERE.slices / "masks-000.npy", mmap_mode="r+")
+    masks[rows] = 0
+    masks.flush()
+    evaluate.main()
+    assert metrics()["test"]["empty_patients"] == patients
+    assert metrics()["test"]["regions"]["core"]["empty_patients"] == patients
+    warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    few = (
+        "1 of 3 test patients have no labelled pixel; they count as 1 where nothing was predicted, else as 0"
+    )
+    whole = "none of the test patients has a labelled pixel, so that a Dice of 1 means no false alarm, and "
+    whole += "how well anything is found is not known"
+    assert warned == {0: [], 1: [f"warning: {few}"], 3: [f"warning: {whole}"]}[patients]
+
+
 def test_the_outs_are_a_function_of_what_is_read(project: Path) -> None:
     evaluate.main()
     first = outs()
