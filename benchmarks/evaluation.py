@@ -24,6 +24,7 @@ from stages.evaluate import headline
 from stages.figures import curves, films
 from stages.inference.cases import Prediction
 from stages.masks.rule import Tta
+from stages.scan.box import Box
 from stages.scan.spacing import Spacing
 from stages.scoring import conventions, decision, scores
 from stages.scoring.prediction import Predictions
@@ -60,7 +61,7 @@ def write_store(folder: Path, lengths: list[int], regions: dict[str, list[int]])
             mean=[0.0] * 3,
             std=[1.0] * 3,
             floor=0.0,
-            box=(0, 0, SIZE),
+            box=Box(0, 0, SIZE, SIZE),
             height=SIZE,
             width=SIZE,
             frame_spacing_mm=Spacing(*spacing),

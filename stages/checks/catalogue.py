@@ -5,6 +5,7 @@ from stages.checks import (
     duplicates,
     emptiness,
     gaps,
+    headers,
     intensities,
     labels,
     publication,
@@ -66,6 +67,14 @@ CATALOGUE: tuple[Check, ...] = (
         "critical",
         unusable.one_case_one_shape,
         "The slices of a scan have one width, height and channels.",
+    ),
+    Check(
+        "header",
+        "A file leaves open what it means",
+        "warning",
+        headers.doubtful,
+        "What it was taken to mean decides where, how large or which way round everything is.",
+        each="case",
     ),
     Check(
         "blank",

@@ -28,10 +28,12 @@ def measure(raw: Path, rows: list[dict[Any, Any]]) -> pd.DataFrame:
     `sample_id`:
 
     image_problem, mask_problem, label_problem: why a file, or the numbers in a mask, cannot be used, else
-    empty; finite: no NaN or infinite pixel; height, width, channels: as decoded; lowest, highest: values of a
-    pixel; mask_matches: same size as the image; mask_pixels; head: share of pixels brighter than a tenth of
-    the range, 0 where all are equal; copied_channels: two channels are identical; content: hash of the
-    decoded pixels; picture: 576-bit hash of the picture (`fingerprint`), empty where it says nothing.
+    empty; remarks: what the files do not say, or say in two ways, a line each; finite: no NaN or infinite
+    pixel; height, width, channels: as decoded; lowest, highest: values of a pixel; mask_matches: same size as
+    the image; mask_lies: the mask is as wide as the image is high, and the other way round; mask_pixels;
+    head: share of pixels brighter than a tenth of the range, 0 where all are equal; copied_channels: two
+    channels are identical; content: hash of the decoded pixels; picture: 576-bit hash of the picture
+    (`fingerprint`), empty where it says nothing.
     """
     reader = Reader(raw)
     return pd.DataFrame([_measure(reader, row) for row in rows])
@@ -48,12 +50,14 @@ def _measure(reader: Reader, row: dict[Any, Any]) -> dict[str, Any]:
             classes = harmonise(mask, TASKS[row["label_set"]])
         except UserError as error:
             label_problem = str(error)
+    sizes = [] if image is None or mask is None else [image.shape[:2], mask.shape]
     seen = _of_image(image)
     return (
         {"sample_id": row["sample_id"], "image_problem": image_problem, "mask_problem": mask_problem}
-        | {"label_problem": label_problem, **seen}
+        | {"label_problem": label_problem, "remarks": "\n".join(reader.remarks()), **seen}
         | {
-            "mask_matches": image is None or mask is None or mask.shape == image.shape[:2],
+            "mask_matches": not sizes or sizes[0] == sizes[1],
+            "mask_lies": bool(sizes) and sizes[0] == sizes[1][::-1] != sizes[1],
             "mask_pixels": 0 if classes is None else int(np.count_nonzero(classes)),
         }
         | audit.of_slice(image if seen["finite"] else None, classes)

@@ -25,6 +25,11 @@ def finite(row: Any) -> Iterator[Finding]:
 def mask_size(row: Any) -> Iterator[Finding]:
     if not row.mask_matches:
         text = f"the mask is not {row.width}x{row.height} pixels as its image is"
+        if row.mask_lies:
+            text += (
+                f", but {row.height}x{row.width}: the image is used upright, as viewers show it, however it "
+            )
+            text += "is stored (EXIF); draw the mask, or list the image in its annotation file, upright too"
         yield Finding(row.sample_id, row.mask, text)
 
 

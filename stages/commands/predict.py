@@ -5,10 +5,13 @@ brainseg predict /path/to/cases --model model.onnx --out predicted     # a folde
 brainseg predict scan.png --model git@host:team/brainseg@v1.0.0 --out predicted       # a registered version
 """
 
+import errno
 import sys
+import traceback
+from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated, Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -17,13 +20,16 @@ from stages.core.errors import UserError
 from stages.inference import onnx_predictor
 from stages.inference.onnx_predictor import Exported
 from stages.predicting import discovery, overlay, reading, segmenting, summary, writing
-from stages.predicting.discovery import Scan
+from stages.predicting.scan import Scan, legible
 from stages.project.paths import HERE
 from stages.registry import versions
+from stages.scan.header import first_words
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SOME_FAILED = 3
 """Exit status where some scans could not be segmented and the others were."""
+REMARKS = 10
+"""Lines in the terminal."""
 
 
 @app.command()
@@ -31,8 +37,8 @@ def main(
     scans: Annotated[
         list[Path],
         typer.Argument(
-            help="PNG, JPEG, TIFF or NIfTI files, folders of a DICOM series, of an LGG or a BraTS case, or "
-            "of many of these.",
+            help="PNG, JPEG, TIFF, NIfTI or DICOM files, folders of a DICOM series, an LGG or a BraTS case, "
+            "or of many of these, in which masks and earlier results are left out.",
             show_default=False,
         ),
     ],
@@ -46,34 +52,71 @@ def main(
     opened = onnx_predictor.open_model(versions.locate(model))
     listed = discovery.find(scans)
     writing.prepare(out, overwrite)
-    failed: list[dict[str, str]] = []
-    doubtful = 0
-    with summary.written(out, opened.spec, failed) as table:
-        for scan in progress(listed):
+    for note in listed.notes():
+        say(f"note: {note}", sys.stderr)
+    failed = [{"scan": legible(str(path)), "error": legible(why)} for path, why in listed.failed]
+    left_out = [{"path": legible(str(path)), "why": f"it {why}"} for path, (why, _) in listed.left_out]
+    segmented = doubtful = 0
+    remarks: dict[str, list[str]] = defaultdict(list)
+    with summary.written(out, opened.spec, failed, left_out) as table:
+        for scan in progress(listed.scans):
             try:
                 row = segment(scan, opened, out)
-            except (UserError, MemoryError) as error:
-                why = str(error) if isinstance(error, UserError) else "it does not fit into memory"
-                failed.append({"scan": str(scan.path), "error": why})
+            except Exception as error:
+                failed.append({"scan": str(scan), "error": legible(reason(error))})
             else:
                 table.add(row)
+                segmented += 1
                 doubtful += row["low_confidence"]
-    print(f"{len(listed) - len(failed)} of {len(listed)} scans segmented, {doubtful} to look at first: {out}")
+                remarks[row["remarks"]].append(str(scan))
+    total = segmented + len(failed)
+    say(f"{segmented} of {total} scans segmented, {doubtful} to look at first: {out}", sys.stdout)
+    remarks.pop("", None)
+    for remark, named in list(remarks.items())[:REMARKS]:
+        others = f" and {len(named) - 1} more" if len(named) > 1 else ""
+        say(f"note: {named[0]}{others}: {remark}", sys.stderr)
+    if len(remarks) > REMARKS:
+        say(f"note: summary.csv has {len(remarks) - REMARKS} more remarks", sys.stderr)
     for entry in failed:
-        print(f"error: {entry['scan']}: {entry['error']}", file=sys.stderr)
+        say(f"error: {entry['scan']}: {entry['error']}", sys.stderr)
     if failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def reason(error: Exception) -> str:
+    """Why a scan could not be segmented. What nobody foresaw is named as such, with the line that raised it,
+    and does not take the results of other scans with it. Raises the error again where the disk is full.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "it does not fit into memory"
+    if isinstance(error, OSError):
+        if error.errno == errno.ENOSPC:
+            raise error
+        if error.strerror:
+            return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+    *_, last = traceback.extract_tb(error.__traceback__)
+    where = f"line {last.lineno} of {Path(last.filename).name}"
+    return f"{type(error).__name__}: {first_words(error)} ({where}); this was not foreseen, please report it"
+
+
+def say(sentence: str, stream: TextIO) -> None:
+    """Print a line; what the terminal's encoding lacks is escaped."""
+    encoding = stream.encoding or "utf-8"
+    print(legible(sentence).encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def segment(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
     """Segment one scan and write what belongs to it; its row of the summary. Raises `UserError`."""
     volume = reading.read(scan, model.spec.input)
     segmented = segmenting.segment(volume.voxels, volume.spacing, model)
-    with writing.together(out) as folder:
+    with writing.together(out, scan.folder) as folder:
         files = writing.write(segmented.labels, scan, volume, model.spec, folder)
         files.append(f"{scan.name}_overlay.png")
         overlay.write(volume.voxels, segmented.labels, model.spec.input, folder / files[-1])
-    return summary.row(scan, segmented, volume.spacing, model.spec, files)
+    places = [str(PurePosixPath(scan.folder, name)) for name in files]
+    return summary.row(scan, segmented, volume, model.spec, places)
 
 
 def progress(scans: list[Scan]) -> Iterable[Scan]:

@@ -1,7 +1,7 @@
 """What a source tells of each slice."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,8 +21,9 @@ class Record:
     case_id: str  # one scan
     patient_id: str  # the unit that must never straddle a split
     slice: int  # position in the case; in a volume file counted from 0, from the feet up
-    image: str  # files relative to data/raw, one per modality, ";"-separated; empty where one is missing
-    mask: str  # a file, or "<annotation file>#<image id>"
+    image: str  # files relative to data/raw, one per modality, ";"-separated; empty where one is missing;
+    # or "<file>#<page>", counted from 0
+    mask: str  # a file, "<file>#<page>", or "<annotation file>#<image id>"
     width: int
     height: int
     channels: int
@@ -44,6 +45,30 @@ def reference(*names: str) -> str:
 def names(reference: str) -> list[str]:
     """The file names of `reference`, without the part behind "#"; empty ones are missing files."""
     return [unquote(name.split("#")[0]) for name in reference.split(";")]
+
+
+def pages(row: Record, number: int, image: str, mask: str) -> list[Record]:
+    """The rows of a case that is a stack of so many pages, in a file each for `image` and `mask`, whose names
+    may be empty.
+    """
+    return [
+        replace(
+            row,
+            sample_id=f"{row.sample_id}_{page:03d}",
+            slice=page,
+            image=f"{reference(image)}#{page}" if image else "",
+            mask=f"{reference(mask)}#{page}" if mask else "",
+        )
+        for page in range(number)
+    ]
+
+
+def page(reference: str) -> int | None:
+    """Which page of its file a row's slice is, counted from 0; None where the file is of one slice, or its
+    slices are counted by the row's `slice`.
+    """
+    _, _, number = reference.partition("#")
+    return int(number) if number.isdecimal() else None
 
 
 def files(records: Iterable[Any]) -> set[str]:

@@ -23,6 +23,9 @@ _TYPES = {
     "necrosis": CodedConcept("6574001", "SCT", "Necrosis"),
     "oedema": CodedConcept("79654002", "SCT", "Edema"),
     "enhancing": CodedConcept("C113842", "NCIt", "Enhancing Lesion"),
+    "non_enhancing": CodedConcept("C81175", "NCIt", "Non-Enhancing Lesion"),
+    "cyst": CodedConcept("367643001", "SCT", "Cyst"),
+    "resection_cavity": _ABNORMAL,  # a hole is no neoplasm, and no code of its own is in these groups
 }
 """Codes of the classes in DICOM's context group 7159 and the NCI thesaurus; others beside them: neoplasm."""
 _TISSUE = CodedConcept("85756007", "SCT", "Tissue")

@@ -1,5 +1,6 @@
 """A file by its name and how it is opened: from a folder, or from bytes that somebody handed over."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ class File:
     @classmethod
     def at(cls, path: Path) -> Self:
         """A file in a folder; it is not opened before it is read."""
-        return cls(path.name, lambda: path.open("rb"))
+        return cls(path.name, partial(_opened, path))
 
     @classmethod
     def of(cls, name: str, content: bytes) -> Self:
@@ -49,8 +50,30 @@ class File:
         try:
             with self.open() as stream:
                 return pointer.way_out(stream.read(pointer.MAX_BYTES))
-        except OSError:
+        except (OSError, Unreadable):
             return None
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
+            raise Unreadable(dangling(path)) from None
+        raise
+
+
+def dangling(path: Path) -> str:
+    """What is said of a link to nothing, which git-annex and DVC have for files that were not fetched; "" of
+    any other.
+    """
+    try:
+        path.resolve(strict=True)
+    except FileNotFoundError:
+        return f"it is a link to {path.readlink()}, which is not there; fetch it (git annex get, dvc pull)"
+    except (OSError, RuntimeError):
+        return f"it is a link to {path.readlink()}, which leads in a circle; put the file in its place"
+    return ""
 
 
 def size(stream: BinaryIO) -> int:

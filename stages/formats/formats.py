@@ -22,7 +22,7 @@ class Format:
     volume: bool = False  # a file holds all slices of a case
 
 
-_TIFF = Format(tiff.read_header, tiff.decode, tiff.decode)
+_TIFF = Format(tiff.read_header, tiff.decode, tiff.decode_mask)
 _RASTER = Format(raster.read_header, raster.decode, raster.decode_mask)
 _NIFTI = Format(nifti.read_header, nifti.decode, nifti.decode, volume=True)
 
@@ -49,6 +49,8 @@ def format_of(name: str) -> Format:
 
 def is_volume(reference: str) -> bool:
     """Whether a row's image is one slice of files that hold a whole case."""
+    if record.page(reference) is not None:
+        return True
     ends = {suffix_of(name) for name in record.names(reference) if name}
     return any(FORMATS[suffix].volume for suffix in ends if suffix)
 
@@ -59,13 +61,21 @@ def read_header(path: Path) -> Header:
 
 
 def header_fields(path: Path) -> dict[str, Any]:
-    """The fields of a `Record` that a file's header fills: width, height, channels, spacing_mm.
+    """The fields of a `Record` that a file's header fills: width, height, channels, spacing_mm."""
+    return fields_of(legible_header(path))
 
-    Zeros and nothing for a file that cannot be read: validate reads it again and says why.
-    """
+
+def legible_header(path: Path) -> Header | None:
+    """None for a file that cannot be read: validate reads it again and says why."""
     try:
-        header = read_header(path)
+        return read_header(path)
     except Unreadable:
+        return None
+
+
+def fields_of(header: Header | None) -> dict[str, Any]:
+    """`header_fields` of a header; zeros and nothing where there is none."""
+    if header is None:
         return {"width": 0, "height": 0, "channels": 0, "spacing_mm": ""}
     return {
         "width": header.width,

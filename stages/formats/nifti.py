@@ -32,12 +32,18 @@ _MAX_DEFLATE = 1032
 """Times that DEFLATE can shrink anything at most (zlib's technical notes)."""
 _PIECE = 1 << 18
 """Voxels read at a time: so few that they stay in the cache."""
+_ROUNDED = 1e-3
+"""Share by which a spacing may differ through rounding."""
+_UNPLACED = (
+    "neither its sform nor its qform is set, so how the head lies is a guess: its axes are taken to run to "
+    "the patient's left, to the front and up"
+)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a header says. `header` is of the turned volume, `grid` of the file; `block`: the header's bytes.
-    The rest is how the voxels are stored.
+    """What a header says. `header` is of the turned volume, `grid` of the file; `block`: the header's bytes;
+    remarks: as of a `Volume`. The rest is how the voxels are stored.
     """
 
     header: Header
@@ -46,6 +52,7 @@ class Layout:
     dtype: np.dtype
     scaling: tuple[float, float] | None  # slope and intercept where the numbers need them
     offset: int
+    remarks: tuple[str, ...]
 
 
 def read_layout(stream: BinaryIO) -> Layout:
@@ -68,7 +75,7 @@ def decode(stream: BinaryIO) -> Volume:
         room = file.size(stream) * (_MAX_DEFLATE if isinstance(unpacked, gzip.GzipFile) else 1)
         voxels = _voxels(unpacked, layout, room)
     slices = layout.grid.to_slices(voxels)
-    return Volume(slices, layout.header.spacing_mm, layout.grid, layout.block)
+    return Volume(slices, layout.header.spacing_mm, layout.grid, layout.block, layout.remarks)
 
 
 @contextmanager
@@ -108,13 +115,16 @@ def _layout(block: bytes) -> Layout:
     offset = head.get_data_offset()
     if not head.single_vox_offset <= offset <= _MAX_OFFSET:
         raise Unreadable(f"its header says that the voxels begin at byte {offset}")
-    grid = orientation.grid(shape, _affine(head))
+    affines = _affines(head)
+    if not affines:
+        raise Unreadable("its header does not say how the head lies")
+    grid = orientation.grid(shape, affines[0][1])
     up, down, across = grid.axes
     spacing = _spacing(head, grid)
     header = Header(shape[down], shape[across], 1, spacing, slices=shape[up])
     slope, inter = head.get_slope_inter()
     scaling = None if slope is None or (slope, inter) == (1, 0) else (slope, inter)
-    return Layout(header, grid, block, dtype, scaling, offset)
+    return Layout(header, grid, block, dtype, scaling, offset, _remarks(head, grid, affines))
 
 
 def _shape(head: nib.Nifti1Header) -> tuple[int, int, int]:
@@ -129,39 +139,61 @@ def _shape(head: nib.Nifti1Header) -> tuple[int, int, int]:
     return x, y, z
 
 
-def _affine(head: nib.Nifti1Header) -> np.ndarray:
-    """From the file's axes to mm right, front, up: the sform; where its code is 0 or its numbers place
-    nothing the qform; where both codes are 0 what nibabel takes an Analyze file to mean.
+def _affines(head: nib.Nifti1Header) -> list[tuple[str, np.ndarray]]:
+    """What places the file's axes in mm right, front, up, by name, the one that counts first: the sform and
+    the qform where their codes are not 0 and their numbers place anything, and where both codes are 0 what
+    nibabel takes an Analyze file to mean.
     """
-    affines = [head.get_sform()] if head["sform_code"] > 0 else []
-    affines += [head.get_qform()] if head["qform_code"] > 0 else []
-    for affine in affines or [head.get_base_affine()]:
-        axes = affine[:3, :3]
-        lengths = np.linalg.norm(axes, axis=0)
-        # nibabel guesses directions for axes that lie in one plane; which side is left must not be a guess.
-        if np.isfinite(affine).all() and lengths.all() and np.linalg.matrix_rank(axes / lengths) == 3:
-            mm = np.diag([*[_MM.get(_unit(head), 1.0)] * 3, 1.0])
-            placed: np.ndarray = mm @ affine
-            return placed
-    raise Unreadable("its header does not say how the head lies")
+    forms = [("sform", head.get_sform())] if head["sform_code"] > 0 else []
+    forms += [("qform", head.get_qform())] if head["qform_code"] > 0 else []
+    mm = np.diag([*[_MM.get(_unit(head), 1.0)] * 3, 1.0])
+    return [(name, mm @ form) for name, form in forms or [("", head.get_base_affine())] if _places(form)]
+
+
+def _places(affine: np.ndarray) -> bool:
+    axes = affine[:3, :3]
+    lengths = np.linalg.norm(axes, axis=0)
+    # nibabel guesses directions for axes that lie in one plane; which side is left must not be a guess.
+    sound = np.isfinite(affine).all() and lengths.all() and np.linalg.matrix_rank(axes / lengths) == 3
+    return bool(sound)
+
+
+def _remarks(head: nib.Nifti1Header, grid: Grid, affines: list[tuple[str, np.ndarray]]) -> tuple[str, ...]:
+    (name, affine), *others = affines
+    if not name:
+        return (_UNPLACED,)
+    if name == "qform" and head["sform_code"] > 0:
+        return ("its sform places nothing, so its qform counts",)
+    ends = np.array([*np.ndindex(2, 2, 2)]) * (np.array(grid.shape) - 1)
+    for other, there in others:
+        apart = ends @ (affine - there)[:3, :3].T + (affine - there)[:3, 3]
+        if (mm := float(np.abs(apart).max())) > grid.tolerance:
+            return (f"its {name} and its {other} place it {mm:.3g} mm apart; the {name} counts",)
+    if not np.isclose(_noted(head, grid), grid.spacing, rtol=_ROUNDED, atol=0).all():
+        sizes = [" x ".join(f"{mm:.3g}" for mm in spacing) for spacing in (_noted(head, grid), grid.spacing)]
+        return (
+            f"between slices, rows and columns its pixdim has {sizes[0]} mm and its {name} {sizes[1]} mm; "
+            f"the {name} counts",
+        )
+    return ()
 
 
 def _unit(head: nib.Nifti1Header) -> int:
     return int(head["xyzt_units"]) & 7
 
 
+def _noted(head: nib.Nifti1Header, grid: Grid) -> Spacing:
+    """As pixdim has it, which nothing reads where the sform counts."""
+    mm = _MM.get(_unit(head), 1.0)
+    return Spacing(*(float(head["pixdim"][1 + axis]) * mm for axis in grid.axes))
+
+
 def _spacing(head: nib.Nifti1Header, grid: Grid) -> Spacing | None:
-    """By the affine, which places the voxels: pixdim may say otherwise, and nothing reads it where the sform
-    counts. Where both agree pixdim has the number as somebody wrote it.
-    """
-    unit = _MM.get(_unit(head))
-    if unit is None:
+    """By the affine, which places the voxels; where pixdim agrees it has the number as somebody wrote it."""
+    if _unit(head) not in _MM:
         return None
-    noted = [float(head["pixdim"][1 + axis]) * unit for axis in grid.axes]
-    close = np.isclose(noted, grid.spacing, rtol=1e-3, atol=0)
-    spacing = Spacing(
-        *(mm if same else by_affine for mm, by_affine, same in zip(noted, grid.spacing, close, strict=True))
-    )
+    pairs = zip(_noted(head, grid), grid.spacing, strict=True)
+    spacing = Spacing(*(noted if math.isclose(noted, mm, rel_tol=_ROUNDED) else mm for noted, mm in pairs))
     return spacing if all(0.01 <= mm <= 100 for mm in spacing) else None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from imagecodecs import DeflateError, deflate_decode, png_decode
 from PIL import Image, UnidentifiedImageError
 
-from stages.formats import upright
+from stages.formats import palette, upright
 from stages.scan.header import MAX_PIXELS, Header, Unreadable, first_words
 from stages.scan.volume import Volume
 
@@ -25,6 +25,8 @@ _DEEP_CHANNELS = {2: 3, 4: 1, 6: 3}
 """The same by PNG's colour type where a colour has 16 bits: Pillow would make 8 of them."""
 _CHANNELS_OF = {0: 1, 2: 3, 4: 2, 6: 4}
 """The same by PNG's colour type, with transparency; a palette is not among them."""
+_MAX_EXIF = 1 << 20
+"""Bytes; JPEG allows 64 kB."""
 _NO_PICTURE = "it is not a readable PNG or JPEG"
 
 
@@ -39,26 +41,27 @@ def decode(stream: BinaryIO) -> Volume:
     with _open(stream) as picture:
         header = _header(stream, picture)
         pixels = _decode_png(stream) if picture.format == "PNG" else np.asarray(picture)
-        return _volume(np.atleast_3d(pixels)[:, :, : header.channels], picture)
+        return _volume(np.atleast_3d(pixels)[:, :, : header.channels], _orientation(stream, picture))
 
 
 def decode_mask(stream: BinaryIO) -> Volume:
-    """A mask as (1, H, W, C): of a palette the indices (`_indices`); of a JPEG, which blurs labels, 0 or 255
-    by its half.
+    """A mask as (1, H, W, C): of a palette the labels (`palette.labels`); of a JPEG, which blurs labels, 0 or
+    255 by its half.
 
     Raises `Unreadable`, also where the labels would get lost on the way.
     """
     with _open(stream) as picture:
-        header = _header(stream, picture)
+        header, turn = _header(stream, picture), _orientation(stream, picture)
         if picture.format != "PNG":
-            return _volume(_halved(np.asarray(picture.convert("L")))[:, :, None], picture)
+            return _volume(_halved(np.asarray(picture.convert("L")))[:, :, None], turn)
         pixels = np.atleast_3d(_decode_png(stream))
         if picture.mode == "P":
-            return _volume(_indices(picture)[:, :, None], picture)
+            colours = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+            return _volume(palette.labels(np.asarray(picture), colours)[:, :, None], turn)
         colours, transparency = pixels[..., : header.channels], pixels[..., header.channels :]
         if _constant(colours) and not _constant(transparency):
             raise Unreadable("it is of one colour, a mask only in its transparency; save it without")
-        return _volume(colours, picture)
+        return _volume(colours, turn)
 
 
 def blended(stream: BinaryIO) -> str:
@@ -70,36 +73,34 @@ def blended(stream: BinaryIO) -> str:
     return "a picture with transparency is no scan" if transparent else ""
 
 
-def _volume(pixels: np.ndarray, picture: Image.Image) -> Volume:
+def _volume(pixels: np.ndarray, turn: int) -> Volume:
     """Of stored pixels (H, W, C)."""
-    return Volume(np.ascontiguousarray(upright.turned(pixels, _orientation(picture))[None]))
+    return Volume(np.ascontiguousarray(upright.turned(pixels, turn)[None]))
 
 
-def _orientation(picture: Image.Image) -> int:
-    # In a PNG behind the pixels, where few programs write it, Pillow would decode all of them to look for it.
-    if picture.format == "PNG" and "exif" not in picture.info:
-        return 1
-    return upright.orientation(picture.getexif().get(upright.TAG))
+def _orientation(stream: BinaryIO, picture: Image.Image) -> int:
+    if picture.format != "PNG":
+        return upright.orientation(picture.getexif().get(upright.TAG))
+    exif = Image.Exif()
+    exif.load(_part(stream, b"eXIf"))
+    return upright.orientation(exif.get(upright.TAG))
 
 
-def _indices(picture: Image.Image) -> np.ndarray:
-    """Labels of a picture with a palette: its indices, as label editors write them, with 0 for background.
-
-    Programs that shrink files sort a palette anew: where black, the background, has another index, what is
-    not black is the label of a picture of two colours, and of more nobody can tell which number was which.
+def _part(stream: BinaryIO, kind: bytes) -> bytes:
+    """Of a PNG the first part of a kind, wherever it is; empty where there is none. Pillow would decode all
+    pixels to look behind them.
     """
-    indices = np.asarray(picture)
-    palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
-    used = np.unique(indices)
-    black = [int(index) for index in used if index < len(palette) and not palette[index].any()]
-    if 0 in black or not palette[0].any() or not black:
-        return indices
-    if len(used) - len(black) > 1:
-        raise Unreadable(
-            f"its palette has the background, black, at index {black[0]} instead of 0, so that its labels "
-            "have lost their numbers; save it with one grey level a label"
-        )
-    return np.where(np.isin(indices, black), np.uint8(0), np.uint8(255))
+    here, at = stream.tell(), 8
+    stream.seek(at)
+    content = b""
+    while len(head := stream.read(8)) == 8 and not content:
+        length = int.from_bytes(head[:4])
+        if head[4:] == kind:
+            content = stream.read(min(length, _MAX_EXIF))
+        at += 12 + length
+        stream.seek(at)
+    stream.seek(here)
+    return content
 
 
 @contextmanager
@@ -126,7 +127,7 @@ def _header(stream: BinaryIO, picture: Image.Image) -> Header:
         raise Unreadable(f"its pixels are of kind {picture.mode}; save it as grey or RGB")
     channels = _deep_channels(stream, picture) or _CHANNELS[picture.mode]
     height, width = picture.height, picture.width
-    if upright.lies(_orientation(picture)):
+    if upright.lies(_orientation(stream, picture)):
         height, width = width, height
     return Header(height, width, channels)
 

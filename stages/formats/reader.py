@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
@@ -50,8 +50,8 @@ class _Volumes:
         for old in set(self.decoded).difference(files):
             del self.decoded[old]
 
-    def plane(self, file: str, path: Path, decode: Callable[[BinaryIO], Volume], position: int) -> np.ndarray:
-        """A slice of a file as (H, W, C). Raises `Unreadable`."""
+    def volume(self, file: str, path: Path, decode: Callable[[BinaryIO], Volume]) -> Volume:
+        """What a file holds. Raises `Unreadable`."""
         if file not in self.decoded:
             try:
                 self.decoded[file] = File.at(path).read(decode)
@@ -60,10 +60,7 @@ class _Volumes:
         volume = self.decoded[file]
         if isinstance(volume, Unreadable):
             raise volume
-        voxels = volume.voxels
-        if not 0 <= position < len(voxels):
-            raise Unreadable(f"it has {len(voxels)} slices, there is no number {position}")
-        return voxels[position]
+        return volume
 
     def lengths(self) -> set[int]:
         """Numbers of slices."""
@@ -80,14 +77,15 @@ class _Volumes:
 class Reader:
     """Decodes slices below a folder, one case after the other.
 
-    Volume files are decoded once and kept until a slice of other files is asked for, so that memory holds one
-    case.
+    Files that hold a whole case are decoded once and kept until a slice of other files is asked for, so that
+    memory holds one case.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._images = _Volumes()
         self._masks = _Volumes()
+        self._last: dict[str, Volume] = {}
 
     def image(self, reference: str, position: int, modalities: str = "") -> np.ndarray:
         """A slice as (H, W, C) in the file's own dtype; `reference`, `position` and `modalities` are the
@@ -99,7 +97,9 @@ class Reader:
             which = [named[n] if n < len(named) else str(n + 1) for n, file in enumerate(files) if not file]
             raise Unreadable(f"modality {', '.join(which)} is missing")
         self._images.keep(files)
-        planes = [self._plane(self._images, file, position, mask=False) for file in files]
+        self._last.clear()
+        page = record.page(reference)
+        planes = [self._plane(self._images, file, position, page, mask=False) for file in files]
         if len({plane.shape[:2] for plane in planes}) > 1 or len(self._images.lengths()) > 1:
             raise Unreadable("its modalities differ in size")
         together(self._images.grids())
@@ -113,10 +113,10 @@ class Reader:
         Read after the slice's image, for a volume of masks must have as many slices as that.
         """
         file = record.names(reference)[0]
-        if "#" in reference:
+        if "#" in reference and not formats.suffix_of(file):
             return annotations.mask(contained(self.root, file), reference.split("#", 1)[1])
         self._masks.keep([file])
-        mask = self._plane(self._masks, file, position, mask=True)
+        mask = self._plane(self._masks, file, position, record.page(reference), mask=True)
         slices, expected = self._masks.lengths(), self._images.lengths()
         if slices and expected and slices != expected:
             raise Unreadable(f"the mask has {slices.pop()} slices and its image {expected.pop()}")
@@ -125,9 +125,25 @@ class Reader:
             raise Unreadable(f"a mask has one channel, this one has {mask.shape[2]} that differ")
         return mask[:, :, 0]
 
-    def _plane(self, volumes: _Volumes, file: str, position: int, mask: bool) -> np.ndarray:
+    def remarks(self) -> list[str]:
+        """`Volume.remarks` of the files of the last image and its mask, with their names."""
+        return [
+            f"{PurePosixPath(file).name}: {remark}"
+            for file, volume in self._last.items()
+            for remark in volume.remarks
+        ]
+
+    def _plane(self, volumes: _Volumes, file: str, position: int, page: int | None, mask: bool) -> np.ndarray:
         path, kind = contained(self.root, file), formats.format_of(file)
         decode = kind.decode_mask if mask else kind.decode
-        if kind.volume:
-            return volumes.plane(file, path, decode, position)
-        return File.at(path).read(decode).voxels[0]
+        whole = kind.volume or page is not None
+        volume = volumes.volume(file, path, decode) if whole else File.at(path).read(decode)
+        self._last[file] = volume
+        if not whole:
+            if len(volume.voxels) > 1:
+                raise Unreadable(f"it holds {len(volume.voxels)} pages where one slice is expected")
+            return volume.voxels[0]
+        place = position if page is None else page
+        if not 0 <= place < len(volume.voxels):
+            raise Unreadable(f"it has {len(volume.voxels)} slices, there is no number {place}")
+        return volume.voxels[place]

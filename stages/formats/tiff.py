@@ -1,12 +1,14 @@
 """Decode TIFF files with tifffile."""
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
 
-from stages.formats import upright
+from stages.formats import palette, tiff_pages, upright
 from stages.scan.header import Header, Unreadable, first_words
 from stages.scan.spacing import Spacing
 from stages.scan.volume import Volume
@@ -16,38 +18,75 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 def read_header(stream: BinaryIO) -> Header:
-    """Size, channels and spacing of the first page. Raises `Unreadable`."""
-    with _open(stream) as tiff:
-        return _header(tiff)
-
-
-def pages(stream: BinaryIO) -> int:
-    """How many pages there are. Raises `Unreadable`."""
-    with _open(stream) as tiff:
-        return len(tiff.pages)
+    """Size, channels, slices and spacing. Raises `Unreadable`."""
+    with _open(stream) as (tiff, stack):
+        return _header(tiff, stack)
 
 
 def decode(stream: BinaryIO) -> Volume:
-    """The first page as (1, H, W, C) in the file's own dtype. Raises `Unreadable`."""
-    with _open(stream) as tiff:
-        page = tiff.pages.first
-        header = _header(tiff)
-        height, width, channels = _stored(page)
-        try:
-            pixels = page.asarray(maxworkers=1)  # its threads cost more than so small a file
-        except Exception as error:
-            raise Unreadable(f"its pixels cannot be decoded ({first_words(error)})") from None
-        # tifffile gives an empty array, not an exception, for many damaged files: trust only what fits the
-        # header.
-        if pixels.size != height * width * channels or pixels.dtype.kind not in "uifb":
-            raise Unreadable(f"its pixels do not fit its header ({pixels.shape}, {pixels.dtype})")
-        if page.planarconfig == 2 and channels > 1:
-            stored = np.moveaxis(pixels.reshape(channels, height, width), 0, 2)
-        else:
-            stored = pixels.reshape(height, width, channels)
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and not _of_numpy(page):
-            stored = _inverted(stored, page.bitspersample)
-        return Volume(upright.turned(stored, _orientation(page))[None], header.spacing_mm)
+    """The pages as slices (S, H, W, C) in the file's own dtype, of a palette its colours. Raises
+    `Unreadable`.
+    """
+    return _decode(stream, _coloured)
+
+
+def decode_mask(stream: BinaryIO) -> Volume:
+    """The same, but of a palette the labels (`palette.labels`)."""
+    return _decode(stream, _labelled)
+
+
+def _decode(stream: BinaryIO, of_palette: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Volume:
+    with _open(stream) as (tiff, stack):
+        header = _header(tiff, stack)
+        planes = [_pixels(page) for page in stack.pages]
+        colours = _colours(stack.pages[0])
+        if colours is not None:
+            planes = [of_palette(plane[:, :, 0], colours) for plane in planes]
+        voxels = np.stack(planes) if len(planes) > 1 else planes[0][None]
+        if stack.channels > 1:
+            voxels = np.moveaxis(voxels.reshape(-1, stack.channels, *voxels.shape[1:3]), 1, 3)
+        turn = _orientation(stack.pages[0])
+        upright_voxels = voxels if turn == 1 else np.stack([upright.turned(plane, turn) for plane in voxels])
+        return Volume(upright_voxels, header.spacing_mm, remarks=(stack.remark,) if stack.remark else ())
+
+
+def _pixels(page: Any) -> np.ndarray:
+    """Of a page as stored (H, W, C), white high."""
+    height, width, channels = _stored(page)
+    try:
+        pixels = page.asarray(maxworkers=1)  # its threads cost more than so small a file
+    except Exception as error:
+        raise Unreadable(f"its pixels cannot be decoded ({first_words(error)})") from None
+    # tifffile gives an empty array, not an exception, for many damaged files: trust only what fits the
+    # header.
+    if pixels.size != height * width * channels or pixels.dtype.kind not in "uifb":
+        raise Unreadable(f"its pixels do not fit its header ({pixels.shape}, {pixels.dtype})")
+    if page.planarconfig == 2 and channels > 1:
+        stored = np.moveaxis(pixels.reshape(channels, height, width), 0, 2)
+    else:
+        stored = pixels.reshape(height, width, channels)
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and not _of_numpy(page):
+        return _inverted(stored, page.bitspersample)
+    return stored
+
+
+def _colours(page: Any) -> np.ndarray | None:
+    """A palette (N, 3) uint8; None where the pixels are no indices of it."""
+    if page.photometric != tifffile.PHOTOMETRIC.PALETTE or page.samplesperpixel != 1:
+        return None
+    colours = np.asarray(page.colormap if page.colormap is not None else 0)
+    if colours.shape != (3, 2**page.bitspersample):
+        raise Unreadable("its palette is damaged")
+    wide = colours.max(initial=0) > 255  # some programs write 8 bits where the format has 16
+    return (colours.T >> 8 if wide else colours.T).astype(np.uint8)
+
+
+def _coloured(indices: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    return colours[indices]
+
+
+def _labelled(indices: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    return palette.labels(indices, colours)[:, :, None]
 
 
 def _of_numpy(page: Any) -> bool:
@@ -66,27 +105,42 @@ def _inverted(stored: np.ndarray, bits: int) -> np.ndarray:
     return stored.dtype.type(2**bits - 1) - stored
 
 
-def _open(stream: BinaryIO) -> tifffile.TiffFile:
+@contextmanager
+def _open(stream: BinaryIO) -> Iterator[tuple[tifffile.TiffFile, tiff_pages.Stack]]:
+    """A file and its pages. Whatever its bytes lead tifffile to, inside the block as well, becomes
+    `Unreadable`.
+    """
     try:
-        tiff = tifffile.TiffFile(stream)
-        if not len(tiff.pages):
-            raise Unreadable("it is not a readable TIFF (it holds no picture)")
-        return tiff
-    except OSError as error:
-        raise Unreadable(error.strerror or "it cannot be opened") from None
-    except Unreadable:
+        with tifffile.TiffFile(stream) as tiff:
+            Header(*_stored(_first(tiff)))  # raises where it cannot be that of a scan
+            yield tiff, tiff_pages.stack(tiff)
+    except (Unreadable, MemoryError):
         raise
-    except Exception as error:  # tifffile raises whatever the damaged bytes lead it to
+    except Exception as error:
+        if isinstance(error, OSError):
+            raise Unreadable(error.strerror or "it cannot be opened") from None
         raise Unreadable(f"it is not a readable TIFF ({first_words(error)})") from None
 
 
-def _header(tiff: tifffile.TiffFile) -> Header:
-    height, width, channels = _stored(tiff.pages.first)
+def _first(tiff: tifffile.TiffFile) -> Any:
+    # Asked for their number, tifffile would follow a list that leads in a circle.
+    try:
+        return tiff.pages.first
+    except IndexError:
+        raise Unreadable("it is not a readable TIFF (it holds no picture)") from None
+
+
+def _header(tiff: tifffile.TiffFile, stack: tiff_pages.Stack) -> Header:
+    first = stack.pages[0]
+    height, width, channels = _stored(first)
     spacing = _spacing(tiff)
-    if upright.lies(_orientation(tiff.pages.first)):
+    if upright.lies(_orientation(first)):
         height, width = width, height
         spacing = spacing and Spacing(spacing.through, spacing.across, spacing.down)
-    return Header(height, width, channels, spacing)
+    if stack.channels > 1 and channels > 1:
+        raise Unreadable(f"its pages of {channels} channels each are channels too; save one volume of them")
+    channels = 3 if _colours(first) is not None else channels * stack.channels
+    return Header(height, width, channels, spacing, slices=len(stack.pages) // stack.channels)
 
 
 def _stored(page: Any) -> tuple[int, int, int]:

@@ -17,42 +17,46 @@ def brightness(volume: np.ndarray) -> np.ndarray:
     return total / np.float32(channels) if channels > 1 else total
 
 
-def mask(volume: np.ndarray, floor: float) -> np.ndarray:
-    """Where a slice shows head and not air: (S, H, W, C) -> bool (S, H, W).
+def mask(volume: np.ndarray, floor: float, aspect: float = 1.0) -> np.ndarray:
+    """Where a slice shows head and not air: (S, H, W, C) -> bool (S, H, W). aspect: height of a pixel over
+    its width.
 
     A block is head if it is brighter than `floor` or has such blocks on all four sides, so dark ventricles
     and sinuses belong to the head. Beyond these blocks, pixels brighter than `floor` in the next block belong
     to it.
     """
-    cells = blocks(pooled(volume), floor)
+    size = block(volume.shape[1], volume.shape[2], aspect)
+    cells = blocks(pooled(volume, size), floor)
     return np.stack(
         [
-            of_slice(bright(image, floor), inside, rim)
+            of_slice(bright(image, floor), inside, rim, size)
             for image, inside, rim in zip(volume, *cells, strict=True)
         ]
     )
 
 
-def pooled(volume: np.ndarray) -> np.ndarray:
+def block(height: int, width: int, aspect: float) -> tuple[int, int]:
+    """Rows and columns of a block, about as high as wide in mm: `BLOCKS` of a slice's shorter side."""
+    side = min(height * aspect, width)  # in widths of a pixel
+    return max(1, int(side / aspect) // BLOCKS), max(1, int(side) // BLOCKS)
+
+
+def pooled(volume: np.ndarray, block: tuple[int, int]) -> np.ndarray:
     """Mean brightness of each block of (S, H, W, C); blocks at the far edges are filled up with the edge's
     pixels.
     """
     slices, height, width, channels = volume.shape
-    block = _block(height, width)
-    pooled = np.empty((slices, -(-height // block), -(-width // block)), np.float32)
-    starts = np.arange(pooled.shape[2]) * block * channels
+    tall, wide = block
+    pooled = np.empty((slices, -(-height // tall), -(-width // wide)), np.float32)
+    starts = np.arange(pooled.shape[2]) * wide * channels
     exact = np.uint16 if volume.dtype == np.uint8 else np.float32  # a block has 128 rows at most
     for image, means in zip(volume, pooled, strict=True):
-        if height % block or width % block:
-            image = np.pad(image, ((0, -height % block), (0, -width % block), (0, 0)), mode="edge")
+        if height % tall or width % wide:
+            image = np.pad(image, ((0, -height % tall), (0, -width % wide), (0, 0)), mode="edge")
         # Rows first, in long runs; summing small squares at once takes numpy ten times as long.
-        lines = image.reshape(len(means), block, -1).sum(axis=1, dtype=exact)
+        lines = image.reshape(len(means), tall, -1).sum(axis=1, dtype=exact)
         means[:] = np.add.reduceat(lines, starts, axis=1, dtype=np.float32)
-    return pooled / np.float32(block * block * channels)
-
-
-def _block(height: int, width: int) -> int:
-    return max(1, min(height, width) // BLOCKS)
+    return pooled / np.float32(tall * wide * channels)
 
 
 def blocks(pooled: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -63,10 +67,10 @@ def blocks(pooled: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray]:
     return inside, _around_each(inside) > 0
 
 
-def of_slice(bright: np.ndarray, inside: np.ndarray, rim: np.ndarray) -> np.ndarray:
+def of_slice(bright: np.ndarray, inside: np.ndarray, rim: np.ndarray, block: tuple[int, int]) -> np.ndarray:
     """The pixels (H, W) of a slice that are head, by its bright pixels and its blocks."""
-    head = bright & _spread(rim, bright.shape)
-    head |= _spread(inside, bright.shape)
+    head = bright & _spread(rim, block, bright.shape)
+    head |= _spread(inside, block, bright.shape)
     return head
 
 
@@ -80,10 +84,9 @@ def bright(image: np.ndarray, floor: float) -> np.ndarray:
     return total > int(floor * image.shape[2])
 
 
-def _spread(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _spread(blocks: np.ndarray, block: tuple[int, int], shape: tuple[int, ...]) -> np.ndarray:
     """A value a block (h, w) -> a value a pixel (H, W)."""
-    block = _block(*shape)
-    return blocks.repeat(block, axis=1).repeat(block, axis=0)[: shape[0], : shape[1]]
+    return blocks.repeat(block[1], axis=1).repeat(block[0], axis=0)[: shape[0], : shape[1]]
 
 
 def _reached(bright: np.ndarray, axis: int) -> np.ndarray:

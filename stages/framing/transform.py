@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.framing import head, resampling
+from stages.scan.box import Box
 
 SAMPLES = 200_000
 """Pixels of a case from which other than 8-bit intensities are measured: percentiles to 0.02 of a per cent.
@@ -22,23 +23,24 @@ class CaseTransform:
     """How one case got into the store.
 
     `mean` and `std` hold one number a channel, in the scan's own units, over the case's head; `floor`
-    is the intensity (mean of channels) up to which a pixel is background; `box` is the square (top, left,
-    side) in pixels that was resized to `size`; it may reach beyond the image, which counts as background
-    there. `height` and `width` are the scan's own.
+    is the intensity (mean of channels) up to which a pixel is background; `box` was resized to `size`; it may
+    reach beyond the image, which counts as background there. `height` and `width` are the scan's own;
+    `aspect` is the height of its pixels over their width.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     floor: float
-    box: tuple[int, int, int]
+    box: Box
     height: int
     width: int
     size: int
+    aspect: float = 1.0
 
     @property
-    def scale(self) -> float:
-        """Pixels of the scan per pixel of the store."""
-        return self.box[2] / self.size
+    def scale(self) -> tuple[float, float]:
+        """Pixels of the scan per pixel of the store, down and across."""
+        return self.box.height / self.size, self.box.width / self.size
 
 
 def to_channels(volume: np.ndarray, channels: list[int] | None) -> np.ndarray:
@@ -50,48 +52,53 @@ def to_channels(volume: np.ndarray, channels: list[int] | None) -> np.ndarray:
     return volume if channels == list(range(volume.shape[3])) else volume[..., channels]
 
 
-def fit(volume: np.ndarray, size: int, crop: bool) -> CaseTransform:
+def fit(volume: np.ndarray, size: int, crop: bool, aspect: float = 1.0) -> CaseTransform:
     """Measure the transform of a case.
 
-    volume: (S, H, W, C), any numeric dtype, finite. crop: to the head, else the whole image. A case without
-    any head (blank, or constant) is left in one piece with unit scale.
+    volume: (S, H, W, C), any numeric dtype, finite. crop: to the head, else the whole image. aspect: height
+    of a pixel over its width. A case without any head (blank, or constant) is left in one piece with unit
+    scale.
     """
-    return _measure(volume, size, crop)[0]
+    return _measure(volume, size, crop, aspect)[0]
 
 
-def fit_images(volume: np.ndarray, size: int, crop: bool) -> tuple[CaseTransform, np.ndarray]:
+def fit_images(
+    volume: np.ndarray, size: int, crop: bool, aspect: float = 1.0
+) -> tuple[CaseTransform, np.ndarray]:
     """`fit` and `images` in one: the head is looked for once."""
-    transform, heads = _measure(volume, size, crop)
+    transform, heads = _measure(volume, size, crop, aspect)
     return transform, _images(volume, transform, heads)
 
 
 def images(volume: np.ndarray, transform: CaseTransform) -> np.ndarray:
     """(S, H, W, C) in the scan's units -> (S, size, size, C) uint8: 0 is background, 1..255 the `Z_RANGE`."""
-    return _images(volume, transform, head.mask(volume, transform.floor))
+    return _images(volume, transform, head.mask(volume, transform.floor, transform.aspect))
 
 
-def _measure(volume: np.ndarray, size: int, crop: bool) -> tuple[CaseTransform, np.ndarray]:
+def _measure(volume: np.ndarray, size: int, crop: bool, aspect: float) -> tuple[CaseTransform, np.ndarray]:
     """The transform, and where the slices show head: (S, H, W) bool."""
     _, height, width, channels = volume.shape
-    pooled = head.pooled(volume)
+    block = head.block(height, width, aspect)
+    pooled = head.pooled(volume, block)
     floor = head.floor(pooled)
-    whole = _square(0, height, 0, width)
+    whole = _square(0, height, 0, width, aspect)
     heads = np.empty(volume.shape[:3], bool)
     rows, columns = np.zeros(height, bool), np.zeros(width, bool)
     levels = _Levels(volume.dtype, channels)
     for image, visible, inside, rim in zip(volume, heads, *head.blocks(pooled, floor), strict=True):
         bright = head.bright(image, floor)
-        visible[:] = head.of_slice(bright, inside, rim)
+        visible[:] = head.of_slice(bright, inside, rim, block)
         rows |= visible.any(axis=1)
         columns |= visible.any(axis=0)
         # Every second row and column tells the same statistics in a quarter of the time.
         sparse = np.flatnonzero(visible[::2, ::2] & bright[::2, ::2])
         levels.add(image[::2, ::2].reshape(-1, channels).take(sparse, axis=0))
     if not levels.count:
-        return CaseTransform((0.0,) * channels, (1.0,) * channels, floor, whole, height, width, size), heads
-    mean, std = levels.mean_std()
-    box = _around(rows, columns) if crop else whole
-    return CaseTransform(mean, std, floor, box, height, width, size), heads
+        mean, std, box = (0.0,) * channels, (1.0,) * channels, whole
+    else:
+        mean, std = levels.mean_std()
+        box = _around(rows, columns, aspect) if crop else whole
+    return CaseTransform(mean, std, floor, box, height, width, size, aspect), heads
 
 
 class _Levels:
@@ -172,40 +179,40 @@ def labels(masks: np.ndarray, transform: CaseTransform) -> np.ndarray:
 
 def restore(probabilities: np.ndarray, transform: CaseTransform) -> np.ndarray:
     """Probabilities (S, size, size, R) float32 -> (S, H, W, R) on the scan's own grid; 0 outside the crop."""
-    top, left, side = transform.box
-    back = resampling.weights(transform.size, side, 0, transform.size)
-    rows = resampling.pasted(back, top, transform.height)
-    columns = resampling.pasted(back, left, transform.width)
+    size, box = transform.size, transform.box
+    rows = resampling.pasted(resampling.weights(size, box.height, 0, size), box.top, transform.height)
+    columns = resampling.pasted(resampling.weights(size, box.width, 0, size), box.left, transform.width)
     planes = np.ascontiguousarray(np.moveaxis(probabilities, 3, 1), dtype=np.float32)
     return np.moveaxis(resampling.apply(planes, resampling.bands(rows), resampling.bands(columns)), 1, 3)
 
 
-def _around(rows: np.ndarray, columns: np.ndarray) -> tuple[int, int, int]:
+def _around(rows: np.ndarray, columns: np.ndarray, aspect: float) -> Box:
     """The square around the rows and columns that hold head."""
     across, down = np.flatnonzero(columns), np.flatnonzero(rows)
-    return _square(int(down[0]), int(down[-1]) + 1, int(across[0]), int(across[-1]) + 1)
+    return _square(int(down[0]), int(down[-1]) + 1, int(across[0]), int(across[-1]) + 1, aspect)
 
 
-def _square(top: int, bottom: int, left: int, right: int) -> tuple[int, int, int]:
-    """The square around a rectangle: cropping must not squeeze a head."""
-    side = max(bottom - top, right - left)
-    return (top + bottom - side) // 2, (left + right - side) // 2, side
+def _square(top: int, bottom: int, left: int, right: int, aspect: float) -> Box:
+    """The square in mm around a rectangle: cropping must not squeeze a head."""
+    side = max((bottom - top) * aspect, right - left)  # in widths of a pixel
+    height, width = max(round(side / aspect), 1), max(round(side), 1)
+    return Box((top + bottom - height) // 2, (left + right - width) // 2, height, width)
 
 
 def _inside(transform: CaseTransform) -> tuple[slice, slice]:
     """The rows and columns of the scan that lie in the crop."""
-    top, left, side = transform.box
+    box = transform.box
     return (
-        slice(max(top, 0), min(top + side, transform.height)),
-        slice(max(left, 0), min(left + side, transform.width)),
+        slice(max(box.top, 0), min(box.top + box.height, transform.height)),
+        slice(max(box.left, 0), min(box.left + box.width, transform.width)),
     )
 
 
 def _crop_bands(transform: CaseTransform) -> tuple[list[resampling.Band], list[resampling.Band]]:
     """What resamples the part of the scan that lies in the crop: for its rows and for its columns."""
     down, across = _inside(transform)
-    top, left, side = transform.box
+    box, size = transform.box, transform.size
     return (
-        resampling.between(down.stop - down.start, transform.size, top - down.start, side),
-        resampling.between(across.stop - across.start, transform.size, left - across.start, side),
+        resampling.between(down.stop - down.start, size, box.top - down.start, box.height),
+        resampling.between(across.stop - across.start, size, box.left - across.start, box.width),
     )

@@ -32,21 +32,47 @@ def pick(roles: tuple[str, ...], model_input: Input) -> list[int] | None:
     return [roles.index(name) for name in names]
 
 
+def untold(roles: tuple[str, ...], model_input: Input) -> tuple[str, ...]:
+    """A remark where a model takes one sequence by name and nothing says that a scan is of it."""
+    names = model_input.modalities or model_input.channels
+    if roles or len(names) != 1 or _NO_SEQUENCES.issuperset(names):
+        return ()
+    return (f"nothing tells its sequence, so it was taken for {names[0]}",)
+
+
 def arranged(
-    voxels: np.ndarray, model_input: Input, picked: bool = False, flat: bool = False, blended: str = ""
+    voxels: np.ndarray, model_input: Input, picked: bool = False, raster: bool = False, blended: str = ""
 ) -> np.ndarray:
     """Channels of a scan (S, H, W, n) as the model takes them: (S, H, W, C), or (S, H, W, 1) of their mean.
 
-    picked: the n channels are those of `pick`. flat: a lone picture, in which three equal channels are one
-    grey channel. blended: why three channels cannot be three sequences, if so. Raises `Unreadable`.
+    Three equal channels are one grey channel for a model that takes one. For a model of three sequences they
+    are these, of which sets hold copies (10 patients of LGG).
+
+    picked: the n channels are those of `pick`. raster: a PNG or JPEG, in which three equal channels may as
+    well be how programs save a grey picture. blended: why three channels cannot be three sequences, if so.
+    Raises `Unreadable`.
     """
     if picked:
         return transform.to_channels(voxels, None) if model_input.channels == _GRAY else voxels
-    if flat and voxels.shape[3] == 3 and _is_grey(voxels, len(model_input.modalities) == 3):
-        voxels = voxels[..., :1]
+    if voxels.shape[3] == 3 and bool((voxels == voxels[..., :1]).all()):
+        blank = bool((voxels == voxels.flat[0]).all())
+        if raster and not blank and not blended and _takes_three(model_input):
+            raise Unreadable(_ambiguous(model_input))
+        if not _takes_several(model_input) or (raster and not blank):
+            voxels = voxels[..., :1]
     if voxels.shape[3] == 1 and _COLOURS in (model_input.modalities, model_input.channels):
         voxels = np.repeat(voxels, 3, axis=3)  # how a grey picture is saved in colours
     return transform.to_channels(voxels, _positions(voxels.shape[3], model_input, blended))
+
+
+def _takes_several(model_input: Input) -> bool:
+    """Whether a model takes several sequences: colours are none."""
+    return len(model_input.channels) > 1 and not _NO_SEQUENCES.issuperset(model_input.channels)
+
+
+def _takes_three(model_input: Input) -> bool:
+    """Whether three channels may be a scan's sequences to a model of several."""
+    return _takes_several(model_input) and 3 in (len(model_input.modalities), len(model_input.channels))
 
 
 def _positions(count: int, model_input: Input, blended: str) -> list[int] | None:
@@ -79,7 +105,9 @@ def _blended(model_input: Input, blended: str) -> str:
     return f"{blended}, so its channels cannot be {names}; save these as the channels of a TIFF or PNG"
 
 
-def _is_grey(picture: np.ndarray, sequences: bool) -> bool:
-    """Three equal channels. A picture of one value may as well be a blank slice of three `sequences`."""
-    same = bool((picture == picture[..., :1]).all())
-    return same and not (sequences and bool((picture == picture.flat[0]).all()))
+def _ambiguous(model_input: Input) -> str:
+    names = ", ".join(model_input.modalities or model_input.channels)
+    return (
+        "its three channels are equal: it is a grey picture saved in colours, which is one sequence, or its "
+        f"sequences are copies; where they are {names}, save them as the channels of a TIFF"
+    )

@@ -1,179 +1,218 @@
-"""The scans in what a user names or hands over: files, folders of a case or a series, folders of many."""
+"""The scans in what a user names: files, folders of a case or a series, folders of many. What is none of
+them, and might have been taken for one, is listed too.
+"""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Self
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from stages.core import natural
 from stages.core.errors import UserError
-from stages.formats import suffixes
-from stages.formats.file import File
-from stages.formats.suffixes import DICOM, NIFTI, stem, suffix_of
+from stages.formats.file import dangling
+from stages.formats.suffixes import NIFTI, stem, suffix_of
+from stages.predicting import folder, naming, results
+from stages.predicting.folder import FLAT
+from stages.predicting.scan import Scan, legible, volume_in
 
-KINDS = ("flat", "nifti", "brats", "dicom", "lgg")
-FLAT = suffixes.RASTER + suffixes.TIFF
-_MAGIC_AT, _MAGIC = 128, b"DICM"
+MASK = ("is a mask or an earlier result", "are masks or earlier results")
+AGAIN = ("is in the list already", "are in the list already")
+BACK = ("is a link back to a folder above", "are links back to folders above")
+FORMAT = ("has a format that is not read", "have formats that are not read")
+_UNREAD = (
+    *(".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".img", ".mnc", ".nii.bz2", ".nii.zst", ".bmp"),
+    *(".gif", ".webp", ".jp2", ".heic", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".zip"),
+)
+"""Of scans that somebody has to convert or unpack first."""
+_NAMED = 3
+"""Names in a note."""
 
 
 @dataclass(frozen=True)
-class Scan:
-    """Something to segment, not read yet.
-
-    kind: "flat" (one picture), "nifti" (one volume), "brats" (a volume for each modality), "dicom" (a series)
-    or "lgg" (a TIFF a slice). `files` are in the order of slices (lgg) or of `roles`, the modalities that
-    file names tell. `name` begins the names of what is written. `path`: as the user knows the scan.
+class Listing:
+    """What was found. failed: folders and links that cannot be read, each with a sentence. left_out: files,
+    folders and links that make no scan, each with one of the reasons above.
     """
 
-    path: Path
-    kind: str
-    files: tuple[File, ...]
-    name: str
-    roles: tuple[str, ...] = ()
+    scans: list[Scan] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    left_out: list[tuple[Path, tuple[str, str]]] = field(default_factory=list)
 
-    @classmethod
-    def at(cls, path: Path, kind: str, files: Iterable[Path], roles: tuple[str, ...] = ()) -> Self:
-        """A scan in `files`, called as the file or folder `path`."""
-        name = path.resolve().name if path.is_dir() else stem(path.name)
-        return cls(path, kind, tuple(map(File.at, files)), name, roles)
+    def notes(self) -> list[str]:
+        """A sentence for each reason for which something was left out."""
+        return [note for reason in (MASK, AGAIN, BACK, FORMAT) if (note := self._note(reason))]
+
+    def _note(self, reason: tuple[str, str]) -> str:
+        names = [legible(path.name or str(path)) for path, why in self.left_out if why == reason]
+        if not names:
+            return ""
+        what, were = ("path", "was") if len(names) == 1 else ("paths", "were")
+        if reason in (MASK, FORMAT):
+            what = what.replace("path", "file")
+        some = ", ".join(names[:_NAMED] + ["..."] * (len(names) > _NAMED))
+        return f"{len(names)} {what} {reason[len(names) > 1]} and {were} left out ({some})"
 
 
-def received(kind: str, name: str, parts: Sequence[tuple[str, bytes]]) -> Scan:
-    """A scan from names and contents of its files, in any order. Of the names folders are dropped: masks are
-    named after them, and must not lead out of the folder of masks.
+def find(paths: Sequence[Path]) -> Listing:
+    """All scans, in the order of `paths` and of names below them, each with a name of its own.
 
-    Raises `UserError` where these files make no scan of this kind.
+    A file that is named is a scan, whatever it is called; of the files in a folder masks and earlier results
+    are none. Links are followed, to each folder once. Raises `UserError` for a path that does not exist or
+    holds nothing, and where there is no scan at all.
     """
-    if name in ("", "..") or _plain(name) != name:
-        raise UserError(f"{name!r:.80} is no name for a scan; name it without folders")
-    if kind not in KINDS or not parts or (kind in ("flat", "nifti") and len(parts) > 1):
-        raise UserError(f"{len(parts)} files make no scan of kind {kind}; kinds are {', '.join(KINDS)}")
-    files = [File.of(_plain(part), content) for part, content in parts]
-    files.sort(key=lambda file: (natural.key(file.name), file.name))
-    if kind not in ("nifti", "brats"):
-        return Scan(Path(name), kind, tuple(files), name)
-    roles = {file: role for file in files if (role := _role(name, file.name)) != "seg"}
-    if kind == "nifti":
-        return Scan(Path(name), kind, tuple(files), name, tuple(filter(None, roles.values())))
-    by_role = {role: file for file, role in roles.items() if role}
-    if not by_role or len(by_role) < sum(map(bool, roles.values())):
-        raise UserError(f"the names of the files of {name} do not tell one modality each; name them as BraTS")
-    return Scan(Path(name), kind, tuple(by_role.values()), name, tuple(by_role))
-
-
-def _plain(name: str) -> str:
-    """A file name without its folders, as either system separates them."""
-    return PureWindowsPath(name.replace("\0", "")).name
-
-
-def find(paths: list[Path]) -> list[Scan]:
-    """All scans, in the order of `paths` and of names below them.
-
-    Raises `UserError` for a path that does not exist, one without any scan, and two scans of one name.
-    """
-    scans: list[Scan] = []
+    walk = _Walk([Path(_real(path)) for path in paths])
     for path in paths:
-        if not path.exists():
+        walk.enter(path)
+    listing = walk.listing()
+    if listing.scans:
+        return listing
+    if listing.failed:
+        raise UserError("{}: {}".format(*listing.failed[0]))
+    raise UserError(f"no scan was found: {'; '.join(listing.notes())}; name a file itself to segment it")
+
+
+class _Walk:
+    """Through folders, each real one once."""
+
+    def __init__(self, roots: list[Path]) -> None:
+        self.roots = roots
+        self.found = Listing()
+        self.files: list[list[str]] = []
+        """Of each scan, with links to its folder resolved, but none of the files themselves."""
+        self.visited: set[str] = set()
+
+    def listing(self) -> Listing:
+        """Without scans that are in the list twice: by the same files, or by links to files of another."""
+        own = {path: place for place, files in enumerate(self.files) for path in files if not _is_link(path)}
+        scans: list[Scan] = []
+        before: set[frozenset[str]] = set()
+        for place, (scan, files) in enumerate(zip(self.found.scans, self.files, strict=True)):
+            holders = {own.get(_real(path)) for path in files} if any(map(_is_link, files)) else {place}
+            if frozenset(files) in before or not (len(holders) > 1 or holders & {place, None}):
+                self.found.left_out.append((scan.path, AGAIN))
+            else:
+                scans.append(scan)
+            before.add(frozenset(files))
+        left_out = [(path, why) for path, why in self.found.left_out if why != MASK or _key(path) not in own]
+        return Listing(naming.apart(scans), self.found.failed, left_out)
+
+    def enter(self, path: Path) -> None:
+        """A path that the user names."""
+        before = self._count()
+        if _is_folder(path):
+            self._folder(path, former=False, masks=False)
+            if self._count() == before:
+                raise UserError(f"{path} holds no scan: no PNG, JPEG, TIFF, NIfTI or DICOM file is in it")
+            return
+        lost = not _exists(path)
+        if lost and not _is_link(path):
             raise UserError(f"{path} does not exist; name a scan or a folder of scans")
-        inside = list(_in_folder(path)) if path.is_dir() else [_file(path)]
-        if not inside:
-            raise UserError(f"{path} holds no scan: no PNG, JPEG, TIFF, NIfTI or DICOM file is in it")
-        scans += inside
-    by_name: dict[str, Scan] = {}
-    for scan in scans:
-        other = by_name.setdefault(scan.name.casefold(), scan)  # some file systems know no capitals
-        if other is not scan:
-            raise UserError(
-                f"{other.path} and {scan.path} would both write {scan.name}_mask; "
-                "segment them into two folders"
-            )
-    return scans
-
-
-def _file(path: Path) -> Scan:
-    suffix = suffix_of(path.name)
-    if suffix in NIFTI:
-        return _volume(path)
-    if suffix in FLAT:
-        return Scan.at(path, "flat", [path])
-    if suffix in DICOM or _is_dicom(path):
-        return Scan.at(path, "dicom", [path])
-    known = ", ".join(FLAT + NIFTI)
-    raise UserError(f"{path} is no scan: its name does not end in {known}, nor is it a DICOM file")
-
-
-def _in_folder(folder: Path) -> Iterator[Scan]:
-    try:
-        visible = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
-    except OSError as error:
-        raise UserError(f"{folder} cannot be read ({error.strerror}); name the scans in it") from None
-    entries = sorted(visible, key=lambda entry: (natural.key(entry.name), entry.name))
-    files = [folder / entry.name for entry in entries if entry.is_file()]
-    ends = {path: suffix_of(path.name) for path in files}
-    series = [path for path, end in ends.items() if end in DICOM or (not end and _is_dicom(path))]
-    if series:
-        yield Scan.at(folder, "dicom", series)
-    yield from _volumes(folder, [path for path, end in ends.items() if end in NIFTI])
-    yield from _pictures(folder, [path for path, end in ends.items() if end in FLAT])
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):  # a link may lead back
-            yield from _in_folder(folder / entry.name)
-
-
-def _volumes(folder: Path, files: list[Path]) -> Iterator[Scan]:
-    """A BraTS case where no two files have the same role, else a scan each; segmentations are none."""
-    if not files:
-        return
-    roles = {path: role for path in files if (role := _role_at(path)) != "seg"}
-    by_role = {role: path for path, role in roles.items() if role}
-    if by_role and len(by_role) == sum(map(bool, roles.values())):
-        yield Scan.at(folder, "brats", by_role.values(), tuple(by_role))
-    else:
-        yield from (_volume(path) for path in roles)
-
-
-def _volume(path: Path) -> Scan:
-    role = _role_at(path)
-    return Scan.at(path, "nifti", [path], (role,) if role not in ("", "seg") else ())
-
-
-def _role_at(path: Path) -> str:
-    return _role(path.resolve().parent.name, path.name)
-
-
-def _role(case: str, name: str) -> str:
-    from stages.sources import brats  # nibabel takes a fifth of a second: only for volumes
-
-    return brats.role_of(PurePosixPath(case) / name)
-
-
-def _pictures(folder: Path, files: list[Path]) -> Iterator[Scan]:
-    """An LGG case, whose files are named as the folder with a number, and every other picture by itself.
-
-    `x_mask` is the label of `x` beside it, no scan.
-    """
-    stems = {stem(path.name) for path in files}
-    case, numbered = folder.resolve().name, {}
-    for path in files:
-        own = stem(path.name)
-        if own.endswith("_mask") and own.removesuffix("_mask") in stems:
-            continue
-        before, _, number = own.rpartition("_")
-        if before == case and number.isdecimal() and suffix_of(path.name) in suffixes.TIFF:
-            numbered[path] = int(number)
+        if scan := folder.file(path):
+            self._add(scan, _real(path.parent))
+        elif lost:
+            self.found.failed.append((path, dangling(path)))
         else:
-            yield Scan.at(path, "flat", [path])
-    if numbered:
-        yield Scan.at(folder, "lgg", sorted(numbered, key=lambda path: numbered[path]))
+            known = ", ".join(FLAT + NIFTI)
+            raise UserError(f"{path} is no scan: its name does not end in {known}, nor is it a DICOM file")
+
+    def _count(self) -> int:
+        return len(self.found.scans) + len(self.found.failed) + len(self.found.left_out)
+
+    def _add(self, scan: Scan, home: str) -> None:
+        self.found.scans.append(scan)
+        self.files.append([f"{home}{os.sep}{file.name}" for file in scan.files])
+
+    def _folder(self, path: Path, former: bool, masks: bool) -> None:
+        """former: it lies in a folder of earlier results. masks: in one of masks."""
+        real = _real(path)
+        if real in self.visited:
+            self.found.left_out.append((path, AGAIN))
+            return
+        self.visited.add(real)
+        try:
+            visible = [entry.name for entry in os.scandir(path) if not entry.name.startswith(".")]
+        except OSError as error:
+            self.found.failed.append((path, f"it cannot be read ({error.strerror})"))
+            return
+        entries = [path / name for name in sorted(visible, key=lambda name: (natural.key(name), name))]
+        below = {entry: None for entry in entries if _is_folder(entry) and not _is_volume(entry)}
+        files = self._candidates([entry for entry in entries if entry not in below])
+        former = former or results.is_former(path)
+        beside = {stem(entry.name).casefold() for entry in entries}
+        no_scans = {
+            file
+            for file in files
+            if masks or results.is_mask(file, Path(real).name) or results.is_overlay(file, beside, former)
+        }
+        self.found.left_out.extend((file, MASK) for file in files if file in no_scans)
+        for scan in folder.scans(path, [file for file in files if file not in no_scans]):
+            self._add(scan, real)
+        for entry in below:
+            if reason := self._leads_back(entry):
+                self.found.left_out.append((entry, reason))
+            else:
+                self._folder(entry, former, masks or results.holds_masks(entry.name))
+
+    def _candidates(self, files: list[Path]) -> list[Path]:
+        """Files of formats that are read, each once: whoever unpacks `x.nii.gz` has `x.nii` beside it."""
+        names = {file.name.lower() for file in files}
+        candidates: list[Path] = []
+        for file in files:
+            suffix, name, there = suffix_of(file.name), file.name.lower(), _exists(file)
+            if there and not (file.is_file() or _is_folder(file)):  # a socket or a pipe
+                continue
+            if suffix == ".nii.gz" and name.removesuffix(".gz") in names:
+                self.found.left_out.append((file, AGAIN))
+            elif suffix or (there and folder.is_dicom(file)):
+                candidates.append(file)
+            elif name.endswith(_UNREAD):
+                self.found.left_out.append((file, FORMAT))
+            elif not file.suffix[1:].isalpha():  # DICOM often has no suffix, or the last number of a UID
+                if not there:
+                    self.found.failed.append((file, dangling(file)))
+                elif not os.access(file, os.R_OK):
+                    self.found.failed.append((file, "it cannot be read (Permission denied)"))
+        return candidates
+
+    def _leads_back(self, path: Path) -> tuple[str, str] | None:
+        """Why a folder is not entered, if so: it is a link to where the walk has been or will come."""
+        if not _is_link(path):
+            return None
+        target = Path(_real(path))
+        for root in self.roots:
+            if root != target and root.is_relative_to(target):
+                return BACK
+            if target.is_relative_to(root) and not any(
+                part.startswith(".") for part in target.relative_to(root).parts
+            ):
+                return AGAIN
+        return None
 
 
-def _is_dicom(path: Path) -> bool:
-    if path.name.upper() == "DICOMDIR":  # a table of contents
-        return False
+def _is_volume(folder: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            file.seek(_MAGIC_AT)
-            return file.read(len(_MAGIC)) == _MAGIC
-    except OSError:
+        return volume_in(folder) is not None
+    except OSError:  # the walk comes to it and says why
         return False
+
+
+# os.path: pathlib raises where a folder above may not be searched, and is slow over a link for each slice.
+def _real(path: str | Path) -> str:
+    return os.path.realpath(path)
+
+
+def _key(path: Path) -> str:
+    """A path with links resolved up to the file itself."""
+    return f"{_real(path.parent)}{os.sep}{path.name}"
+
+
+def _is_link(path: str | Path) -> bool:
+    return os.path.islink(path)  # noqa: PTH114
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110

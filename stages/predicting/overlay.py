@@ -8,7 +8,7 @@ import numpy as np
 from stages.inference.spec import Input
 
 # RGB of Okabe and Ito's palette: these differ for every kind of colour vision.
-COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115))
+COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167))
 SHOWN, ACROSS = 12, 4
 """Slices of a volume, and how many of them beside each other."""
 _SIDE = 256

@@ -8,7 +8,7 @@ from stages.formats import suffixes
 from stages.formats.file import File
 from stages.inference.spec import Input
 from stages.predicting import channels
-from stages.predicting.discovery import Scan
+from stages.predicting.scan import Scan
 from stages.scan.header import Header, Unreadable
 from stages.scan.volume import Volume, together
 
@@ -20,33 +20,31 @@ def read(scan: Scan, model_input: Input) -> Volume:
 
 def _flat(scan: Scan, model_input: Input) -> Volume:
     picture, blended = _picture(scan.files[0])
-    voxels = channels.arranged(picture.voxels, model_input, flat=True, blended=blended)
+    raster = suffixes.suffix_of(scan.files[0].name) in suffixes.RASTER
+    voxels = channels.arranged(picture.voxels, model_input, raster=raster, blended=blended)
     return replace(picture, voxels=voxels)
 
 
 def _picture(file: File) -> tuple[Volume, str]:
     """A picture, and why three channels of it cannot be three sequences."""
     if suffixes.suffix_of(file.name) in suffixes.TIFF:
-        return _tiff(file), ""
+        from stages.formats import tiff
+
+        return file.read(tiff.decode), ""
     from stages.formats import raster
 
     return file.read(raster.decode), file.read(raster.blended)
 
 
-def _tiff(file: File) -> Volume:
+def _lgg(scan: Scan, model_input: Input) -> Volume:
     from stages.formats import tiff
 
-    page, pages = file.read(tiff.decode), file.read(tiff.pages)
-    if pages > 1:
-        raise Unreadable(f"it holds {pages} pages; save each slice as a file, or the volume as NIfTI")
-    return page
-
-
-def _lgg(scan: Scan, model_input: Input) -> Volume:
     slices: list[np.ndarray] = []
     spacing = None
     for file in scan.files:
-        page = _tiff(file)
+        page = file.read(tiff.decode)
+        if len(page.voxels) > 1:
+            raise Unreadable(f"{file.name} holds {len(page.voxels)} pages; segment it as a file by itself")
         if slices and page.voxels.shape != slices[0].shape:
             raise Unreadable(f"{file.name} differs in size from the slices before it")
         slices.append(page.voxels)
@@ -58,7 +56,9 @@ def _lgg(scan: Scan, model_input: Input) -> Volume:
 
 
 def _nifti(scan: Scan, model_input: Input) -> Volume:
-    """A volume for each modality; grid and header are of the scan's first file, taken by the model or not."""
+    """A volume for each modality; grid, header and remarks are of the scan's first file, taken by the model
+    or not, and remarks also of the others.
+    """
     from stages.formats import nifti
 
     places = channels.pick(scan.roles, model_input)
@@ -67,6 +67,7 @@ def _nifti(scan: Scan, model_input: Input) -> Volume:
     Header(header.height, header.width, len(files), slices=header.slices)  # of all together
     first = scan.files[0].read(nifti.read_layout)
     grids = {scan.files[0].name: first.grid}
+    remarks = {scan.files[0].name: first.remarks}
     volumes: list[np.ndarray] = []
     for file in files:
         volume = file.read(nifti.decode)
@@ -75,19 +76,24 @@ def _nifti(scan: Scan, model_input: Input) -> Volume:
             raise Unreadable("its modalities differ in size")
         assert volume.grid is not None
         grids[file.name] = volume.grid
+        remarks[file.name] = volume.remarks
     together(grids)
     if len({volume.dtype for volume in volumes}) > 1:
         volumes = [volume.astype(np.float32) for volume in volumes]
     voxels = np.concatenate(volumes, axis=3) if len(volumes) > 1 else volumes[0]
     voxels = channels.arranged(voxels, model_input, picked=places is not None)
-    return Volume(voxels, header.spacing_mm, first.grid, first.block)
+    alone = len(remarks) == 1
+    sentences = [remark if alone else f"{name}: {remark}" for name, own in remarks.items() for remark in own]
+    sentences += channels.untold(scan.roles, model_input)
+    return Volume(voxels, header.spacing_mm, first.grid, first.block, tuple(sentences))
 
 
 def _dicom(scan: Scan, model_input: Input) -> Volume:
     from stages.formats import dicom
 
     series = dicom.decode(scan.files)
-    return replace(series, voxels=channels.arranged(series.voxels, model_input))
+    remarks = series.remarks + channels.untold(scan.roles, model_input)
+    return replace(series, voxels=channels.arranged(series.voxels, model_input), remarks=remarks)
 
 
 _READERS = {"flat": _flat, "lgg": _lgg, "nifti": _nifti, "brats": _nifti, "dicom": _dicom}

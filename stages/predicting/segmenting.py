@@ -37,21 +37,23 @@ def segment(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) -
         voxels = voxels.astype(np.uint8)
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
         raise Unreadable("its pixels are not all numbers (NaN or infinity)")
-    fitted, slices = prepared(voxels, model.spec)
+    mm = scan_spacing or spacing.ASSUMED
+    fitted, slices = prepared(voxels, mm.aspect, model.spec)
     output = model.spec.output
     own = _on_own_grid(answered(slices, model), fitted)
     if output.exclusive:
         own = levels.exclusive(own)
-    voxel_ml = (scan_spacing or spacing.ASSUMED).voxel_ml
-    labels = label_map.of(own, output.regions, model.spec.decision, voxel_ml)
+    labels = label_map.of(own, output.regions, model.spec.decision, mm.voxel_ml)
     peak = float(label_map.highest(own, output.regions).max()) / LEVELS
     confidence = label_map.confidence(own, labels, output.regions)
     return Segmented(labels, confidence, peak, blank=not slices.any())
 
 
-def prepared(voxels: np.ndarray, spec: Spec) -> tuple[CaseTransform, np.ndarray]:
-    """How the scan got into the model's frame, and its slices there: (S, h, w, C) uint8."""
-    return transform.fit_images(voxels, spec.scaling.size, crop=spec.scaling.crop == "brain")
+def prepared(voxels: np.ndarray, aspect: float, spec: Spec) -> tuple[CaseTransform, np.ndarray]:
+    """How the scan got into the model's frame, and its slices there: (S, h, w, C) uint8. aspect: height of a
+    pixel over its width.
+    """
+    return transform.fit_images(voxels, spec.scaling.size, spec.scaling.crop == "brain", aspect)
 
 
 def answered(slices: np.ndarray, model: Exported) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,24 +13,23 @@ import numpy as np
 from stages.core import atomic
 from stages.inference.spec import Spec
 from stages.masks import label_map
-from stages.predicting.discovery import Scan
+from stages.predicting.scan import Scan, legible
 from stages.predicting.segmenting import Segmented
 from stages.predicting.writing import SUMMARY
 from stages.scan import spacing
-from stages.scan.spacing import Spacing
+from stages.scan.volume import Volume
 
 _NEARLY = 0.5
 """A share of the threshold: of an empty mask, probabilities from here on mean "almost found something"."""
 
 
-def row(
-    scan: Scan, segmented: Segmented, scan_spacing: Spacing | None, spec: Spec, files: list[str]
-) -> dict[str, Any]:
-    """One scan's row. area_mm2 is of the slice with most tumour; volumes are of regions and classes.
+def row(scan: Scan, segmented: Segmented, volume: Volume, spec: Spec, files: list[str]) -> dict[str, Any]:
+    """One scan's row. area_mm2 is of the slice with most tumour; volumes are of regions and classes. remarks:
+    what the scan's files do not say, or say in two ways.
 
     Where the scan does not say its spacing (`spacing_known`), 1 mm is assumed for mm2 and ml.
     """
-    mm = scan_spacing or spacing.ASSUMED
+    mm = volume.spacing or spacing.ASSUMED
     millilitres = mm.voxel_ml
     counts = np.bincount(segmented.labels.ravel(), minlength=256)
     a_slice = (segmented.labels > 0).sum(axis=(1, 2))
@@ -38,17 +37,18 @@ def row(
     names = {f"{name}_ml": classes for name, classes in spec.output.regions.items()}
     names |= {f"{name}_ml": [label] for label, name in spec.output.classes.items()}
     return {
-        "scan": str(scan.path),
+        "scan": str(scan),
         "kind": scan.kind,
         "slices": len(segmented.labels),
         f"{spec.output.noun}_slices": int((a_slice > 0).sum()),
         "area_mm2": round(float(a_slice.max()) * mm.down * mm.across, 3),
         "volume_ml": round(float(counts[1:].sum()) * millilitres, 4),
         **{name: round(float(counts[classes].sum()) * millilitres, 4) for name, classes in names.items()},
-        "spacing_known": scan_spacing is not None,
+        "spacing_known": volume.spacing is not None,
         "confidence": None if segmented.confidence is None else round(segmented.confidence, 4),
         "low_confidence": bool(why),
         "why": why,
+        "remarks": legible("; ".join(volume.remarks)),
         "files": files,
     }
 
@@ -56,7 +56,7 @@ def row(
 def columns(spec: Spec) -> list[str]:
     """Names of a row's columns, which depend on the model's regions and classes."""
     empty = Segmented(np.zeros((1, 1, 1), np.uint8), None, 0.0, blank=False)
-    return list(row(Scan(Path(), "", (), ""), empty, None, spec, []))
+    return list(row(Scan(Path(), "", (), ""), empty, Volume(empty.labels), spec, []))
 
 
 def _doubt(segmented: Segmented, spec: Spec) -> str:
@@ -91,8 +91,12 @@ class _Summaries:
 
 
 @contextmanager
-def written(out: Path, spec: Spec, failed: list[dict[str, str]]) -> Iterator[_Summaries]:
-    """Both summaries in the folder `out`, there when the block ends well. `failed` may grow until then."""
+def written(
+    out: Path, spec: Spec, failed: list[dict[str, str]], left_out: Sequence[dict[str, str]] = ()
+) -> Iterator[_Summaries]:
+    """Both summaries in the folder `out`, there when the block ends well. `failed` may grow until then;
+    left_out: paths that are no scans, and why.
+    """
     about = {"model_hash": spec.model_hash, "data_hash": spec.data_hash}
     head = {**about, "decision": asdict(spec.decision), "classes": spec.output.classes}
     with ExitStack() as open_files:
@@ -103,4 +107,5 @@ def written(out: Path, spec: Spec, failed: list[dict[str, str]]) -> Iterator[_Su
         table.writeheader()
         text.write(json.dumps(head, indent=2, ensure_ascii=False)[:-2] + ',\n  "scans": [')
         yield _Summaries(text, table)
-        text.write("\n  ],\n  " + f'"failed": {json.dumps(failed, ensure_ascii=False)}' + "\n}\n")
+        ends = {"failed": failed, "left_out": list(left_out)}
+        text.write("\n  ],\n" + json.dumps(ends, indent=2, ensure_ascii=False)[2:] + "\n")

@@ -12,7 +12,7 @@ from stages.core.errors import UserError
 from stages.formats import suffixes
 from stages.formats.suffixes import stem, suffix_of
 from stages.inference.spec import Spec
-from stages.predicting.discovery import Scan
+from stages.predicting.scan import Scan, writable
 from stages.scan.volume import Volume
 
 SUMMARY = ("summary.json", "summary.csv")
@@ -36,13 +36,17 @@ def prepare(out: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def together(out: Path) -> Iterator[Path]:
-    """A temporary folder whose files and folders go into `out` when the block ends well, else nowhere."""
+def together(out: Path, below: str = "") -> Iterator[Path]:
+    """A temporary folder whose files and folders go into `out`, or the folder `below` it, when the block ends
+    well, else nowhere.
+    """
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
     try:
         yield part
+        home = out / below
+        home.mkdir(parents=True, exist_ok=True)
         for made in sorted(part.iterdir()):
-            target = out / made.name
+            target = home / made.name
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
             made.replace(target)
@@ -69,14 +73,15 @@ def write(labels: np.ndarray, scan: Scan, volume: Volume, spec: Spec, out: Path)
     if scan.kind == "lgg":
         (out / f"{scan.name}_mask").mkdir()
         for file, mask in zip(scan.files, painted, strict=True):
-            _picture(mask, out / f"{scan.name}_mask" / f"{stem(file.name)}_mask.tif")
+            _picture(mask, out / f"{scan.name}_mask" / f"{writable(stem(file.name))}_mask.tif")
         return [f"{scan.name}_mask"]
     name = f"{scan.name}_mask{'.tif' if end in suffixes.TIFF else '.png'}"
-    _picture(painted[0], out / name)
+    _picture(painted if len(painted) > 1 else painted[0], out / name)
     return [name]
 
 
 def _picture(mask: np.ndarray, path: Path) -> None:
+    """A mask (H, W), or as a TIFF with a page a slice (S, H, W)."""
     if path.suffix == ".png":
         from PIL import Image
 

@@ -11,6 +11,7 @@ from stages.core.errors import UserError
 from stages.formats.reader import Reader
 from stages.framing import transform
 from stages.scan import spacing
+from stages.scan.box import Box
 from stages.scan.task import Task, harmonise
 from stages.sources.sources import TASKS
 from stages.store.shards import CaseMeta, Meta
@@ -61,7 +62,10 @@ def preparation(table: pd.DataFrame, channels: str | list[str], size: int, crop:
     tasks = [TASKS[name] for name in table["label_set"].unique()]
     if not all(task.alike(tasks[0]) for task in tasks):
         names = " and ".join(task.name for task in tasks)
-        raise UserError(f"the scans differ in their labels ({names}); ingest them separately")
+        raise UserError(
+            f"the scans differ in their labels ({names}); ingest them separately, or set ingest.labels where "
+            "one meaning holds for all"
+        )
     return Preparation(size, crop, kept, positions, tasks[0])
 
 
@@ -98,9 +102,11 @@ def rows(table: pd.DataFrame) -> list[list[Row]]:
 def prepare(raw: Path, preparation: Preparation, rows: list[Row]) -> Prepared:
     """Read, scale, crop and resize the slices of one case (rows of the validated table)."""
     volume, masks = read(Reader(raw), rows, preparation.positions)
-    fitted, stored_images = transform.fit_images(volume, preparation.size, crop=preparation.crop == "brain")
-    stored = transform.labels(masks, fitted)
     known = spacing.parse(rows[0]["spacing_mm"])
+    mm = known or spacing.ASSUMED
+    crop = preparation.crop == "brain"
+    fitted, stored_images = transform.fit_images(volume, preparation.size, crop, mm.aspect)
+    stored = transform.labels(masks, fitted)
     meta = CaseMeta(
         mean=list(fitted.mean),
         std=list(fitted.std),
@@ -108,7 +114,7 @@ def prepare(raw: Path, preparation: Preparation, rows: list[Row]) -> Prepared:
         box=fitted.box,
         height=fitted.height,
         width=fitted.width,
-        frame_spacing_mm=(known or spacing.ASSUMED).scaled(fitted.scale),
+        frame_spacing_mm=mm.scaled(*fitted.scale),
         spacing_known=known is not None,
         label_pixels_outside_crop=_outside(masks, fitted.box),
     )
@@ -160,8 +166,7 @@ def index(table: pd.DataFrame, cases: list[Summary]) -> pd.DataFrame:
     return rows
 
 
-def _outside(masks: np.ndarray, box: tuple[int, int, int]) -> int:
+def _outside(masks: np.ndarray, box: Box) -> int:
     """Labelled pixels that the crop cuts off: the crop may not look at labels, so it can miss some."""
-    top, left, side = box
-    inside = masks[:, max(top, 0) : top + side, max(left, 0) : left + side]
+    inside = masks[:, max(box.top, 0) : box.top + box.height, max(box.left, 0) : box.left + box.width]
     return int((masks > 0).sum() - (inside > 0).sum())

@@ -29,7 +29,9 @@ class Section(BaseModel):
 class Ingest(Section):
     source: Literal["sample", "lgg", "coco", "pairs", "brats"]
     location: str | None
+    labels: str | None
     unannotated: Literal["drop", "negative"]
+    categories: list[str | int] | None
     limit: Count | None
     seed: Seed
 

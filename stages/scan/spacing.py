@@ -16,9 +16,14 @@ class Spacing(NamedTuple):
         """Volume of a voxel in millilitres."""
         return math.prod(self) / 1000
 
-    def scaled(self, pixels: float) -> Self:
+    @property
+    def aspect(self) -> float:
+        """Height of a pixel over its width."""
+        return self.down / self.across
+
+    def scaled(self, down: float, across: float) -> Self:
         """Of a grid whose pixels measure so many of these in the plane; slices stay where they are."""
-        return type(self)(self.through, self.down * pixels, self.across * pixels)
+        return type(self)(self.through, self.down * down, self.across * across)
 
     def text(self) -> str:
         """For a field of a table: six significant digits, separated by semicolons."""

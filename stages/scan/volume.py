@@ -99,9 +99,11 @@ class Volume:
     voxels: (S, H, W, C) of any numeric dtype, perhaps a view. spacing: None where the file does not say.
     grid: None of flat pictures. header: what a mask's file must repeat of the scan's, in the way of the
     format: bytes of a NIfTI header, attributes of a DICOM series' files in the order of slices; else None.
+    remarks: sentences on what the file does not say, or says in two ways, and what it was taken to mean.
     """
 
     voxels: np.ndarray
     spacing: Spacing | None = None
     grid: Grid | None = None
     header: Any = None
+    remarks: tuple[str, ...] = ()

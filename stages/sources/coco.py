@@ -5,7 +5,7 @@ Roboflow exports augmented copies of one picture as `<name>_jpg.rf.<hash>.jpg`; 
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +15,7 @@ from stages.core.record import Record
 from stages.formats import annotations, formats
 from stages.scan.header import Unreadable
 from stages.sources import division
+from stages.sources.choice import Choice
 from stages.sources.source import Card, Holding, Source
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
@@ -41,12 +42,14 @@ def belongs(path: PurePosixPath) -> bool:
     return path.suffix.lower() in {*_SUFFIXES, ".json"}
 
 
-def find(root: Path) -> Holding:
+def find(root: Path, categories: Sequence[str | int] | None = None) -> Holding:
     """One record per listed image, absent ones too, by folder and in natural order of names.
 
-    Raises `UserError` where nothing is listed or nothing of it exists, where an annotation file is damaged or
-    names a file outside `root`, and where an image is listed twice.
+    `categories`: names of those that are tumour; None: what the names say. Raises `UserError` where nothing
+    is listed or nothing of it exists, where an annotation file is damaged or names a file outside `root`,
+    where an image is listed twice, and where it is unclear which categories are tumour.
     """
+    choice = Choice(categories)
     files = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     listed: dict[PurePosixPath, _Listed] = {}
     foreign, notes = [], []
@@ -58,27 +61,33 @@ def find(root: Path) -> Holding:
             continue
         except Unreadable as error:
             raise UserError(f"{listing} is no COCO file: {error}; export it again or remove it") from None
-        for entry in _entries(root, listing, content, files):
+        choice.add(listing, content)
+        for entry in _entries(root, listing, content, files, choice.tumours):
             _refuse_second(listed.setdefault(entry.path, entry), entry)
         if content.orphans:
             notes.append(
                 f"annotations in {listing} that belong to no image in it, ignored: {content.orphans}"
             )
     _refuse_nothing(listed, files)
+    notes += choice.notes()
     pictures = {name for name in files if PurePosixPath(name).suffix.lower() in _SUFFIXES}
     notes += _ignored("JSON files that hold no COCO annotations", foreign)
     notes += _ignored("images that no annotation file lists", pictures - {str(path) for path in listed})
     names = _sample_ids(listed)
     ordered = sorted(listed.values(), key=lambda entry: _order(entry.path))
     return Holding(
-        records=[_record(root, entry, names[entry.path]) for entry in ordered],
+        records=[_record(root, entry, names[entry.path], choice.reference) for entry in ordered],
         unannotated=frozenset(names[entry.path] for entry in ordered if not entry.annotated),
         notes=tuple(notes),
     )
 
 
 def _entries(
-    root: Path, listing: str, content: annotations.Annotations, files: Collection[str]
+    root: Path,
+    listing: str,
+    content: annotations.Annotations,
+    files: Collection[str],
+    tumours: Collection[str] | None,
 ) -> Iterator[_Listed]:
     folder = PurePosixPath(listing).parent
     for image_id, image in content.images.items():
@@ -92,8 +101,8 @@ def _entries(
             raise UserError(
                 f"{listing}: file_name {image.file_name!r:.80} lies outside its folder; correct the entry"
             )
-        annotated = bool(content.annotations[image_id])
-        yield _Listed(path, listing, image_id, content.kind(image_id), annotated)
+        annotated = bool(content.statement(image_id, tumours))
+        yield _Listed(path, listing, image_id, content.kind(image_id, tumours), annotated)
 
 
 def _within(path: Path, root: Path) -> bool:
@@ -158,7 +167,7 @@ def _names(path: PurePosixPath) -> list[str]:
     return [short, full, str(path.parent / full), str(path)]
 
 
-def _record(root: Path, entry: _Listed, sample_id: str) -> Record:
+def _record(root: Path, entry: _Listed, sample_id: str, choice: str) -> Record:
     copy = _ROBOFLOW.fullmatch(entry.path.stem)
     fields = formats.header_fields(root / entry.path) | {
         "spacing_mm": ""
@@ -169,7 +178,7 @@ def _record(root: Path, entry: _Listed, sample_id: str) -> Record:
         patient_id=copy["name"] if copy else sample_id,
         slice=1,
         image=record.reference(str(entry.path)),
-        mask=f"{record.reference(entry.listing)}#{record.reference(entry.image_id)}",
+        mask=f"{record.reference(entry.listing)}#{record.reference(entry.image_id)}{choice}",
         source_split=division.of(entry.path),
         label_kind=entry.label_kind,
         modalities=formats.colours(fields["channels"]),
@@ -183,6 +192,7 @@ COCO = Source(
     layout="<split>/_annotations.coco.json with the images it lists beside it or in <split>/images",
     belongs=belongs,
     find=find,
+    find_among=find,
     card=Card(
         slices=2146,
         patients=None,

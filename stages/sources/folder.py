@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from stages.core.errors import UserError
 from stages.formats import pointer
-from stages.formats.file import File
+from stages.formats.file import File, dangling
 
 _NO_FOLDER = re.compile(r"\.[a-z][a-z0-9]{0,5}$", re.IGNORECASE)
 """How names of files end ("scan.tiff"), and names of folders do not, nor those of cases ("patient.01")."""
@@ -56,16 +56,6 @@ def unfetched(path: Path) -> str | None:
     return File.at(path).unfetched()
 
 
-def dangling(link: Path) -> str:
-    """Why a link leads nowhere, by the tool that made it, and what to do."""
-    target = link.readlink().as_posix()
-    if "/annex/objects/" in target:
-        return "git-annex has not fetched it; run `git annex get` there"
-    if re.search(r"/files/md5/|\.dvc/cache/", target):
-        return "DVC's cache does not hold it; run `dvc pull` there"
-    return f"it is a link to {target}, where nothing is; mend the link, fetch its target or remove it"
-
-
 def refuse(location: Path, absent: list[Absent]) -> None:
     """Raise `UserError` where the content of some files is elsewhere."""
     if not absent:
@@ -101,7 +91,7 @@ def _walk(root: Path, folder: PurePosixPath, trail: list[Path]) -> Iterator[tupl
             if tracked not in present and not tracked.startswith("."):
                 yield folder / tracked, f"only {name}, which says where DVC keeps it; run `dvc pull {name}`"
         elif entry.is_symlink():
-            yield name, dangling(root / name)
+            yield name, dangling(root / name) or "it is a link that cannot be followed; mend or remove it"
 
 
 def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:

@@ -1,8 +1,9 @@
 """From a source's name and place to the records of its slices: what `stages.ingest` is made of."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from stages.core import progress
@@ -23,6 +24,21 @@ def place(source: Source, name: str | None, project: Path) -> Path | None:
     return kaggle.download(handle) if handle else project / Path(str(name)).expanduser()
 
 
+def finder(source: Source, categories: Sequence[str | int] | None) -> Callable[[Path], Holding]:
+    """The source's `find`, of the annotation categories that are tumour; None: what their names say.
+
+    Raises `UserError` where categories are named and the source has none.
+    """
+    if categories is None:
+        return source.find
+    if (find_among := source.find_among) is None:
+        raise UserError(
+            f"ingest.categories is for sets whose annotations have categories; set it to null for "
+            f"ingest.source: {source.name}"
+        )
+    return lambda raw: find_among(raw, categories)
+
+
 def bring(source: Source, place: Path | None, raw: Path, patients: int | None, seed: int) -> None:
     """Fill `raw` from a place, or let the source generate its own scans, of so many patients (None: all)."""
     if place is not None:
@@ -40,6 +56,21 @@ def naming(place: Path | None) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(f"ingest.location {place}: {error}" if place else str(error)) from None
+
+
+def meant(source: Source, raw: Path, scans: Holding, labels: str | None) -> Holding:
+    """The same slices with what the numbers in their masks mean; `labels`: the name of one of the source's
+    meanings, as the user sets it. Raises `UserError` for another name, and where the numbers are in doubt.
+    """
+    tasks = {task.name: task for task in source.tasks}
+    if labels is not None and labels not in tasks:
+        raise UserError(
+            f"ingest.labels {labels} is no meaning of source {source.name}; choose null or {', '.join(tasks)}"
+        )
+    if source.meaning is None:
+        return scans
+    records, notes = source.meaning(raw, scans.records, tasks[labels] if labels else None)
+    return replace(scans, records=records, notes=(*scans.notes, *notes))
 
 
 def annotated(scans: Holding, negative: bool) -> tuple[list[Record], list[str]]:

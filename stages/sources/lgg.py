@@ -1,13 +1,15 @@
 """The LGG layout: a folder per scan with `<case>_<N>.tif` and `<case>_<N>_mask.tif` (Buda et al. 2019).
 
-Channels are pre-contrast T1, FLAIR and post-contrast T1. N is a number: slice 10 follows slice 9. The Kaggle
-download holds the whole set twice, in two folders; the first copy of a case counts. Two folders of one name
-that differ are two scans, and nobody can tell which of them a result is of.
+Channels are pre-contrast T1, FLAIR and post-contrast T1. N is a number: slice 10 follows slice 9. A file of
+several pages is a case by itself. The Kaggle download holds the whole set twice, in two folders; the first
+copy of a case counts. Two folders of one name that differ are two scans, and nobody can tell which of them a
+result is of.
 """
 
 import filecmp
 import re
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from stages.core import natural, record
@@ -62,9 +64,10 @@ def find(root: Path) -> Holding:
         raise UserError("no <case>_<number>.tif was found; check ingest.source and ingest.location")
     return Holding(
         [
-            _record(root, case, number, pairs[case][number])
+            row
             for case in sorted(pairs, key=lambda name: (natural.key(name), name))
             for number in sorted(pairs[case])
+            for row in _records(root, case, number, pairs[case][number])
         ]
     )
 
@@ -87,10 +90,11 @@ def _refuse_another(first: Path, second: Path, root: Path) -> None:
     )
 
 
-def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record:
+def _records(root: Path, case: str, number: int, files: dict[str, str]) -> list[Record]:
     image, mask = files.get("image", ""), files.get("mask", "")
-    fields = formats.header_fields(root / (image or mask)) | ({} if image else {"channels": 0})
-    return Record(
+    header = formats.legible_header(root / (image or mask))
+    fields = formats.fields_of(header) | ({} if image else {"channels": 0})
+    row = Record(
         sample_id=f"{case}_{number}",
         case_id=case,
         patient_id=patient_of(case),
@@ -101,6 +105,12 @@ def _record(root: Path, case: str, number: int, files: dict[str, str]) -> Record
         site=site["site"] if (site := _SITE.match(case)) else "",
         **fields,
     )
+    if header is None or header.slices == 1:
+        return [row]
+    stack = f"{case}_{number}"
+    if PurePosixPath(image or mask).parent.name != case:  # a number that may as well be the patient's
+        row = replace(row, patient_id=stack, patient_known=False)
+    return record.pages(replace(row, case_id=stack), header.slices, image, mask)
 
 
 def _modalities(channels: int) -> str:

@@ -1,8 +1,9 @@
 """Pairs of an image and a mask: `images/x.png` and `masks/x.png`, or `x.png` and `x_mask.png` in one folder.
 
-Any mixture of PNG, TIFF and JPEG. Each image is a case of one slice and, unless `patients.csv` says
-otherwise, a patient of its own: the largest set of this layout (figshare, 3,064 slices of 233 patients) does
-not tell. The table names images by their path, from the root or from its own folder, or all of a name by it.
+Any mixture of PNG, TIFF and JPEG. Each image is a case of one slice, or of as many as a TIFF has pages, and,
+unless `patients.csv` says otherwise, a patient of its own: the largest set of this layout (figshare, 3,064
+slices of 233 patients) does not tell. The table names images by their path, from the root or from its own
+folder, or all of a name by it.
 """
 
 import csv
@@ -29,7 +30,7 @@ def belongs(path: PurePosixPath) -> bool:
 
 
 def find(root: Path) -> Holding:
-    """One record per image, in natural order.
+    """One record per image, or page of it, in natural order.
 
     Raises `UserError` where there is no pair at all, where two files make one slice, and where `patients.csv`
     does not tell of every image.
@@ -53,7 +54,7 @@ def find(root: Path) -> Holding:
         )
     patient_of = _patients(root)
     ordered = sorted(pairs.items(), key=lambda pair: natural.key(pair[0]))
-    return Holding([_record(root, key, files, patient_of) for key, files in ordered])
+    return Holding([row for key, files in ordered for row in _records(root, key, files, patient_of)])
 
 
 def _role(path: PurePosixPath) -> tuple[str, str]:
@@ -107,10 +108,11 @@ def _patient(patient_of: dict[str, str] | None, key: str, file: str) -> str:
     raise UserError(f"{PATIENTS} does not say whose {file} is; add a line with its file and patient")
 
 
-def _record(root: Path, key: str, files: dict[str, str], patient_of: dict[str, str] | None) -> Record:
+def _records(root: Path, key: str, files: dict[str, str], patient_of: dict[str, str] | None) -> list[Record]:
     image, mask = files.get("image", ""), files.get("mask", "")
-    fields = formats.header_fields(root / (image or mask)) | ({} if image else {"channels": 0})
-    return Record(
+    header = formats.legible_header(root / (image or mask))
+    fields = formats.fields_of(header) | ({} if image else {"channels": 0})
+    row = Record(
         sample_id=key,
         case_id=key,
         patient_id=_patient(patient_of, key, image or mask),
@@ -122,6 +124,7 @@ def _record(root: Path, key: str, files: dict[str, str], patient_of: dict[str, s
         patient_known=patient_of is not None,
         **fields,
     )
+    return record.pages(row, header.slices, image, mask) if header and header.slices > 1 else [row]
 
 
 PAIRS = Source(

@@ -1,6 +1,6 @@
 """What a source must offer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -42,8 +42,12 @@ class Source:
 
     `belongs` judges a path relative to the download's root. `find` reads the folder that holds those
     files and raises `UserError` when they do not make a data set at all; its records name one of `tasks`
-    each, as `label_set`. `kaggle` is the data set to download where no location is given.
-    `generate(root, patients, seed)` exists where the source can make its own data.
+    each, as `label_set`. `meaning` exists where only the masks tell which it is: it reads those of some
+    records below a folder, and gives the records with their `label_set`, the one that the user names if any,
+    and sentences for the user; it raises `UserError` where the numbers are in doubt. `kaggle` is the data set
+    to download where no location is given. `find_among(root, categories)` exists where annotations have
+    categories: as `find`, of those alone. `generate(root, patients, seed)` exists where the source can make
+    its own data.
     """
 
     name: str
@@ -52,5 +56,7 @@ class Source:
     find: Callable[[Path], Holding]
     card: Card
     tasks: tuple[Task, ...] = (TUMOUR,)
+    meaning: Callable[[Path, Sequence[Record], Task | None], tuple[list[Record], list[str]]] | None = None
     kaggle: str | None = None
+    find_among: Callable[[Path, Sequence[str | int] | None], Holding] | None = None
     generate: Callable[[Path, int | None, int], None] | None = None

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.core import atomic, tables
 from stages.core.errors import UserError
+from stages.scan.box import Box
 from stages.scan.spacing import Spacing
 
 SHARD_BYTES = 512 * 2**20
@@ -24,7 +25,7 @@ LEAST_BYTES = 4 * 2**20
 """Less is not worth a file, nor the message to a worker."""
 SHARES = 16
 """Shards of a large store at the least: for 16 workers, or for two that end together."""
-SCHEMA = 2
+SCHEMA = 3
 
 
 class CaseMeta(BaseModel):
@@ -35,7 +36,7 @@ class CaseMeta(BaseModel):
     mean: list[float]
     std: list[float]
     floor: float
-    box: tuple[int, int, int]
+    box: Box
     height: int
     width: int
     frame_spacing_mm: Spacing  # of the slices in the store, not of the scan

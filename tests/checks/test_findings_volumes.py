@@ -57,6 +57,17 @@ def of_slice(position: int, table: pd.DataFrame) -> str:
     return str(row["sample_id"].item())
 
 
+def test_a_header_that_says_two_things_is_told_once_a_file(folder: Path) -> None:
+    for role in ("t1", "seg"):
+        path = folder / f"{CASE}_{role}.nii"
+        volumes.forge(path, qform_code=0, pixdim=(1.0, 9.0, 9.0, 9.0, 0, 0, 0, 0))
+    table, judgement, _ = judged(folder.parent)
+    sentence = "between slices, rows and columns its pixdim has 9 x 9 x 9 mm and its sform"
+    assert [(*row[:3], row[3].split(" mm and")[0] + " mm and its sform") for row in judgement] == [
+        ("warning", "header", of_slice(0, table), f"{CASE}_{role}.nii: {sentence}") for role in ("t1", "seg")
+    ]
+
+
 def test_good_volumes_give_no_finding(folder: Path) -> None:
     table, rows, ends = judged(folder.parents[2])
     assert len(table) == 2 * SLICES

@@ -109,7 +109,9 @@ def test_files_of_a_series_are_closed_and_opened_one_by_one(tmp_path):
     assert all(stream.closed for stream in streams)
 
 
-@pytest.mark.parametrize("decode", [nifti.decode, raster.decode, raster.decode_mask, tiff.decode, tiff.pages])
+@pytest.mark.parametrize(
+    "decode", [nifti.decode, raster.decode, raster.decode_mask, tiff.decode, tiff.decode_mask]
+)
 @pytest.mark.parametrize("content", [b"", b"no scan", b"\x89PNG\r\n\x1a\n", b"II*\0", b"\x1f\x8b\x08"])
 def test_bytes_that_are_no_scan(tmp_path, decode, content):
     (tmp_path / "x").write_bytes(content)
@@ -170,3 +172,19 @@ def test_what_is_damaged_and_no_pointer_keeps_its_reason(tmp_path):
         with pytest.raises(Unreadable) as error:
             File.of("x.png", content).read(raster.decode)
         assert "pointer" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("gone.png", "is not there; fetch it (git annex get, dvc pull)"),
+        ("x.png", "leads in a circle; put the file in its place"),
+    ],
+)
+def test_a_link_that_leads_nowhere(tmp_path, target, why):
+    (tmp_path / "x.png").symlink_to(target)
+    with pytest.raises(Unreadable) as error:
+        File.at(tmp_path / "x.png").read(lambda stream: stream.read())
+    assert str(error.value) == f"it is a link to {target}, which {why}"
+    with pytest.raises(Unreadable, match=r"^No such file"):
+        File.at(tmp_path / "y.png").read(lambda stream: stream.read())

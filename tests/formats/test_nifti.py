@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.formats import nifti
+from stages.formats.file import File
 from stages.scan.header import Header, Unreadable
 from stages.scan.spacing import Spacing
 from tests.fixtures import volumes
@@ -212,6 +214,49 @@ def test_the_sform_counts_before_the_qform(tmp_path: Path) -> None:
     path = both_forms(tmp_path / "scan.nii")
     volumes.forge(path, srow_x=(0, 0, -7, 0), srow_y=(0, -3, 0, 0), srow_z=(-2, 0, 0, 0))
     assert nifti_header(path).spacing_mm == (2.0, 3.0, 7.0)
+
+
+def remarks(path: Path) -> tuple[str, ...]:
+    return File.at(path).read(nifti.decode).remarks
+
+
+SLANTED = {"srow_x": (-2, 0.4, 0, 0), "srow_y": (0, -3, 0.5, 0)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "mm"),
+    [
+        ({"srow_z": (0, 0, 5, 12)}, "12"),
+        ({"srow_x": (2, 0, 0, 0)}, "12"),  # left for right, over three steps of 2 mm
+        (SLANTED, "0.8"),
+        ({"pixdim": (1.0, 2.0, 3.0, 6.0, 0, 0, 0, 0)}, "1"),  # which the qform takes for its own
+    ],
+)
+def test_two_placings_are_told(tmp_path: Path, fields: dict[str, object], mm: str) -> None:
+    path = both_forms(tmp_path / "scan.nii")
+    assert remarks(path) == ()
+    volumes.forge(path, srow_z=(0, 0, 5, 0.4))  # as rounding may
+    assert remarks(path) == ()
+    volumes.forge(path, srow_z=(0, 0, 5, 0))
+    volumes.forge(path, **fields)
+    assert remarks(path) == (f"its sform and its qform place it {mm} mm apart; the sform counts",)
+
+
+def test_what_places_a_scan_is_told(tmp_path: Path, plain: Path) -> None:
+    path = both_forms(tmp_path / "both.nii")
+    volumes.forge(path, **dict.fromkeys(("srow_x", "srow_y", "srow_z"), (0, 0, 0, 0)))
+    assert remarks(path) == ("its sform places nothing, so its qform counts",)
+    volumes.forge(path, sform_code=0)
+    assert remarks(path) == ()
+    volumes.forge(path, qform_code=0)
+    (remark,) = remarks(path)
+    assert remark.startswith("neither its sform nor its qform is set, so how the head lies is a guess")
+    assert remarks(volumes.forge(plain, qform_code=0)) == ()
+    volumes.forge(plain, qform_code=0, pixdim=(1.0, 1.0, 1.0, 4.0, 0, 0, 0, 0))
+    assert remarks(plain) == (
+        "between slices, rows and columns its pixdim has 4 x 1 x 1 mm and its sform 1 x 1 x 1 mm; "
+        "the sform counts",
+    )
 
 
 def test_axes_of_length_one_are_dropped(tmp_path: Path, plain: Path) -> None:

@@ -288,7 +288,7 @@ def test_names_that_no_file_can_have(tmp_path: Path) -> None:
         assert refusal(reader.image, long, 1) == "File name too long"
         (tmp_path / f"circle.{kind}").symlink_to(f"circle.{kind}")
         told = refusal(reader.image, f"circle.{kind}", 1)
-        assert told == "Too many levels of symbolic links"
+        assert told == (f"it is a link to circle.{kind}, which leads in a circle; put the file in its place")
 
 
 def test_headers_of_all_kinds(tmp_path: Path) -> None:
@@ -313,3 +313,36 @@ def test_what_a_header_tells_of_a_row(tmp_path: Path) -> None:
         *("red;green;blue", "gray", "channel1;channel2", "red;green;blue"),
         "channel1;channel2;channel3;channel4",
     ]
+
+
+def test_a_page_of_a_stack_is_one_slice(tmp_path: Path, decoded: Counter[str]) -> None:
+    stack = volume(4).astype(np.uint16)
+    for name in ("a.tif", "a_mask.tif"):
+        tifffile.imwrite(tmp_path / name, stack, photometric="minisblack")
+    reader = Reader(tmp_path)
+    for page in range(4):
+        np.testing.assert_array_equal(reader.image(f"a.tif#{page}", page)[..., 0], stack[page])
+        np.testing.assert_array_equal(reader.mask(f"a_mask.tif#{page}", page), stack[page])
+    assert refusal(reader.image, "a.tif#4", 4) == "it has 4 slices, there is no number 4"
+    for row in ("a.tif", "a.tif#x"):
+        assert refusal(Reader(tmp_path).image, row, 1) == "it holds 4 pages where one slice is expected"
+    tifffile.imwrite(tmp_path / "a_mask.tif", stack[:3], photometric="minisblack")
+    reader = Reader(tmp_path)
+    reader.image("a.tif#0", 0)
+    assert refusal(reader.mask, "a_mask.tif#0", 0) == "the mask has 3 slices and its image 4"
+
+
+def test_remarks_are_those_of_the_last_row(tmp_path: Path) -> None:
+    for name in ("a", "a_seg", "b"):
+        volumes.save(tmp_path / f"{name}.nii", volume(3))
+    volumes.forge(tmp_path / "a_seg.nii", pixdim=(1, 9, 9, 9, 1, 1, 1, 1))
+    reader = Reader(tmp_path)
+    reader.image("a.nii", 0)
+    assert reader.remarks() == []
+    reader.mask("a_seg.nii", 0)
+    (remark,) = reader.remarks()
+    assert remark.startswith(
+        "a_seg.nii: between slices, rows and columns its pixdim has 9 x 9 x 9 mm and its"
+    )
+    reader.image("b.nii", 0)
+    assert reader.remarks() == []

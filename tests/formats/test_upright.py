@@ -1,5 +1,6 @@
 """A picture comes as every viewer shows it, however its file keeps it."""
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_pictures_of_a_camera(tmp_path: Path, name: str, turn: int) -> None:
     exif[upright.TAG] = turn
     Image.fromarray(MARKED).save(tmp_path / name, exif=exif, quality=100)
     shown = oracle(MARKED, turn)
-    assert raster_header(tmp_path / name) == Header(*shown.shape, 1)
+    assert raster_header(tmp_path / name) == Header(shown.shape[0], shown.shape[1], 1)
     assert (np.abs(raster_voxels(tmp_path / name)[0, ..., 0].astype(int) - shown) < 16).all()
     np.testing.assert_array_equal(raster_mask(tmp_path / name)[0, ..., 0], shown)
 
@@ -55,6 +56,19 @@ def test_a_palette_is_turned_too(tmp_path: Path) -> None:
     exif[upright.TAG] = 6
     picture.save(tmp_path / "x.png", exif=exif)
     np.testing.assert_array_equal(raster_mask(tmp_path / "x.png")[0, ..., 0], np.rot90(MARKED // 255, -1))
+
+
+def test_a_turn_that_is_noted_behind_the_pixels(tmp_path: Path) -> None:
+    """As programs do that add it to a finished file."""
+    exif = Image.Exif()
+    exif[upright.TAG] = 6
+    Image.fromarray(MARKED).save(tmp_path / "x.png")
+    content = (tmp_path / "x.png").read_bytes()
+    part = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    added = (len(part) - 4).to_bytes(4) + part + zlib.crc32(part).to_bytes(4)
+    (tmp_path / "x.png").write_bytes(content[:-12] + added + content[-12:])
+    np.testing.assert_array_equal(raster_voxels(tmp_path / "x.png")[0, ..., 0], np.rot90(MARKED, -1))
+    assert raster_header(tmp_path / "x.png") == Header(9, 6, 1)
 
 
 def tiff_of(path: Path, pixels: np.ndarray, turn: int, **how: object) -> Path:
@@ -74,7 +88,8 @@ def test_tiff(tmp_path: Path, turn: int, channels: int, planar: str) -> None:
     np.testing.assert_array_equal(
         voxels[0], np.stack([oracle(pixels[..., n], turn) for n in range(channels)], 2)
     )
-    assert formats.read_header(path) == Header(*voxels.shape[1:])
+    height, width, number = voxels.shape[1:]
+    assert formats.read_header(path) == Header(height, width, number)
 
 
 @pytest.mark.parametrize(("turn", "spacing"), [(3, Spacing(5.0, 2.0, 0.5)), (6, Spacing(5.0, 0.5, 2.0))])

@@ -11,11 +11,16 @@ from hypothesis import strategies as st
 from stages.formats.reader import Reader
 from stages.framing import head, transform
 from stages.framing.transform import CaseTransform
+from stages.scan.box import Box
 from stages.sources import lgg
 from tests.fixtures import scans
 
 
-def framed(box: tuple[int, int, int], height: int, width: int, size: int) -> CaseTransform:
+def square(top: int, left: int, side: int) -> Box:
+    return Box(top, left, side, side)
+
+
+def framed(box: Box, height: int, width: int, size: int) -> CaseTransform:
     return CaseTransform((100.0,), (30.0,), 10.0, box, height, width, size)
 
 
@@ -51,16 +56,17 @@ def test_real_labels_survive_the_way_to_the_store_and_back(
         assert stored.shape == (len(masks), size, size)
         # At the round factors of an uncropped image many pixels are half covered, and go to the tumour.
         slack = 0.03 if crop else 0.08
-        assert np.count_nonzero(stored) * frame.scale**2 == pytest.approx(np.count_nonzero(masks), rel=slack)
+        scale = frame.scale[0]
+        assert np.count_nonzero(stored) * scale**2 == pytest.approx(np.count_nonzero(masks), rel=slack)
         back = there_and_back(masks, frame)
         assert back.shape == masks.shape
-        assert dice(back, masks > 0) > 1 - 0.03 * max(frame.scale, 1)
+        assert dice(back, masks > 0) > 1 - 0.03 * max(scale, 1)
 
 
 def test_a_real_head_is_in_the_box_and_little_else_is(real: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
     for volume, masks in real.values():
         frame = transform.fit(volume, 128, crop=True)
-        top, left, side = frame.box
+        top, left, side, _ = frame.box
         assert 100 < side <= 256
         inside = np.zeros((256, 256), bool)
         inside[max(top, 0) : top + side, max(left, 0) : left + side] = True
@@ -101,7 +107,7 @@ def test_dark_cavities_belong_to_the_head_and_noisy_air_does_not() -> None:
     assert found[:, inside].mean() > 0.999
     far = np.hypot(row / 92, column / 77) > 1  # more than two blocks away
     assert not found[:, far].any()
-    top, left, side = frame.box
+    top, left, side, _ = frame.box
     assert 160 <= side <= 175
     assert abs(top + side / 2 - 96) <= 4
     assert abs(left + side / 2 - 96) <= 4
@@ -133,7 +139,7 @@ def test_shrinking_by_a_whole_factor_is_area_averaging(factor: int) -> None:
     volume = (
         np.random.default_rng(0).uniform(20, 200, (3, size * factor, size * factor, 1)).astype(np.float32)
     )
-    frame = framed((0, 0, size * factor), size * factor, size * factor, size)
+    frame = framed(square(0, 0, size * factor), size * factor, size * factor, size)
     levels = 1 + 254 * (np.clip((volume - 100) / 30, -4, 4) + 4) / 8
     wanted = [cv2.resize(level, (size, size), interpolation=cv2.INTER_AREA) for level in levels]
     assert np.abs(transform.images(volume, frame)[..., 0] - np.stack(wanted)).max() <= 0.51
@@ -143,7 +149,7 @@ def test_shrinking_by_a_whole_factor_is_area_averaging(factor: int) -> None:
 def test_enlarging_is_linear(factor: int) -> None:
     """Against OpenCV's INTER_LINEAR, whose pixel centres are ours."""
     probabilities = np.random.default_rng(0).uniform(0, 1, (2, 32, 32, 1)).astype(np.float32)
-    frame = framed((0, 0, 32 * factor), 32 * factor, 32 * factor, 32)
+    frame = framed(square(0, 0, 32 * factor), 32 * factor, 32 * factor, 32)
     wanted = [
         cv2.resize(one, (32 * factor, 32 * factor), interpolation=cv2.INTER_LINEAR) for one in probabilities
     ]
@@ -173,7 +179,7 @@ def test_any_shrinking_averages_what_a_pixel_covers_and_nothing_lies_beyond_the_
     length: int, start: int, span: int, size: int, seed: int
 ) -> None:
     mask = np.random.default_rng(seed).integers(0, 2, (1, length, length)).astype(np.uint8)
-    frame = framed((start, start, span), length, length, size)
+    frame = framed(square(start, start, span), length, length, size)
     matrix = covered(length, size, start, span)
     share = matrix @ mask[0] @ matrix.T
     clear = np.abs(share - 0.5) > 0.01
@@ -202,18 +208,18 @@ def test_a_blob_in_any_scan_comes_back_where_it_was(
     back = there_and_back(masks, frame)
     assert back.shape == masks.shape
     assert not back[1].any()
-    if frame.scale < 1.5:
+    if frame.scale[0] < 1.5:
         assert dice(back[0], blob) > 0.85
     if back[0].any():
         centres = [np.argwhere(mask).mean(axis=0) for mask in (back[0], blob)]
-        assert centres[0] == pytest.approx(centres[1], abs=0.6 * max(frame.scale, 1))
+        assert centres[0] == pytest.approx(centres[1], abs=0.6 * max(frame.scale[0], 1))
 
 
 def test_a_tall_head_gets_a_square_that_reaches_over_the_edge_and_beyond_it_is_background() -> None:
     volume = np.zeros((2, 60, 20, 1), np.float32)
     volume[:, 4:56, 2:18] = np.random.default_rng(0).uniform(80, 120, (2, 52, 16, 1))
     frame = transform.fit(volume, 52, crop=True)
-    assert frame.box == (4, -16, 52)
+    assert frame.box == square(4, -16, 52)
     stored = transform.images(volume, frame)
     assert (stored[:, :, 18:34] > 0).all()
     assert not stored[:, :, :18].any()
@@ -229,7 +235,7 @@ def test_specks_of_noise_do_not_widen_the_crop() -> None:
     volume = np.zeros((3, 200, 200, 1), np.float32)
     volume[:, 60:140, 60:140] = 100
     volume[0, 5, 5] = volume[2, 190, 8] = 150
-    top, left, side = transform.fit(volume, 64, crop=True).box
+    top, left, side, _ = transform.fit(volume, 64, crop=True).box
     assert abs(top - 60) <= 2
     assert abs(left - 60) <= 2
     assert abs(side - 80) <= 3
@@ -239,7 +245,7 @@ def test_specks_of_noise_do_not_widen_the_crop() -> None:
 def test_a_case_without_any_head_is_kept_in_one_piece(level: float) -> None:
     volume = np.full((2, 40, 60, 3), level, np.float32)
     frame = transform.fit(volume, 32, crop=True)
-    assert frame.box == (-10, 0, 60)
+    assert frame.box == square(-10, 0, 60)
     assert (frame.mean, frame.std) == ((0.0,) * 3, (1.0,) * 3)
     assert not transform.images(volume, frame).any()
 
@@ -262,12 +268,12 @@ def test_labels_are_never_invented_and_the_largest_share_wins(seed: int, size: i
     rng = np.random.default_rng(seed)
     coarse = rng.choice([0, *values], (2, 8, 8)).astype(np.uint8)
     masks = np.kron(coarse, np.ones((1, 16, 16), np.uint8))
-    frame = framed((0, 0, 128), 128, 128, size)
+    frame = framed(square(0, 0, 128), 128, 128, size)
     stored = transform.labels(masks, frame)
     np.testing.assert_array_equal(
         stored, masks[:, :: 128 // size, :: 128 // size]
     )  # blocks align: nothing is mixed
-    shifted = transform.labels(masks, framed((3, 5, 110), 128, 128, size))
+    shifted = transform.labels(masks, framed(square(3, 5, 110), 128, 128, size))
     assert set(np.unique(shifted)) <= {0, *values}
 
 
@@ -284,5 +290,5 @@ def test_a_case_that_is_all_but_constant_has_no_head() -> None:
     volume = np.full((2, 64, 64, 1), 1000, np.float32)
     volume[0, 3, 4] = np.nextafter(np.float32(1000), np.float32(2000))
     frame = transform.fit(volume, 32, crop=True)
-    assert frame.box == (0, 0, 64)
+    assert frame.box == square(0, 0, 64)
     assert not transform.images(volume, frame).any()

@@ -18,6 +18,12 @@ RANDOM = np.random.default_rng(0).integers(0, 255, (2, 4, 4, 3), np.uint8)
 GREY = RANDOM[..., :1]
 AS_RGB = GREY.repeat(3, axis=3)
 BLEND = "a colour JPEG blends its colours"
+AMBIGUOUS = (
+    "its three channels are equal: it is a grey picture saved in colours, which is one sequence, or its "
+    "sequences are copies; where they are pre, flair, post, save them as the channels of a TIFF"
+)
+TWO_OF_THREE = graphs.describe(channels=("flair", "post"), modalities=("pre", "flair", "post")).input
+BRATS = graphs.describe(channels=("t1ce", "flair"), modalities=("flair", "t1", "t1ce", "t2")).input
 
 
 @pytest.mark.parametrize(
@@ -42,7 +48,7 @@ BLEND = "a colour JPEG blends its colours"
     ],
 )
 def test_a_picture_by_the_number_of_its_channels(wanted, scan, expected):
-    found = channels.arranged(scan, wanted, flat=True)
+    found = channels.arranged(scan, wanted, raster=True)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert found.shape == expected.shape
 
@@ -54,13 +60,22 @@ def test_a_grey_scan_keeps_its_dtype():
 
 def test_equal_channels_of_a_case_are_sequences_that_were_copied():
     np.testing.assert_array_equal(channels.arranged(AS_RGB, SEQUENCES), AS_RGB)
+    np.testing.assert_array_equal(channels.arranged(AS_RGB, TWO_OF_THREE), AS_RGB[..., :2])
+
+
+@pytest.mark.parametrize("model_input", [FLAIR, ONE_OF_THREE, GRAY, MEAN, ANY_MEAN])
+def test_equal_channels_of_a_case_are_one_sequence_to_a_model_of_one(model_input):
+    np.testing.assert_array_equal(channels.arranged(AS_RGB, model_input), GREY)
 
 
 @pytest.mark.parametrize(
     ("wanted", "scan", "blended", "message"),
     [
         (SEQUENCES, GREY, "", "it has 1 channel, the model takes 3 (pre, flair, post)"),
-        (SEQUENCES, AS_RGB, "", "it has 1 channel, the model takes 3 (pre, flair, post)"),
+        (SEQUENCES, AS_RGB, BLEND, "it has 1 channel, the model takes 3 (pre, flair, post)"),
+        (SEQUENCES, AS_RGB, "", AMBIGUOUS),
+        (TWO_OF_THREE, AS_RGB, "", AMBIGUOUS),
+        (BRATS, AS_RGB, BLEND, "it has 1 channel, the model takes 4 (flair, t1, t1ce, t2)"),
         (SEQUENCES, RANDOM[..., :2], "", "it has 2 channels, the model takes 3 (pre, flair, post)"),
         (
             SEQUENCES,
@@ -98,11 +113,8 @@ def test_equal_channels_of_a_case_are_sequences_that_were_copied():
 )
 def test_what_does_not_fit(wanted, scan, blended, message):
     with pytest.raises(Unreadable) as error:
-        channels.arranged(scan, wanted, flat=True, blended=blended)
+        channels.arranged(scan, wanted, raster=True, blended=blended)
     assert str(error.value) == message
-
-
-BRATS = graphs.describe(channels=("t1ce", "flair"), modalities=("flair", "t1", "t1ce", "t2")).input
 
 
 def test_modalities_by_name():

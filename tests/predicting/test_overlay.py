@@ -59,3 +59,11 @@ def test_any_dtype_fills_the_range(dtype):
     found = overlay.levels(planes)
     assert (found.min(), found.max()) == (0, 255)
     assert (overlay.levels(np.full((1, 4, 4), 7, dtype)) == 0).all()
+
+
+def test_four_classes_have_four_colours(tmp_path):
+    labels = np.zeros((1, 256, 64), np.uint8)
+    for label in (1, 2, 3, 4):
+        labels[0, 50 * label : 50 * label + 20, 10:30] = label
+    mask = painted(np.zeros((1, 256, 64, 3), np.uint8), labels, tmp_path)[:, 64:]
+    assert len({tuple(mask[50 * label, 10]) for label in (1, 2, 3, 4)}) == 4

@@ -17,7 +17,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
 
 
 def read(path, wanted):
-    (scan,) = discovery.find([path])
+    (scan,) = discovery.find([path]).scans
     return reading.read(scan, wanted)
 
 
@@ -33,6 +33,28 @@ def test_three_sequences_in_their_order(tmp_path, suffix):
     tifffile.imwrite(path, PICTURE) if suffix == ".tif" else Image.fromarray(PICTURE).save(path)
     np.testing.assert_array_equal(read(path, SEQUENCES).voxels, PICTURE[None])
     assert read(path, SEQUENCES).spacing is None
+
+
+@pytest.mark.parametrize("kind", ["rgb", "minisblack"])
+def test_three_equal_channels_of_a_tiff_are_three_sequences(tmp_path, kind):
+    """So are those of 10 patients of LGG, whose only sequence was copied, which models are trained on."""
+    equal = PICTURE[..., :1].repeat(3, axis=2)
+    tifffile.imwrite(tmp_path / "x.tif", equal, photometric=kind, planarconfig="contig")
+    np.testing.assert_array_equal(read(tmp_path / "x.tif", SEQUENCES).voxels, equal[None])
+    np.testing.assert_array_equal(read(tmp_path / "x.tif", FLAIR).voxels, equal[None, ..., :1])
+    case = tmp_path / "case"
+    for number in (1, 2):
+        scans.write_slice(tmp_path, "case", number, equal, None)
+    np.testing.assert_array_equal(read(case, SEQUENCES).voxels, np.stack([equal, equal]))
+    np.testing.assert_array_equal(read(case, FLAIR).voxels, np.stack([equal, equal])[..., :1])
+    tifffile.imwrite(tmp_path / "grey.tif", equal[..., 0])
+    assert refused(tmp_path / "grey.tif", SEQUENCES).startswith("it has 1 channel")
+
+
+def test_three_equal_channels_of_a_png_may_be_a_grey_picture(tmp_path):
+    Image.fromarray(PICTURE[..., :1].repeat(3, axis=2)).save(tmp_path / "x.png")
+    assert refused(tmp_path / "x.png", SEQUENCES).endswith("save them as the channels of a TIFF")
+    np.testing.assert_array_equal(read(tmp_path / "x.png", FLAIR).voxels[0], PICTURE[..., :1])
 
 
 def test_a_grey_picture_of_16_bits(tmp_path):
@@ -66,11 +88,17 @@ def test_photos(tmp_path, mode):
     )
 
 
-def test_pages_are_not_dropped(tmp_path):
-    tifffile.imwrite(tmp_path / "x.tif", np.zeros((3, 9, 7), np.uint8), photometric="minisblack")
-    assert refused(tmp_path / "x.tif", FLAIR) == (
-        "it holds 3 pages; save each slice as a file, or the volume as NIfTI"
-    )
+def test_a_stack_is_a_scan_of_slices(tmp_path):
+    pixels = np.arange(3 * 9 * 7, dtype=np.uint8).reshape(3, 9, 7)
+    tifffile.imwrite(tmp_path / "x.tif", pixels, photometric="minisblack")
+    np.testing.assert_array_equal(read(tmp_path / "x.tif", FLAIR).voxels[..., 0], pixels)
+
+
+def test_a_stack_among_the_slices_of_a_case(tmp_path):
+    for number in (1, 2):
+        scans.write_slice(tmp_path, "case", number, np.zeros((9, 7), np.uint8), None)
+    tifffile.imwrite(tmp_path / "case/case_2.tif", np.zeros((3, 9, 7), np.uint8), photometric="minisblack")
+    assert refused(tmp_path, FLAIR) == "case_2.tif holds 3 pages; segment it as a file by itself"
 
 
 def test_an_lgg_case(tmp_path):

@@ -49,7 +49,7 @@ def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path, contex
         ]
         stored = case.prepare(tmp_path / "kaggle_3m", preparation, rows).images
         images = scans.volume(6, seed=(3, patient))[0]
-        fitted, slices = segmenting.prepared(images, described)
+        fitted, slices = segmenting.prepared(images, 1.0, described)
         np.testing.assert_array_equal(slices, stored)
         np.testing.assert_array_equal(
             segmenting.answered(slices, model),

@@ -9,9 +9,10 @@ import pytest
 
 from stages.formats.file import File
 from stages.predicting import summary
-from stages.predicting.discovery import Scan
+from stages.predicting.scan import Scan
 from stages.predicting.segmenting import Segmented
 from stages.scan.spacing import Spacing
+from stages.scan.volume import Volume
 from tests.fixtures import graphs
 
 SCAN = Scan(Path("x.nii"), "nifti", (File.at(Path("x.nii")),), "x")
@@ -23,8 +24,12 @@ def found(labels=((0, 1), (2, 3)), confidence=0.9, peak=0.95, blank=False, slice
     return Segmented(np.stack([one] + [np.zeros_like(one)] * (slices - 1)), confidence, peak, blank)
 
 
+def volume(spacing: Spacing | None = None, remarks: tuple[str, ...] = ()) -> Volume:
+    return Volume(np.zeros((2, 2, 2, 1), np.uint8), spacing, remarks=remarks)
+
+
 def test_areas_and_volumes():
-    row = summary.row(SCAN, found(), Spacing(5.0, 2.0, 3.0), NESTED, ["x_mask.nii"])
+    row = summary.row(SCAN, found(), volume(Spacing(5.0, 2.0, 3.0)), NESTED, ["x_mask.nii"])
     assert row == {
         "scan": "x.nii",
         "kind": "nifti",
@@ -42,13 +47,21 @@ def test_areas_and_volumes():
         "confidence": 0.9,
         "low_confidence": False,
         "why": "",
+        "remarks": "",
         "files": ["x_mask.nii"],
     }
     assert list(row) == summary.columns(NESTED)
 
 
+def test_remarks_on_the_files():
+    remarks = "its sform and its qform place it 12 mm apart; the sform counts", "x"
+    row = summary.row(SCAN, found(), volume(remarks=remarks), NESTED, [])
+    assert row["remarks"] == "its sform and its qform place it 12 mm apart; the sform counts; x"
+    assert not row["low_confidence"]
+
+
 def test_an_unknown_spacing_is_marked():
-    row = summary.row(SCAN, found(), None, NESTED, [])
+    row = summary.row(SCAN, found(), volume(), NESTED, [])
     assert (row["spacing_known"], row["area_mm2"], row["volume_ml"]) == (False, 3.0, 0.003)
 
 
@@ -65,17 +78,17 @@ def test_an_unknown_spacing_is_marked():
     ],
 )
 def test_why_to_look_at_a_scan_first(segmented, why):
-    row = summary.row(SCAN, segmented, None, NESTED, [])
+    row = summary.row(SCAN, segmented, volume(), NESTED, [])
     assert (row["why"], row["low_confidence"]) == (why, bool(why))
 
 
 def test_no_confidence_to_compare_with():
-    assert summary.row(SCAN, found(confidence=0.51), None, graphs.describe(), [])["why"] == ""
+    assert summary.row(SCAN, found(confidence=0.51), volume(), graphs.describe(), [])["why"] == ""
 
 
 def test_both_files(tmp_path):
     failed: list[dict[str, str]] = []
-    rows = [summary.row(SCAN, found(confidence=c), None, NESTED, ["a", "b"]) for c in (0.9, 0.7)]
+    rows = [summary.row(SCAN, found(confidence=c), volume(), NESTED, ["a", "b"]) for c in (0.9, 0.7)]
     with summary.written(tmp_path, NESTED, failed) as told:
         for row in rows:
             told.add(row)
@@ -93,6 +106,21 @@ def test_both_files(tmp_path):
     assert table[0]["files"] == "a;b"
 
 
+def test_a_name_that_is_no_utf_8(tmp_path):
+    path = Path("/in/caf\udce9.nii")
+    scan = Scan.at(path, "nifti", [path])
+    row = summary.row(scan, found(), volume(), NESTED, [f"{scan.name}_mask.nii"])
+    left_out = [{"path": "x_mask.png", "why": "it is a mask"}]
+    with summary.written(tmp_path, NESTED, [], left_out) as table:
+        table.add(row)
+    whole = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert [(one["scan"], one["files"]) for one in whole["scans"]] == [
+        ("/in/caf\\xe9.nii", ["caf%xe9_mask.nii"])
+    ]
+    assert (whole["failed"], whole["left_out"]) == ([], left_out)
+    assert "caf\\xe9.nii" in (tmp_path / "summary.csv").read_text(encoding="utf-8")
+
+
 def test_no_scan_at_all(tmp_path):
     with summary.written(tmp_path, NESTED, []):
         pass
@@ -102,7 +130,7 @@ def test_no_scan_at_all(tmp_path):
 def test_an_interrupted_run_leaves_no_summary(tmp_path):
     def interrupted() -> None:
         with summary.written(tmp_path, NESTED, []) as told:
-            told.add(summary.row(SCAN, found(), None, NESTED, []))
+            told.add(summary.row(SCAN, found(), volume(), NESTED, []))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -22,7 +22,7 @@ NESTED = graphs.describe(channels=("flair",), regions=graphs.BRATS)
 
 def written(path, labels, spec, out):
     """Write labels for the only scan of a path; the names of the files."""
-    (scan,) = discovery.find([path])
+    (scan,) = discovery.find([path]).scans
     out.mkdir(exist_ok=True)
     return writing.write(labels, scan, reading.read(scan, spec.input), spec, out)
 
@@ -132,7 +132,7 @@ def test_a_series_gets_nifti_and_dicom(tmp_path, out, plane):
     files = dicom.write_series(tmp_path / "s", voxels, plane, spacing_mm=(3.0, 2.0, 1.0))
     labels = (voxels > 4).astype(np.uint8)
     assert written(tmp_path / "s", labels, ONE, out) == ["s_mask.nii.gz", "s_mask.dcm"]
-    (again,) = discovery.find([out / "s_mask.nii.gz"])
+    (again,) = discovery.find([out / "s_mask.nii.gz"]).scans
     back = reading.read(again, ONE.input)
     np.testing.assert_array_equal(back.voxels[..., 0], labels)
     assert back.spacing == pytest.approx((3.0, 2.0, 1.0))
@@ -162,6 +162,16 @@ def test_files_appear_together_or_not_at_all(tmp_path):
             )
     assert (tmp_path / "a.png").read_text() == "two"
     assert [path.name for path in (tmp_path / "masks").iterdir()] == ["two"]
+
+
+def test_what_lies_beside_is_kept(tmp_path):
+    for name in ("a_mask.png", "b_mask.png", "a_mask.png"):
+        with writing.together(tmp_path, "p1/anat") as folder:
+            (folder / name).write_text("mask")
+    assert sorted(path.name for path in (tmp_path / "p1" / "anat").iterdir()) == ["a_mask.png", "b_mask.png"]
+    with pytest.raises(KeyboardInterrupt), writing.together(tmp_path, "p2"):
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["p1"]
 
 
 def test_a_folder_that_holds_files(tmp_path):

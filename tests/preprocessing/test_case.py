@@ -59,12 +59,14 @@ def test_the_summary_maps_a_prediction_back_onto_the_scan(tmp_path: Path, table:
 
 @pytest.mark.parametrize("crop", ["brain", "none"])
 def test_spacing_is_that_of_the_store(tmp_path: Path, table: pd.DataFrame, crop: str) -> None:
-    told = prepared(tmp_path, table.assign(spacing_mm="6.5;0.5;0.75"), crop)
-    side = told.summary.meta.box[2]
-    assert side == 64 if crop == "none" else side < 60
-    assert told.summary.meta.frame_spacing_mm == pytest.approx((6.5, 0.5 * side / 32, 0.75 * side / 32))
-    assert told.summary.meta.spacing_known
+    known = prepared(tmp_path, table.assign(spacing_mm="6.5;0.5;0.75"), crop).summary.meta
+    _, _, height, width = known.box
+    assert width == 64 if crop == "none" else width < 60
+    assert height == pytest.approx(1.5 * width, abs=1)
+    assert known.frame_spacing_mm == pytest.approx((6.5, 0.5 * height / 32, 0.75 * width / 32))
+    assert known.spacing_known
     untold = prepared(tmp_path, table, crop).summary.meta
+    side = untold.box.width
     assert untold.frame_spacing_mm == pytest.approx((1, side / 32, side / 32))
     assert not untold.spacing_known
 
@@ -150,7 +152,8 @@ def test_scans_whose_numbers_mean_different_things_do_not_share_a_store(table: p
     mixed = table.assign(label_set=["tumour"] * 12 + ["brats"] * 12)
     with pytest.raises(UserError) as error:
         case.preparation(mixed, "all", 32, "brain")
-    wanted = "the scans differ in their labels (tumour and brats); ingest them separately"
+    wanted = "the scans differ in their labels (tumour and brats); ingest them separately, or set "
+    wanted += "ingest.labels where one meaning holds for all"
     assert str(error.value) == wanted
     years = table.assign(label_set=["brats2015"] * 12 + ["brats"] * 12)  # the same classes by other numbers
     preparation = case.preparation(years, "all", 32, "brain")

@@ -113,6 +113,18 @@ def test_pictures_may_differ_in_all_bits_of_their_hash(tmp_path: Path) -> None:
             "ingest.source must be 'sample', 'lgg', 'coco', 'pairs' or 'brats', not 'LGG'",
         ),
         ("ingest", "location", "location: 7", "ingest.location must be text, not 7"),
+        (
+            "ingest",
+            "categories",
+            "categories: glioma",
+            "ingest.categories must be a list, not 'glioma'",
+        ),
+        (
+            "ingest",
+            "categories",
+            "categories: [true]",
+            "ingest.categories must be text or a whole number, not True",
+        ),
         ("ingest", "seed", "seed: -1", "ingest.seed must be greater than or equal to 0, not -1"),
         (
             "split",

@@ -36,4 +36,4 @@ def test_an_empty_field_is_unknown() -> None:
 
 def test_a_voxel_in_millilitres_and_a_coarser_grid() -> None:
     assert Spacing(5.0, 2.0, 1.0).voxel_ml == 0.01
-    assert Spacing(5.0, 2.0, 1.0).scaled(1.5) == (5.0, 3.0, 1.5)
+    assert Spacing(5.0, 2.0, 1.0).scaled(1.5, 3.0) == (5.0, 3.0, 3.0)

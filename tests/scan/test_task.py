@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 from stages.scan import task
 from stages.scan.header import Unreadable
 from stages.scan.task import TUMOUR, Task
-from stages.sources.brats import TASK as BRATS
-from stages.sources.brats import TASK_2015 as BRATS_2015
+from stages.sources.brats_editions import TASK as BRATS
+from stages.sources.brats_editions import TASK_2015 as BRATS_2015
 
 pytestmark = pytest.mark.filterwarnings("error")
 NOT_BINARY = "the mask holds other values than 0 and one label (1, or 255, or 65535 in 16 bits)"

@@ -41,7 +41,8 @@ def placed(codes: str) -> Grid:
         way = 1 if code in "RAS" else -1
         affine[axis[code], position] = way * mm[axis[code]]
         affine[axis[code], 3] = 0 if way == 1 else mm[axis[code]] * (size[axis[code]] - 1)
-    return orientation.grid(tuple(size[axis[code]] for code in codes), affine)
+    x, y, z = (size[axis[code]] for code in codes)
+    return orientation.grid((x, y, z), affine)
 
 
 def test_rounding_in_a_header_is_no_other_place():

@@ -13,7 +13,7 @@ from stages.core.errors import UserError
 from stages.formats.reader import Reader
 from stages.scan import task
 from stages.scan.header import Unreadable
-from stages.sources import brats
+from stages.sources import brats, brats_cases, brats_editions
 from stages.sources.sources import TASKS
 from tests.fixtures import volumes
 
@@ -99,7 +99,29 @@ def test_which_files_are_taken(path: str, taken: bool) -> None:
     ],
 )
 def test_scans_of_one_patient(case: str, patient: str) -> None:
-    assert brats.patient_of(case) == patient
+    assert brats_cases.patient_of(case) == patient
+
+
+@pytest.mark.parametrize(
+    ("name", "rest"),
+    [
+        ("Sub-01_flair.nii.gz", "Sub-01"),
+        ("Sub-01_T2_FLAIR.nii", "Sub-01"),
+        ("Flair.nii", ""),
+        ("T1c_subtrMeanDivStd.nii.gz", "subtrMeanDivStd"),
+        ("p 7 - t1gd.nii", "p 7"),
+        ("BraTS-GLI-00000-000-t2f.nii.gz", "BraTS-GLI-00000-000"),
+        ("flairy_t1x_seg.nii", "flairy_t1x"),
+        ("adc.nii.gz", "adc"),
+        ("case7_T1_ce.nii", "case7"),
+        ("case7_T1_post_flipped.nii", "case7_flipped"),
+        ("post_T1.nii", "post"),
+        ("sub-01_ses-2_ce-gadolinium_T1w.nii.gz", "sub-01_ses-2"),
+        ("sub-01_ses-2_acq-fast_FLAIR.nii.gz", "sub-01_ses-2_acq-fast"),
+    ],
+)
+def test_the_rest_of_a_name(name, rest):
+    assert brats_cases.rest_of(name) == rest
 
 
 def test_words_in_the_name_of_a_case_say_nothing_of_its_files(tmp_path: Path) -> None:
@@ -287,7 +309,8 @@ def test_volumes_in_other_orientations_with_labels_as_floats(tmp_path: Path) -> 
         image, mask = reader.image(row.image, row.slice), reader.mask(row.mask, row.slice)
         np.testing.assert_array_equal(image, np.stack([anatomy["flair"], anatomy["t1"]], axis=3)[row.slice])
         np.testing.assert_array_equal(
-            task.harmonise(mask, brats.TASK), task.harmonise(anatomy["seg"][row.slice], brats.TASK)
+            task.harmonise(mask, brats_editions.TASK),
+            task.harmonise(anatomy["seg"][row.slice], brats_editions.TASK),
         )
     assert {row.spacing_mm for row in rows} == {"5;2;1"}
 

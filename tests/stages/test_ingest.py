@@ -17,7 +17,7 @@ from stages.formats.reader import Reader
 from stages.project.paths import HERE
 from stages.sources import kaggle, pairs
 from stages.store import shards
-from tests.fixtures import coco, pictures, scans
+from tests.fixtures import coco, pictures, scans, volumes
 from tests.pipeline.import_graph import ROOT
 
 TRIANGLES = [coco.annotation([coco.TRIANGLE], image_id=number) for number in (1, 2, 3)]
@@ -140,6 +140,73 @@ def test_or_they_are_free_of_tumour(project: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr() == ("", IGNORED)
     reader = Reader(HERE.raw)
     assert [reader.mask(mask, 1).any() for mask in table["mask"]] == [True, True, False]
+
+
+def kinds() -> None:
+    """Eight images: four with glioma, two with meningioma, two without tumour."""
+    entries = [coco.image(number, f"{number}.png") for number in range(1, 9)]
+    of = [1, 1, 1, 1, 2, 2, 3, 3]
+    some = [
+        coco.annotation(
+            [[8, 8, 24, 8, 24, 8 + number, 8, 8 + number]], number, number, category_id=of[number - 1]
+        )
+        for number in range(1, 9)
+    ]
+    coco.write_set(Path("../scans"), entries, some, categories=["glioma", "meningioma", "no_tumor"])
+
+
+def test_several_categories_are_asked_about(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kinds()
+    configure(ingest={"source": "coco", "location": "../scans"})
+    with pytest.raises(SystemExit) as ended:
+        errors.run(ingest.main)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: {AT.format(project)}annotations are of more than one category, glioma (4), meningioma (2); name in "
+        "ingest.categories those that are tumour, images with others only then have none\n"
+    )
+    assert not HERE.raw.exists()
+
+
+@pytest.mark.parametrize(
+    ("categories", "tumours"),
+    [(["Glioma"], {1, 2, 3, 4}), (["glioma", "meningioma"], {1, 2, 3, 4, 5, 6}), (["meningioma"], {5, 6})],
+)
+def test_later_stages_learn_of_the_categories_from_the_manifest(
+    project: Path, categories: list[str], tumours: set[int]
+) -> None:
+    kinds()
+    table = ingested("coco", categories=categories)
+    assert list(table["sample_id"]) == [str(number) for number in range(1, 9)]
+    configure(  # without the choice
+        ingest={"source": "coco", "location": "../scans"},
+        preprocess={"size": 32, "crop": "none", "jobs": 1},
+    )
+    validate.main()
+    assert json.loads(HERE.validate_metrics.read_text(encoding="utf-8"))["tumour_slices"] == len(tumours)
+    preprocess.main()
+    stored = shards.open_store(HERE.slices)
+    masks = stored.masks(np.arange(8))
+    assert [bool(mask.any()) for mask in masks] == [number in tumours for number in range(1, 9)]
+
+
+def test_a_limit_counts_negatives_as_annotated(project: Path) -> None:
+    kinds()
+    table = ingested("coco", categories=["glioma"], limit=7, unannotated="drop")
+    assert len(table) == 7
+    assert set(table["sample_id"]) & {"7", "8"}
+
+
+def test_categories_are_for_sources_that_have_them(project: Path) -> None:
+    pictures.write_pairs(Path("../scans"), count=2)
+    for source in ("pairs", "lgg", "sample", "brats"):
+        with pytest.raises(UserError) as refused:
+            ingested(source, categories=["tumor"])
+        assert str(refused.value) == (
+            "ingest.categories is for sets whose annotations have categories; set it to null for "
+            f"ingest.source: {source}"
+        )
+    assert not HERE.raw.exists()
 
 
 def test_nothing_is_written_but_below_data(project: Path) -> None:
@@ -278,3 +345,32 @@ def test_one_bad_picture_is_quarantined_with_its_reason_and_the_rest_goes_on(pro
         halved = mask.reshape(32, 2, 32, 2).mean(axis=(1, 3))
         sure = halved != 0.5
         np.testing.assert_array_equal(stored.masks(np.array([row]))[0][sure], (halved > 0.5)[sure])
+
+
+def test_what_the_user_says_that_labels_mean_reaches_the_manifest(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    volumes.write_brats(Path("../scans"), cases=2, year=2023, slices=3)
+    assert set(ingested("brats")["label_set"]) == {"brats"}
+    assert set(ingested("brats", labels="decathlon", limit=1)["label_set"]) == {"decathlon"}
+    assert capsys.readouterr().err == ""
+    for path in sorted(Path("../scans").rglob("BraTS-GLI-*"), reverse=True):  # files before their folders
+        path.rename(path.with_name(path.name.replace("BraTS-GLI", "someone")))
+    ingested("brats")
+    assert "tell no edition of BraTS; their labels are read as brats (1 necrosis, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "choices"),
+    [("lgg", "tumour"), ("brats", "brats, brats2015, brats2024, brats_ped, decathlon, tumour")],
+)
+def test_a_meaning_that_the_source_does_not_have(project: Path, source: str, choices: str) -> None:
+    scans.write_lgg(Path("../scans"), patients=2, slices=2, size=32)
+    volumes.write_brats(Path("../scans"), cases=1, slices=2)
+    with pytest.raises(UserError) as refused:
+        ingested(source, labels="brats1999")
+    assert str(refused.value) == (
+        f"ingest.labels brats1999 is no meaning of source {source}; choose null or {choices}"
+    )
+    assert not HERE.manifest.exists()
+    assert len(ingested(source, labels=choices.rpartition(", ")[2] if source == "lgg" else "brats"))

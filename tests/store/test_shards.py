@@ -130,14 +130,14 @@ def test_a_store_as_schema_1_had_it_is_old_and_not_damaged(tmp_path: Path) -> No
     for about in old["cases"].values():
         about["spacing_mm"] = about.pop("frame_spacing_mm")
     path.write_text(json.dumps(old))
-    assert refused(tmp_path / "s") == f"{path} has schema 1, not 2; run `dvc repro preprocess`"
+    assert refused(tmp_path / "s") == f"{path} has schema 1, not 3; run `dvc repro preprocess`"
 
 
 def test_a_store_of_another_schema(tmp_path: Path) -> None:
     stores.write(tmp_path / "s", [2])
     path = tmp_path / "s" / "meta.json"
-    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
-    assert refused(tmp_path / "s") == f"{path} has schema 1, not 2; run `dvc repro preprocess`"
+    path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 1'))
+    assert refused(tmp_path / "s") == f"{path} has schema 1, not 3; run `dvc repro preprocess`"
 
 
 @pytest.mark.parametrize("kind", ["images", "masks"])

@@ -1,0 +1,106 @@
+"""Something to segment, not read yet: from files of a folder, or from bytes that somebody handed over."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Self
+
+from stages.core import natural
+from stages.core.errors import UserError
+from stages.formats.file import File
+from stages.formats.suffixes import NIFTI, stem, suffix_of
+from stages.sources import brats_cases
+
+KINDS = ("flat", "nifti", "brats", "dicom", "lgg")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Something to segment, not read yet.
+
+    kind: "flat" (one picture), "nifti" (one volume), "brats" (a volume for each modality), "dicom" (a series)
+    or "lgg" (a TIFF a slice). `files` are in the order of slices (lgg) or of `roles`, the modalities that
+    file names tell. `name` begins the names of what is written, in `folder` below the folder of masks, which
+    keeps scans of one name apart. `path`: as the user knows the scan.
+    """
+
+    path: Path
+    kind: str
+    files: tuple[File, ...]
+    name: str
+    roles: tuple[str, ...] = ()
+    folder: str = ""
+
+    @classmethod
+    def at(cls, path: Path, kind: str, files: Iterable[Path], roles: tuple[str, ...] = ()) -> Self:
+        """A scan in `files`, called as the file or folder `path`, or as the link that it is."""
+        folder = kind != "nifti" and path.is_dir()
+        name = Path(os.path.abspath(path)).name if folder else stem(path.name)  # noqa: PTH100
+        return cls(path, kind, tuple(map(_file, files)), writable(name), roles)
+
+    def __str__(self) -> str:
+        return legible(str(self.path))
+
+
+def volume_in(folder: Path) -> Path | None:
+    """The only file of a folder that is called as a volume, `x_flair.nii/00001.nii`, in which some copies of
+    BraTS have each of theirs.
+    """
+    if suffix_of(folder.name) not in NIFTI or not folder.is_dir():
+        return None
+    inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return inside[0] if len(inside) == 1 and suffix_of(inside[0].name) in NIFTI else None
+
+
+def _file(path: Path) -> File:
+    volume = volume_in(path)
+    return File(path.name, File.at(volume).open) if volume else File.at(path)
+
+
+def legible(text: str) -> str:
+    """A file's name or a sentence with one, as text that any file and terminal takes: bytes that are no
+    UTF-8, which Python keeps as surrogates, and control characters become escapes.
+    """
+    known = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), known)
+
+
+def writable(name: str) -> str:
+    """A name that any file system takes, of one that this one has."""
+    return legible(name).replace("\\", "%")
+
+
+def received(kind: str, name: str, parts: Sequence[tuple[str, bytes]]) -> Scan:
+    """A scan from names and contents of its files, in any order. Of the names folders are dropped: masks are
+    named after them, and must not lead out of the folder of masks.
+
+    Raises `UserError` where these files make no scan of this kind.
+    """
+    if name in ("", "..") or _plain(name) != name:
+        raise UserError(f"{name!r:.80} is no name for a scan; name it without folders")
+    if kind not in KINDS or not parts or (kind in ("flat", "nifti") and len(parts) > 1):
+        raise UserError(f"{len(parts)} files make no scan of kind {kind}; kinds are {', '.join(KINDS)}")
+    files = [File.of(_plain(part), content) for part, content in parts]
+    files.sort(key=lambda file: (natural.key(file.name), file.name))
+    if kind not in ("nifti", "brats"):
+        return Scan(Path(name), kind, tuple(files), name)
+    roles = {file: role for file in files if (role := role_of(name, file.name)) != "seg"}
+    if kind == "nifti":
+        return Scan(Path(name), kind, tuple(files), name, tuple(filter(None, roles.values())))
+    by_role = {role: file for file, role in roles.items() if role}
+    if not by_role or len(by_role) < sum(map(bool, roles.values())):
+        raise UserError(f"the names of the files of {name} do not tell one modality each; name them as BraTS")
+    return Scan(Path(name), kind, tuple(by_role.values()), name, tuple(by_role))
+
+
+def _plain(name: str) -> str:
+    """A file name without its folders, as either system separates them."""
+    return PureWindowsPath(name.replace("\0", "")).name
+
+
+def role_of(case: str, name: str) -> str:
+    """What a volume is by its name in the folder of a case: a modality, "seg" or ""."""
+    return brats_cases.role_of(PurePosixPath(case) / name)

@@ -1,0 +1,236 @@
+"""Cases of BraTS and of BIDS by names of files and folders: a file's role, which files are one case, whose it
+is.
+"""
+
+import filecmp
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+
+from stages.core import natural
+from stages.core.errors import UserError
+from stages.formats import suffixes
+from stages.sources import bids
+
+MODALITIES = ("flair", "t1", "t1ce", "t2")
+_WORDS = {
+    "flair": ("flair", "t2f", "t2flair"),
+    "t1": ("t1", "t1n", "t1w"),
+    "t1ce": ("t1ce", "t1c", "t1gd", "t1wce", "t1post"),
+    "t2": ("t2", "t2w"),
+    "seg": ("seg", "segm", "dseg", "otmulticlass", "gtv"),
+}
+_ROLE = {word: role for role, words in _WORDS.items() for word in words}
+_CONTRAST = ("ce", "gd", "gad", "gado", "gadolinium", "contrast", "postcontrast")
+_WITHOUT = ("pre", "no", "non", "without")
+_SUFFIXES = (".nii", ".nii.gz")
+_SEPARATOR = r"[_.\-\s]"
+_SCAN = re.compile(
+    r"(?P<since_2023>BraTS-[A-Z]+(?:-RT)?-\d+)-\d+|(?P<until_2019>(?:Brats1[789]|brats_2013|brats_tcia)_.+)_\d+",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class Case:
+    """`home`: the folder that is the case's alone, of BIDS sub-<patient> or sub-<patient>/ses-<visit>.
+    `files`: by role, a modality or "seg".
+    """
+
+    home: PurePosixPath
+    files: dict[str, PurePosixPath] = field(default_factory=dict)
+
+    @property
+    def own(self) -> int:
+        """How many of the last parts of `home` name the case."""
+        return (
+            2
+            if bids.SESSION.fullmatch(self.home.name) and bids.SUBJECT.fullmatch(self.home.parent.name)
+            else 1
+        )
+
+    @property
+    def name(self) -> str:
+        return "_".join(self.home.parts[-self.own :])
+
+
+@dataclass(frozen=True)
+class Named:
+    """A case by the name and the patient that nobody else has."""
+
+    case_id: str
+    patient_id: str
+    files: dict[str, PurePosixPath]
+
+
+def role_of(path: PurePosixPath) -> str:
+    """What a file of a case is by its name: a modality, "seg", or "" where its name does not tell."""
+    return _placed(path)[1]
+
+
+def patient_of(case_id: str) -> str:
+    """The name of a case without the number of the scan, which some years have at its end."""
+    scan = _SCAN.fullmatch(case_id)
+    return scan["since_2023"] or scan["until_2019"] if scan else case_id
+
+
+def rest_of(name: str) -> str:
+    """A file's name without its suffix and the words for its role, which files of one case share."""
+    whole = suffixes.stem(name)
+    if bids.entities(whole):
+        return "_".join(part for part in whole.split("_")[:-1] if not part.lower().startswith("ce-"))
+    words = re.split(f"({_SEPARATOR}+)", whole)  # each with what separates it from the next
+    before = ["", *(word.lower() for word in words[:-2:2])]
+    kept = [
+        (separator, word)
+        for word, separator, last in zip(words[::2], ["", *words[1::2]], before, strict=True)
+        if not (word.lower() in (*_ROLE, *_CONTRAST) or (word.lower() == "post" and _ROLE.get(last) == "t1"))
+    ]
+    return "".join(f"{separator}{word}" for separator, word in kept).strip("_.- \t")
+
+
+def stem(name: str) -> str:
+    """A file's name in small letters without the suffix of NIfTI."""
+    return re.sub(r"\.nii(\.gz)?$", "", name.lower())
+
+
+def gathered(root: Path) -> tuple[list[Case], list[str]]:
+    """Cases by what lies below a folder, and the folders that are byte for byte copies of an earlier one.
+
+    Raises `UserError` where two files of a case have one role.
+    """
+    cases: dict[PurePosixPath, Case] = {}
+    paths = (PurePosixPath(path) for path in _files(root))
+    for path in sorted(paths, key=lambda path: (len(path.parts), natural.key(str(path)), str(path))):
+        folder, role = _placed(path)
+        if not role:
+            continue
+        home = bids.home(folder, path.name)
+        case = cases.setdefault(home, Case(home))
+        other = case.files.setdefault(role, path)
+        # Whoever unpacks x.nii.gz by hand has x.nii beside it; only different names are a puzzle.
+        if (_placed(other)[0], stem(other.name)) != (folder, stem(path.name)):
+            raise UserError(f"{other} and {path} are both the {role} of case {case.name}; remove one of them")
+    kept: dict[str, list[Case]] = defaultdict(list)
+    copies = []
+    for case in cases.values():
+        if any(_copy(root, case, earlier) for earlier in kept[case.name]):
+            copies.append(str(case.home))
+        else:
+            kept[case.name].append(case)
+    return [case for group in kept.values() for case in group], copies
+
+
+def named(cases: list[Case]) -> list[Named]:
+    """Cases in natural order of their names, which begin where their folders differ.
+
+    Folders of one name are of several patients where each is all that the folder around it holds, as in p1/MR
+    and p2/MR. Raises `UserError` where those hold more, which visits of one patient and patients of one
+    hospital do alike.
+    """
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        groups[case.name].append(case)
+    labelled = [
+        Named(case_id, _patient(case, case_id), case.files)
+        for group in groups.values()
+        for case, case_id in zip(group, _told_apart(group, cases), strict=True)
+    ]
+    return sorted(labelled, key=lambda case: (natural.key(case.case_id), case.case_id))
+
+
+def _told_apart(group: list[Case], everything: list[Case]) -> list[str]:
+    """An id for each of some cases of one name: the name alone, or with as many folders as it takes."""
+    above = [case.home.parts[: -case.own] for case in group]
+    for depth in range(1 + max(map(len, above))):
+        ids = [
+            "/".join([*parts[max(len(parts) - depth, 0) :], case.name])
+            for case, parts in zip(group, above, strict=True)
+        ]
+        if len(set(ids)) == len(ids):
+            break
+    for parts in above:
+        around = PurePosixPath(*parts[: len(parts) - depth + 1])
+        told = len(parts) < depth or any(bids.SUBJECT.fullmatch(part) for part in parts)
+        several = depth and not told and sum(around in other.home.parents for other in everything) > 1
+        if several or len(set(ids)) < len(ids):
+            first, second = [str(case.home) for case in group][:2]
+            raise UserError(
+                f"{first} and {second} have one name and different files, and nothing tells whether they are "
+                "of one patient; give each patient's folder a name of its own, or name the folders as BIDS "
+                "does: sub-<patient>/ses-<visit>"
+            )
+    return ids
+
+
+def _patient(case: Case, case_id: str) -> str:
+    """In a tree named as BIDS sub-<patient>; else by the folder that tells cases of one name apart."""
+    above, _, _ = case_id.rpartition("/")
+    for place, part in enumerate(case.home.parts):
+        if bids.SUBJECT.fullmatch(part):
+            before = [] if place < len(case.home.parts) - case.own else above.split("/") if above else []
+            return "/".join([*before, part])
+    return patient_of(case_id.split("/")[0])
+
+
+def _copy(root: Path, case: Case, earlier: Case) -> bool:
+    """Whether all files of a case are those of an earlier one of its name, byte for byte."""
+    return case.files.keys() <= earlier.files.keys() and all(
+        filecmp.cmp(root / path, root / earlier.files[role], shallow=False)  # which compares sizes first
+        for role, path in case.files.items()
+    )
+
+
+def _files(root: Path) -> Iterator[str]:
+    """Names of all files below a folder, links followed, but not in a circle."""
+    trail = {root.resolve()}
+    for folder, inner, names in os.walk(root, followlinks=True):
+        for name in list(inner):
+            place = (Path(folder) / name).resolve()
+            if (Path(folder) / name).is_symlink() and (place in trail or place in root.resolve().parents):
+                inner.remove(name)
+            trail.add(place)
+        yield from ((Path(folder) / name).relative_to(root).as_posix() for name in names)
+
+
+def _placed(path: PurePosixPath) -> tuple[PurePosixPath, str]:
+    """The folder that a file of a case lies in, and the file's role in it, "" where it has none."""
+    if not path.name.lower().endswith(_SUFFIXES):
+        return path.parent, ""
+    at = path.parent if path.parent.name.lower().endswith(_SUFFIXES) else path
+    folder = at.parent
+    if "derivatives" in path.parts and any(part.lower().startswith(bids.ANATOMISTS) for part in path.parts):
+        return folder, ""
+    if entities := bids.entities(at.name):
+        return folder, _bids_role(entities, stem(at.name).rpartition("_")[2])
+    # The name of a case may hold words too ("study_t1"); they say nothing of its files.
+    rest = re.sub(f"^{re.escape(folder.name.lower())}(?={_SEPARATOR})", "", stem(at.name))
+    words = re.split(_SEPARATOR, rest)
+    roles = {_ROLE[word] for word in words if word in _ROLE}
+    if roles == {"flair", "t2"}:  # "t2_flair" is how many scanners call it
+        roles = {"flair"}
+    if roles == {"t1"} and _contrast(words):
+        roles = {"t1ce"}
+    clear = len(roles) == 1 and bool(folder.name) and not any(word.endswith("mask") for word in words)
+    return folder, roles.pop() if clear else ""
+
+
+def _contrast(words: list[str]) -> bool:
+    """Whether words beside "t1" say that it was taken with a contrast agent."""
+    return any(
+        (word in _CONTRAST and before not in _WITHOUT) or (word == "post" and _ROLE.get(before) == "t1")
+        for before, word in pairwise(["", *words])
+    )
+
+
+def _bids_role(entities: dict[str, str], suffix: str) -> str:
+    role = "seg" if suffix == "mask" else _ROLE.get(suffix, "")
+    if role == "seg":
+        about = [entities[key].lower() for key in ("label", "desc", "atlas") if key in entities]
+        clear = any(value.startswith(bids.LESION) for value in about) or (not about and suffix != "mask")
+        return role if clear else ""
+    return "t1ce" if role == "t1" and "ce" in entities else role
