@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -106,10 +107,11 @@ def segment(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
     volume = reading.read(scan, model.spec.input)
     segmented = segmenting.segment(volume.voxels, volume.spacing, model)
     with writing.together(out, scan.folder) as folder:
-        files = writing.write(segmented.labels, scan, volume, model.spec, folder)
+        files, remarks = writing.write(segmented.labels, scan, volume, model.spec, folder)
         files.append(f"{scan.name}_overlay.png")
         overlay.write(volume.voxels, segmented.labels, model.spec.input, folder / files[-1])
     places = [str(PurePosixPath(scan.folder, name)) for name in files]
+    volume = replace(volume, remarks=(*volume.remarks, *remarks))
     return summary.row(scan, segmented, volume, model.spec, places)
 
 
