@@ -26,13 +26,12 @@ def main() -> None:
 def run(params: Ingest, paths: Paths) -> dict[str, Any]:
     """Write data/raw/ and data/manifest.csv; returns how many patients, cases and slices there are."""
     source = SOURCES[params.source]
-    find = ingestion.finder(source, params.categories)
+    find = ingestion.finder(source, params.categories, params.labels)
     place = ingestion.place(source, params.location, paths.project)
     with atomic.directory(paths.raw) as raw:
         ingestion.bring(source, place, raw, params.limit, params.seed)
         with ingestion.naming(place):
             scans = find(raw)
-        scans = ingestion.meant(source, raw, scans, params.labels)
         records, note = ingestion.annotated(scans, negative=params.unannotated == "negative")
         records = ingestion.limited(records, params.limit, params.seed)
         ingestion.prune(raw, record.files(records))

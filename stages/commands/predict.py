@@ -10,8 +10,9 @@ import sys
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
@@ -53,7 +54,7 @@ def main(
     listed = discovery.find(scans)
     writing.prepare(out, overwrite)
     for note in listed.notes():
-        say(f"note: {note}", sys.stderr)
+        print(legible(f"note: {note}"), file=sys.stderr)
     failed = [{"scan": legible(str(path)), "error": legible(why)} for path, why in listed.failed]
     left_out = [{"path": legible(str(path)), "why": f"it {why}"} for path, (why, _) in listed.left_out]
     segmented = doubtful = 0
@@ -70,15 +71,15 @@ def main(
                 doubtful += row["low_confidence"]
                 remarks[row["remarks"]].append(str(scan))
     total = segmented + len(failed)
-    say(f"{segmented} of {total} scans segmented, {doubtful} to look at first: {out}", sys.stdout)
+    print(legible(f"{segmented} of {total} scans segmented, {doubtful} to look at first: {out}"))
     remarks.pop("", None)
     for remark, named in list(remarks.items())[:REMARKS]:
         others = f" and {len(named) - 1} more" if len(named) > 1 else ""
-        say(f"note: {named[0]}{others}: {remark}", sys.stderr)
+        print(legible(f"note: {named[0]}{others}: {remark}"), file=sys.stderr)
     if len(remarks) > REMARKS:
-        say(f"note: summary.csv has {len(remarks) - REMARKS} more remarks", sys.stderr)
+        print(legible(f"note: summary.csv has {len(remarks) - REMARKS} more remarks"), file=sys.stderr)
     for entry in failed:
-        say(f"error: {entry['scan']}: {entry['error']}", sys.stderr)
+        print(legible(f"error: {entry['scan']}: {entry['error']}"), file=sys.stderr)
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -101,21 +102,16 @@ def reason(error: Exception) -> str:
     return f"{type(error).__name__}: {first_words(error)} ({where}); this was not foreseen, please report it"
 
 
-def say(sentence: str, stream: TextIO) -> None:
-    """Print a line; what the terminal's encoding lacks is escaped."""
-    encoding = stream.encoding or "utf-8"
-    print(legible(sentence).encode(encoding, "backslashreplace").decode(encoding), file=stream)
-
-
 def segment(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
     """Segment one scan and write what belongs to it; its row of the summary. Raises `UserError`."""
     volume = reading.read(scan, model.spec.input)
     segmented = segmenting.segment(volume.voxels, volume.spacing, model)
     with writing.together(out, scan.folder) as folder:
-        files = writing.write(segmented.labels, scan, volume, model.spec, folder)
+        files, remarks = writing.write(segmented.labels, scan, volume, model.spec, folder)
         files.append(f"{scan.name}_overlay.png")
         overlay.write(volume.voxels, segmented.labels, model.spec.input, folder / files[-1])
     places = [str(PurePosixPath(scan.folder, name)) for name in files]
+    volume = replace(volume, remarks=(*volume.remarks, *remarks))
     return summary.row(scan, segmented, volume, model.spec, places)
 
 

@@ -15,7 +15,8 @@ from highdicom.seg import (
 )
 from highdicom.sr import CodedConcept
 
-from stages.scan.header import Unreadable, first_words
+from stages.formats import dicom_source
+from stages.scan.header import Unreadable
 
 _ABNORMAL = CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")
 _TYPES = {
@@ -30,18 +31,6 @@ _TYPES = {
 """Codes of the classes in DICOM's context group 7159 and the NCI thesaurus; others beside them: neoplasm."""
 _TISSUE = CodedConcept("85756007", "SCT", "Tissue")
 """Category and type where no class is part of a tumour (context groups 7150 and 7166)."""
-_MAY_BE_EMPTY = (
-    "PatientID",
-    "PatientName",
-    "PatientBirthDate",
-    "PatientSex",
-    "AccessionNumber",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "ReferringPhysicianName",
-)
-"""Attributes that DICOM wants to be there, empty where need be, and anonymisers remove."""
 _SERIES_NUMBER = 9000
 """Out of the way of the scanner's own series."""
 
@@ -52,17 +41,15 @@ def write(
     classes: dict[int, str],
     model_hash: str,
     path: Path,
-) -> None:
+) -> list[str]:
     """Write labels (slices, rows, columns), in the series' own order, as one binary segment for each of
     `classes`, which have a name by number. headers: attributes of the series' files in the order of slices,
     as `dicom.decode` leaves them. model_hash: of the weights, for the serial number of the device.
 
-    Raises `Unreadable` where the series lacks what a segmentation must repeat.
+    Returns remarks on what it could not repeat of the series, or had to make up. Raises `Unreadable` where
+    the series lacks what a segmentation must have; nothing is written then.
     """
-    for header in headers:
-        for name in _MAY_BE_EMPTY:
-            if name not in header:
-                setattr(header, name, None)
+    sources, remarks = dicom_source.of(headers)
     program = version("brainseg")
     algorithm = hd.AlgorithmIdentificationSequence(
         name="brainseg", family=CodedConcept("123110", "DCM", "Artificial Intelligence"), version=program
@@ -84,7 +71,7 @@ def write(
     try:
         with warnings.catch_warnings(action="ignore"):  # they would print the patient's name
             made = Segmentation(
-                source_images=headers,
+                source_images=sources,
                 pixel_array=masks,
                 segmentation_type=SegmentationTypeValues.BINARY,
                 segment_descriptions=segments,
@@ -98,6 +85,10 @@ def write(
                 device_serial_number=model_hash[:16],
                 series_description="Segmentation (research only)",
             )
-    except Exception as error:  # highdicom raises whatever a missing or odd attribute leads it to
-        raise Unreadable(f"no DICOM segmentation can be made of it ({first_words(error)})") from None
-    made.save_as(path)
+            made.save_as(path)
+    except OSError:  # of the disk
+        raise
+    except Exception as error:  # whatever an attribute that nobody thought of leads highdicom to
+        path.unlink(missing_ok=True)
+        raise Unreadable(f"its attributes do not suit highdicom ({type(error).__name__})") from None
+    return remarks

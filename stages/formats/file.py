@@ -50,7 +50,7 @@ class File:
         try:
             with self.open() as stream:
                 return pointer.way_out(stream.read(pointer.MAX_BYTES))
-        except (OSError, Unreadable):
+        except OSError:
             return None
 
 
@@ -59,21 +59,8 @@ def _opened(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
-            raise Unreadable(dangling(path)) from None
+            raise Unreadable(pointer.dangling(path)) from None
         raise
-
-
-def dangling(path: Path) -> str:
-    """What is said of a link to nothing, which git-annex and DVC have for files that were not fetched; "" of
-    any other.
-    """
-    try:
-        path.resolve(strict=True)
-    except FileNotFoundError:
-        return f"it is a link to {path.readlink()}, which is not there; fetch it (git annex get, dvc pull)"
-    except (OSError, RuntimeError):
-        return f"it is a link to {path.readlink()}, which leads in a circle; put the file in its place"
-    return ""
 
 
 def size(stream: BinaryIO) -> int:

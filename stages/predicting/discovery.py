@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stages.core import natural
 from stages.core.errors import UserError
-from stages.formats.file import dangling
+from stages.formats.pointer import dangling
 from stages.formats.suffixes import NIFTI, stem, suffix_of
 from stages.predicting import folder, naming, results
 from stages.predicting.folder import FLAT

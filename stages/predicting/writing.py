@@ -13,6 +13,7 @@ from stages.formats import suffixes
 from stages.formats.suffixes import stem, suffix_of
 from stages.inference.spec import Spec
 from stages.predicting.scan import Scan, writable
+from stages.scan.header import Unreadable
 from stages.scan.volume import Volume
 
 SUMMARY = ("summary.json", "summary.csv")
@@ -54,9 +55,12 @@ def together(out: Path, below: str = "") -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def write(labels: np.ndarray, scan: Scan, volume: Volume, spec: Spec, out: Path) -> list[str]:
+def write(
+    labels: np.ndarray, scan: Scan, volume: Volume, spec: Spec, out: Path
+) -> tuple[list[str], list[str]]:
     """Write labels (S, H, W) into the folder `out`; returns the names of the files, of an LGG case of their
-    folder. volume: as `reading.read` gives it; the scan's files are not opened again.
+    folder, and remarks on what they lack. volume: as `reading.read` gives it; the scan's files are not opened
+    again.
 
     A picture of one class is 0 and 255, everything else holds the numbers of the classes.
     """
@@ -64,20 +68,18 @@ def write(labels: np.ndarray, scan: Scan, volume: Volume, spec: Spec, out: Path)
     if scan.kind in ("nifti", "brats"):
         name = f"{scan.name}_mask{'.nii' if end == '.nii' else '.nii.gz'}"
         _nifti(labels, volume, out / name)
-        return [name]
+        return [name], []
     if scan.kind == "dicom":
-        names = f"{scan.name}_mask.nii.gz", f"{scan.name}_mask.dcm"
-        _dicom(labels, volume, spec, (out / names[0], out / names[1]))
-        return list(names)
+        return _dicom(labels, volume, spec, out / f"{scan.name}_mask.nii.gz")
     painted = labels * np.uint8(_YES) if len(spec.output.classes) == 1 else labels
     if scan.kind == "lgg":
         (out / f"{scan.name}_mask").mkdir()
         for file, mask in zip(scan.files, painted, strict=True):
             _picture(mask, out / f"{scan.name}_mask" / f"{writable(stem(file.name))}_mask.tif")
-        return [f"{scan.name}_mask"]
+        return [f"{scan.name}_mask"], []
     name = f"{scan.name}_mask{'.tif' if end in suffixes.TIFF else '.png'}"
     _picture(painted if len(painted) > 1 else painted[0], out / name)
-    return [name]
+    return [name], []
 
 
 def _picture(mask: np.ndarray, path: Path) -> None:
@@ -113,8 +115,8 @@ def _nifti(labels: np.ndarray, volume: Volume, path: Path) -> None:
     image(grid.from_slices(labels).reshape(shape), None, header).to_filename(path)
 
 
-def _dicom(labels: np.ndarray, volume: Volume, spec: Spec, paths: tuple[Path, Path]) -> None:
-    """Both as NIfTI and as DICOM segmentation."""
+def _dicom(labels: np.ndarray, volume: Volume, spec: Spec, path: Path) -> tuple[list[str], list[str]]:
+    """Both as NIfTI and, where the series has what that takes, as DICOM segmentation."""
     import nibabel as nib
 
     from stages.formats import dicom_seg
@@ -122,5 +124,11 @@ def _dicom(labels: np.ndarray, volume: Volume, spec: Spec, paths: tuple[Path, Pa
     grid = volume.grid
     assert grid is not None
     voxels = grid.from_slices(labels)
-    nib.Nifti1Image(voxels, grid.affine, dtype=np.uint8).to_filename(paths[0])
-    dicom_seg.write(voxels.transpose(2, 1, 0), volume.header, spec.output.classes, spec.model_hash, paths[1])
+    nib.Nifti1Image(voxels, grid.affine, dtype=np.uint8).to_filename(path)
+    segmentation = path.with_name(f"{stem(path.name)}.dcm")
+    ordered, output = voxels.transpose(2, 1, 0), spec.output
+    try:
+        remarks = dicom_seg.write(ordered, volume.header, output.classes, spec.model_hash, segmentation)
+    except Unreadable as error:
+        return [path.name], [f"no DICOM segmentation was written: {error}"]
+    return [path.name, segmentation.name], remarks

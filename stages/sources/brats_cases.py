@@ -3,10 +3,8 @@ is.
 """
 
 import filecmp
-import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -15,6 +13,7 @@ from stages.core import natural
 from stages.core.errors import UserError
 from stages.formats import suffixes
 from stages.sources import bids
+from stages.sources.folder import files
 
 MODALITIES = ("flair", "t1", "t1ce", "t2")
 _WORDS = {
@@ -104,11 +103,9 @@ def gathered(root: Path) -> tuple[list[Case], list[str]]:
     Raises `UserError` where two files of a case have one role.
     """
     cases: dict[PurePosixPath, Case] = {}
-    paths = (PurePosixPath(path) for path in _files(root))
+    paths = files(root, lambda path: bool(role_of(path)))
     for path in sorted(paths, key=lambda path: (len(path.parts), natural.key(str(path)), str(path))):
         folder, role = _placed(path)
-        if not role:
-            continue
         home = bids.home(folder, path.name)
         case = cases.setdefault(home, Case(home))
         other = case.files.setdefault(role, path)
@@ -183,18 +180,6 @@ def _copy(root: Path, case: Case, earlier: Case) -> bool:
         filecmp.cmp(root / path, root / earlier.files[role], shallow=False)  # which compares sizes first
         for role, path in case.files.items()
     )
-
-
-def _files(root: Path) -> Iterator[str]:
-    """Names of all files below a folder, links followed, but not in a circle."""
-    trail = {root.resolve()}
-    for folder, inner, names in os.walk(root, followlinks=True):
-        for name in list(inner):
-            place = (Path(folder) / name).resolve()
-            if (Path(folder) / name).is_symlink() and (place in trail or place in root.resolve().parents):
-                inner.remove(name)
-            trail.add(place)
-        yield from ((Path(folder) / name).relative_to(root).as_posix() for name in names)
 
 
 def _placed(path: PurePosixPath) -> tuple[PurePosixPath, str]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from stages.core.errors import UserError
 from stages.formats import pointer
-from stages.formats.file import File, dangling
+from stages.formats.file import File
 
 _NO_FOLDER = re.compile(r"\.[a-z][a-z0-9]{0,5}$", re.IGNORECASE)
 """How names of files end ("scan.tiff"), and names of folders do not, nor those of cases ("patient.01")."""
@@ -91,7 +91,7 @@ def _walk(root: Path, folder: PurePosixPath, trail: list[Path]) -> Iterator[tupl
             if tracked not in present and not tracked.startswith("."):
                 yield folder / tracked, f"only {name}, which says where DVC keeps it; run `dvc pull {name}`"
         elif entry.is_symlink():
-            yield name, dangling(root / name) or "it is a link that cannot be followed; mend or remove it"
+            yield name, pointer.dangling(root / name)
 
 
 def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:

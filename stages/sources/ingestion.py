@@ -24,19 +24,33 @@ def place(source: Source, name: str | None, project: Path) -> Path | None:
     return kaggle.download(handle) if handle else project / Path(str(name)).expanduser()
 
 
-def finder(source: Source, categories: Sequence[str | int] | None) -> Callable[[Path], Holding]:
-    """The source's `find`, of the annotation categories that are tumour; None: what their names say.
+def finder(
+    source: Source, categories: Sequence[str | int] | None, labels: str | None
+) -> Callable[[Path], Holding]:
+    """The source's `find`, with what the numbers in its masks mean.
 
-    Raises `UserError` where categories are named and the source has none.
+    categories: of annotations that are tumour; labels: the name of one of the source's meanings; None of
+    both: what the files say. Raises `UserError` where a source has no such thing.
     """
-    if categories is None:
-        return source.find
-    if (find_among := source.find_among) is None:
+    find_among, tasks = source.find_among, {task.name: task for task in source.tasks}
+    if categories is not None and find_among is None:
         raise UserError(
             f"ingest.categories is for sets whose annotations have categories; set it to null for "
             f"ingest.source: {source.name}"
         )
-    return lambda raw: find_among(raw, categories)
+    if labels is not None and labels not in tasks:
+        raise UserError(
+            f"ingest.labels {labels} is no meaning of source {source.name}; choose null or {', '.join(tasks)}"
+        )
+
+    def find(raw: Path) -> Holding:
+        scans = find_among(raw, categories) if find_among and categories is not None else source.find(raw)
+        if source.meaning is None:
+            return scans
+        records, notes = source.meaning(raw, scans.records, tasks[labels] if labels else None)
+        return replace(scans, records=records, notes=(*scans.notes, *notes))
+
+    return find
 
 
 def bring(source: Source, place: Path | None, raw: Path, patients: int | None, seed: int) -> None:
@@ -56,21 +70,6 @@ def naming(place: Path | None) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(f"ingest.location {place}: {error}" if place else str(error)) from None
-
-
-def meant(source: Source, raw: Path, scans: Holding, labels: str | None) -> Holding:
-    """The same slices with what the numbers in their masks mean; `labels`: the name of one of the source's
-    meanings, as the user sets it. Raises `UserError` for another name, and where the numbers are in doubt.
-    """
-    tasks = {task.name: task for task in source.tasks}
-    if labels is not None and labels not in tasks:
-        raise UserError(
-            f"ingest.labels {labels} is no meaning of source {source.name}; choose null or {', '.join(tasks)}"
-        )
-    if source.meaning is None:
-        return scans
-    records, notes = source.meaning(raw, scans.records, tasks[labels] if labels else None)
-    return replace(scans, records=records, notes=(*scans.notes, *notes))
 
 
 def annotated(scans: Holding, negative: bool) -> tuple[list[Record], list[str]]:

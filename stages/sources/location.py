@@ -16,8 +16,7 @@ from imagecodecs import DeflateError, deflate_crc32, deflate_decode
 
 from stages.core import workers
 from stages.core.errors import UserError
-from stages.formats import formats
-from stages.formats.file import dangling
+from stages.formats import formats, pointer
 from stages.scan.header import MAX_NUMBERS
 from stages.sources import folder
 from stages.sources.source import Source
@@ -86,7 +85,7 @@ def _unusable(location: Path) -> str:
     if tracked.is_file():
         return f"is not there, only {tracked.name}, which says where DVC keeps it; run `dvc pull {tracked}`"
     if location.is_symlink():
-        return f"is not there: {dangling(location)}"
+        return f"is not there: {pointer.dangling(location)}"
     return "does not exist; set it to a folder or a .zip that does"
 
 

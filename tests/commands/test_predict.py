@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -146,6 +147,40 @@ def test_one_bad_scan_does_not_stop_the_others(tmp_path, flair, capfd):
     ]
     assert len(summary(out)["scans"]) == 4
     assert not [path for path in out.iterdir() if path.name.startswith(("a_", "d_", "e_", "."))]
+
+
+def test_what_a_series_leaves_open_is_in_the_summary_and_in_the_terminal(tmp_path, flair, capfd):
+    """And never what it says of the patient."""
+    images = scans.volume(5, seed=1)[0][..., scans.FLAIR].astype(np.uint16)
+    about: dict[str, Any] = {"PatientName": "Doe^Jane", "PatientID": "4711"}
+    made = dicom.write_series(tmp_path / "in/a", images, Modality=None, FrameOfReferenceUID=None, **about)
+    for path in made:
+        dicom.forge(path, "PatientBirthDate", b"19561332")
+    dicom.write_series(tmp_path / "in/b", images, StudyInstanceUID=None, **about)
+    dicom.write_series(tmp_path / "in/c", images, **about)
+    out = tmp_path / "out"
+    status, told, notes = run(capfd, tmp_path / "in", "--model", flair, "--out", out)
+    assert (status, told) == (0, f"3 of 3 scans segmented, 0 to look at first: {out}\n")
+    first, second, third = summary(out)["scans"]
+    untold = "nothing tells its sequence, so it was taken for flair"
+    assert first["remarks"] == (
+        f"its files do not tell their Modality, MR is assumed; {untold}; "
+        "the DICOM segmentation leaves PatientBirthDate empty, not valid in the series; "
+        "its files do not name one frame of reference, the DICOM segmentation has one made up"
+    )
+    why = f"{untold}; no DICOM segmentation was written: its files do not tell their StudyInstanceUID"
+    assert (second["remarks"], third["remarks"]) == (why, untold)
+    assert notes.splitlines() == [
+        f"note: {tmp_path}/in/a: {first['remarks']}",
+        f"note: {tmp_path}/in/b: {why}",
+        f"note: {tmp_path}/in/c: {untold}",
+    ]
+    assert first["files"] == ["a_mask.nii.gz", "a_mask.dcm", "a_overlay.png"]
+    assert second["files"] == ["b_mask.nii.gz", "b_overlay.png"]
+    masks = [np.asanyarray(nib.load(out / f"{name}_mask.nii.gz").dataobj) for name in "abc"]
+    np.testing.assert_array_equal(masks[0], masks[2])
+    np.testing.assert_array_equal(masks[1], masks[2])
+    assert not any(value in notes + (out / "summary.csv").read_text() for value in ("Jane", "4711", "1956"))
 
 
 @pytest.mark.parametrize(

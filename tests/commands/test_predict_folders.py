@@ -114,14 +114,16 @@ def test_a_second_run_over_scans_and_results(tmp_path, flair, capfd):
         Image.fromarray(head(patient)[0][2]).save(tmp_path / f"{name}.png")
     dicom.write_series(tmp_path / "s", head(1)[0].astype(np.uint16), spacing_mm=(3.0, 1.0, 1.0))
     words = (tmp_path, "--model", flair)
-    assert run(capfd, *words, "--out", tmp_path / "out")[2] == []
+    untold = f"note: {tmp_path / 's'}: nothing tells its sequence, so it was taken for flair"
+    assert run(capfd, *words, "--out", tmp_path / "out")[2] == [untold]
     first = summary(tmp_path / "out")
     status, _, notes = run(capfd, *words, "--out", tmp_path.parent / f"{tmp_path.name}-2")
     again = summary(tmp_path.parent / f"{tmp_path.name}-2")
     assert (status, again["scans"]) == (0, first["scans"])
     assert notes == [
         "note: 7 files are masks or earlier results and were left out (a_mask.png, a_overlay.png, "
-        "b_mask.png, ...)"
+        "b_mask.png, ...)",
+        untold,
     ]
     assert len(again["left_out"]) == 7
     assert again["left_out"][0] == {
@@ -147,7 +149,7 @@ def test_what_cannot_be_reached_is_counted(tmp_path, flair, capfd):
     out = tmp_path / "out"
     status, told, complaints = run(capfd, tmp_path / "in", "--model", flair, "--out", out)
     assert (status, told) == (3, f"1 of 3 scans segmented, 0 to look at first: {out}\n")
-    fetch = "which is not there; fetch it (git annex get, dvc pull)"
+    fetch = "where nothing is; mend it, or fetch what it leads to"
     assert complaints == [
         f"error: {tmp_path}/in/case_7: it is a link to /mnt/gone, {fetch}",
         f"error: {tmp_path}/in/b.png: it is a link to gone.png, {fetch}",
@@ -263,4 +265,4 @@ def test_every_file_is_accounted_for(tmp_path, flair, capfd):
     status, told, notes = run(capfd, root, "--model", flair, "--out", out)
     assert status == 3
     assert told.startswith("6 of 8 scans segmented")
-    assert [note.partition(":")[0] for note in notes] == ["note"] * 3 + ["error"] * 2
+    assert [note.partition(":")[0] for note in notes] == ["note"] * 4 + ["error"] * 2

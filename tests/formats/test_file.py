@@ -146,6 +146,22 @@ def test_suffixes():
     assert formats.suffix_of("x.dcm") == ""
 
 
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("gone.png", "where nothing is; mend it, or fetch what it leads to"),
+        ("x.png", "which leads in a circle; put the file in its place"),
+    ],
+)
+def test_a_link_that_leads_nowhere(tmp_path, target, why):
+    (tmp_path / "x.png").symlink_to(target)
+    with pytest.raises(Unreadable) as error:
+        File.at(tmp_path / "x.png").read(lambda stream: stream.read())
+    assert str(error.value) == f"it is a link to {target}, {why}"
+    with pytest.raises(Unreadable, match=r"^No such file"):
+        File.at(tmp_path / "y.png").read(lambda stream: stream.read())
+
+
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 + b"\nsize 196748\n"
 
 
@@ -172,19 +188,3 @@ def test_what_is_damaged_and_no_pointer_keeps_its_reason(tmp_path):
         with pytest.raises(Unreadable) as error:
             File.of("x.png", content).read(raster.decode)
         assert "pointer" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("target", "why"),
-    [
-        ("gone.png", "is not there; fetch it (git annex get, dvc pull)"),
-        ("x.png", "leads in a circle; put the file in its place"),
-    ],
-)
-def test_a_link_that_leads_nowhere(tmp_path, target, why):
-    (tmp_path / "x.png").symlink_to(target)
-    with pytest.raises(Unreadable) as error:
-        File.at(tmp_path / "x.png").read(lambda stream: stream.read())
-    assert str(error.value) == f"it is a link to {target}, which {why}"
-    with pytest.raises(Unreadable, match=r"^No such file"):
-        File.at(tmp_path / "y.png").read(lambda stream: stream.read())

@@ -119,7 +119,7 @@ def test_a_file_that_was_not_fetched_is_a_scan_that_fails(tmp_path, named):
     with pytest.raises(Unreadable) as error:
         reading.read(listing.scans[0], FLAIR)
     assert str(error.value) == (
-        "it is a link to .git/annex/k.nii.gz, which is not there; fetch it (git annex get, dvc pull)"
+        "it is a link to .git/annex/k.nii.gz, where nothing is; mend it, or fetch what it leads to"
     )
 
 
@@ -127,7 +127,7 @@ def test_a_file_that_was_not_fetched_is_a_scan_that_fails(tmp_path, named):
 def test_each_kind_of_a_file_that_was_not_fetched(tmp_path, name):
     link(tmp_path / name, "loop.png" if name == "loop.png" else "gone")
     (scan,) = discovery.find([tmp_path]).scans
-    with pytest.raises(Unreadable, match=r"which (is not there; fetch it|leads in a circle)"):
+    with pytest.raises(Unreadable, match=r"where nothing is; mend it|which leads in a circle"):
         reading.read(scan, FLAIR)
 
 
@@ -152,7 +152,7 @@ def test_a_folder_that_is_not_there_is_a_failure(tmp_path, name, named):
     assert names(listing) == ["y"]
     ((at, why),) = listing.failed
     assert at == path
-    assert why.startswith("it is a link to /mnt/gone, which is not there; fetch it")
+    assert why.startswith("it is a link to /mnt/gone, where nothing is; mend it")
 
 
 def test_a_folder_that_cannot_be_read_is_a_failure(tmp_path, monkeypatch):

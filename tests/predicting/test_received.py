@@ -96,7 +96,7 @@ def test_a_mask_of_received_bytes_lies_on_their_grid(tmp_path):
     path = made(tmp_path, "nii.gz")
     scan = received("nifti", "upload", [("anything.nii.gz", path.read_bytes())])
     volume = reading.read(scan, FLAIR.input)
-    (name,) = writing.write((volume.voxels[..., 0] > 4).astype(np.uint8), scan, volume, FLAIR, tmp_path)
+    (name,), _ = writing.write((volume.voxels[..., 0] > 4).astype(np.uint8), scan, volume, FLAIR, tmp_path)
     source, mask = nib.load(path), nib.load(tmp_path / name)
     assert name == "upload_mask.nii.gz"
     np.testing.assert_array_equal(np.asanyarray(mask.dataobj), np.asanyarray(source.dataobj) > 4)
@@ -164,7 +164,7 @@ def test_a_mask_lies_on_the_first_volume_although_the_model_takes_another(tmp_pa
     (scan,) = discovery.find([case]).scans
     volume = reading.read(scan, T2.input)
     labels = np.random.default_rng(0).integers(0, 2, (3, 16, 16), np.uint8)
-    (name,) = writing.write(labels, scan, volume, T2, tmp_path)
+    (name,), _ = writing.write(labels, scan, volume, T2, tmp_path)
     assert "".join(nib.aff2axcodes(nib.load(tmp_path / name).affine)) == "SLA"
     (again,) = discovery.find([tmp_path / name]).scans
     np.testing.assert_array_equal(reading.read(again, T2.input).voxels[..., 0], labels)

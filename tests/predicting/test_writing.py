@@ -24,7 +24,7 @@ def written(path, labels, spec, out):
     """Write labels for the only scan of a path; the names of the files."""
     (scan,) = discovery.find([path]).scans
     out.mkdir(exist_ok=True)
-    return writing.write(labels, scan, reading.read(scan, spec.input), spec, out)
+    return writing.write(labels, scan, reading.read(scan, spec.input), spec, out)[0]
 
 
 @pytest.fixture
@@ -141,6 +141,43 @@ def test_a_series_gets_nifti_and_dicom(tmp_path, out, plane):
         slice_ = pydicom.dcmread(path)
         (frame,) = segmented.get_pixels_by_source_instance([slice_.SOPInstanceUID], combine_segments=True)
         np.testing.assert_array_equal(frame, slice_.pixel_array > 4)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_series_that_no_segmentation_can_be_made_of_gets_its_nifti(tmp_path, out, monkeypatch, fails):
+    """Where the series lacks what it takes, and where highdicom fails in a way that nobody foresaw."""
+    voxels = np.random.default_rng(0).integers(0, 9, (6, 5, 7)).astype(np.uint16)
+    files = dicom.write_series(tmp_path / "s", voxels, spacing_mm=(3.0, 2.0, 1.0), PatientName="Doe^Jane")
+    why = "its files do not tell their SOPInstanceUID"
+    if fails:
+
+        def save_as(self, path):
+            path.write_bytes(b"half")
+            raise ValueError("Doe^Jane")
+
+        monkeypatch.setattr(hd.seg.Segmentation, "save_as", save_as)
+        why = "its attributes do not suit highdicom (ValueError)"
+    else:
+        for file in files:
+            dicom.edit(file, SOPInstanceUID=None)
+    (scan,) = discovery.find([tmp_path / "s"]).scans
+    out.mkdir()
+    labels = (voxels > 4).astype(np.uint8)
+    names, remarks = writing.write(labels, scan, reading.read(scan, ONE.input), ONE, out)
+    assert names == [path.name for path in out.iterdir()] == ["s_mask.nii.gz"]
+    assert remarks == [f"no DICOM segmentation was written: {why}"]
+    (again,) = discovery.find([out / "s_mask.nii.gz"]).scans
+    np.testing.assert_array_equal(reading.read(again, ONE.input).voxels[..., 0], labels)
+
+
+def test_a_full_disk_is_no_lack_of_the_series(tmp_path, out, monkeypatch):
+    def save_as(self, path):
+        raise OSError(28, "No space left on device")
+
+    dicom.write_series(tmp_path / "s", np.ones((3, 5, 7), np.uint16))
+    monkeypatch.setattr(hd.seg.Segmentation, "save_as", save_as)
+    with pytest.raises(OSError, match="No space left"):
+        written(tmp_path / "s", np.ones((3, 5, 7), np.uint8), ONE, out)
 
 
 def test_files_appear_together_or_not_at_all(tmp_path):
