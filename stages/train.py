@@ -4,6 +4,7 @@ python -m stages.train                                # what `dvc repro train` r
 dvc exp run -S train.epochs=1 -S ingest.limit=8       # a minute for the whole pipeline
 """
 
+import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -54,7 +55,7 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     key = lineage.key(params.model_dump(), inputs + local, code.rooms("train"))
     precision = fitting.precision(params.precision)
     keeper = checkpoint.Keeper(paths.checkpoints / key, params.patience, estimate.machine(precision))
-    logger = tracking.start(paths.project, params.model_dump(), data_hash)
+    logger = tracking.start(paths.project, params.model_dump(), data_hash, warn)
     began = time.perf_counter()
     if fitting.is_first():
         batch = (params.batch_size // machine.processes, data.depth, *data.store.shape)
@@ -72,9 +73,14 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     modelfile.save(model, keeper.best_weights(), paths.model, paths.weights)
     tables.write(keeper.table(), paths.history)
     atomic.metrics(metrics, paths.train_metrics)
-    tracking.finish(logger, metrics, time.perf_counter() - began)
+    if unrecorded := tracking.finish(logger, metrics, time.perf_counter() - began):
+        warn(f"{unrecorded}; {paths.history} has every epoch")
     keeper.discard()
     return metrics
+
+
+def warn(sentence: str) -> None:
+    print(f"warning: {sentence}", file=sys.stderr)
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,8 @@ def segment(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
         files, remarks = writing.write(segmented.labels, scan, volume, model.spec, folder)
         files.append(f"{scan.name}_overlay.png")
         overlay.write(volume.voxels, segmented.labels, model.spec.input, folder / files[-1])
-    volume = replace(volume, remarks=(*volume.remarks, *remarks))
     places = [str(PurePosixPath(scan.folder, name)) for name in files]
+    volume = replace(volume, remarks=(*volume.remarks, *remarks))
     return summary.row(scan, segmented, volume, model.spec, places)
 
 

@@ -24,7 +24,7 @@ class Format:
 
 _TIFF = Format(tiff.read_header, tiff.decode, tiff.decode_mask)
 _RASTER = Format(raster.read_header, raster.decode, raster.decode_mask)
-_NIFTI = Format(nifti.read_header, nifti.decode, nifti.decode, volume=True)
+_NIFTI = Format(nifti.read_header, nifti.decode, nifti.decode_mask, volume=True)
 
 FORMATS = (
     dict.fromkeys(suffixes.TIFF, _TIFF)

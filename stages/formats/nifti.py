@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 from nibabel import nifti1
 
-from stages.formats import file, orientation
+from stages.formats import file, orientation, outside
 from stages.scan.header import Header, Unreadable, first_words
 from stages.scan.spacing import Spacing
 from stages.scan.volume import Grid, Volume
@@ -68,8 +68,18 @@ def read_header(stream: BinaryIO) -> Header:
 
 def decode(stream: BinaryIO) -> Volume:
     """A volume of one channel (S, H, W, 1). Integers keep their dtype; what is scaled, or float64, becomes
-    float32. The voxels are a view whose strides may be negative. Raises `Unreadable`.
+    float32; NaN outside the head is background. The voxels are a view whose strides may be negative. Raises
+    `Unreadable`.
     """
+    return outside.filled(_decode(stream))
+
+
+def decode_mask(stream: BinaryIO) -> Volume:
+    """The same, but NaN outside is no label."""
+    return outside.filled(_decode(stream), 0)
+
+
+def _decode(stream: BinaryIO) -> Volume:
     with _unpacked(stream) as (unpacked, block):
         layout = _layout(block)
         room = file.size(stream) * (_MAX_DEFLATE if isinstance(unpacked, gzip.GzipFile) else 1)

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import tifffile
 
-from stages.formats import palette, tiff_pages, upright
+from stages.formats import outside, palette, tiff_pages, upright
 from stages.scan.header import Header, Unreadable, first_words
 from stages.scan.spacing import Spacing
 from stages.scan.volume import Volume
@@ -24,15 +24,15 @@ def read_header(stream: BinaryIO) -> Header:
 
 
 def decode(stream: BinaryIO) -> Volume:
-    """The pages as slices (S, H, W, C) in the file's own dtype, of a palette its colours. Raises
-    `Unreadable`.
+    """The pages as slices (S, H, W, C) in the file's own dtype, of a palette its colours; NaN outside the
+    head is background. Raises `Unreadable`.
     """
-    return _decode(stream, _coloured)
+    return outside.filled(_decode(stream, _coloured))
 
 
 def decode_mask(stream: BinaryIO) -> Volume:
-    """The same, but of a palette the labels (`palette.labels`)."""
-    return _decode(stream, _labelled)
+    """The same, but of a palette the labels (`palette.labels`), and NaN outside is none."""
+    return outside.filled(_decode(stream, _labelled), 0)
 
 
 def _decode(stream: BinaryIO, of_palette: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Volume:

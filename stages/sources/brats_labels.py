@@ -152,7 +152,7 @@ def _held(root: Path, masks: list[str]) -> list[frozenset[int]]:
 def numbers_in(path: Path) -> frozenset[int]:
     """The numbers from 1 to 65535 in a mask's file; none where it cannot be read."""
     try:
-        voxels = File.at(path).read(nifti.decode).voxels
+        voxels = File.at(path).read(nifti.decode_mask).voxels
     except Unreadable:
         return frozenset()
     held: set[int] = set()

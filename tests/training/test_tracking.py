@@ -40,7 +40,7 @@ def runs(where):
 
 
 def test_a_run_holds_params_metrics_and_tags(repository):
-    logger = tracking.start(repository, {"lr": 0.002, "encoder_weights": None}, "d" * 32)
+    logger = tracking.start(repository, {"lr": 0.002, "encoder_weights": None}, "d" * 32, print)
     logger.log_metrics({"val_dice": 0.5}, step=3)
     tracking.finish(logger, {"best_epoch": 2.0}, 12.5)
     (run,) = runs(f"sqlite:///{repository}/mlflow.db")
@@ -55,7 +55,7 @@ def test_the_environment_names_another_store(repository, tmp_path, monkeypatch):
     where = f"sqlite:///{tmp_path}/elsewhere.db"
     before = len(runs(tracking.uri(repository)))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", where)
-    tracking.start(repository, {"lr": 1}, "x")
+    tracking.start(repository, {"lr": 1}, "x", print)
     assert len(runs(where)) == 1
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert len(runs(tracking.uri(repository))) == before
@@ -67,7 +67,7 @@ def test_a_store_that_cannot_be_reached(where, repository, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", where)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UserError) as error:
-        tracking.start(repository, {"lr": 1}, "x")
+        tracking.start(repository, {"lr": 1}, "x", print)
     assert str(error.value).startswith(f"MLflow at {where} cannot be used (")
     assert str(error.value).endswith("); start it or unset MLFLOW_TRACKING_URI")
     assert "\n" not in str(error.value)
