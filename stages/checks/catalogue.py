@@ -15,6 +15,7 @@ from stages.checks import (
     unusable,
 )
 from stages.checks.check import Check
+from stages.scan.gaps import REGULAR
 
 _LITTLE_HEAD = (
     "Share of head below which a slice shows nothing: two of 830 LGG slices have 0.002, the next 0.016."
@@ -99,7 +100,7 @@ CATALOGUE: tuple[Check, ...] = (
         "warning",
         gaps.missing_slices,
         "Share of the steps from file number to file number that must be alike for a gap to be one.",
-        threshold=gaps.REGULAR,
+        threshold=REGULAR,
         each="case",
     ),
     Check(

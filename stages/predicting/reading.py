@@ -6,9 +6,11 @@ import numpy as np
 
 from stages.formats import suffixes
 from stages.formats.file import File
+from stages.formats.suffixes import stem
 from stages.inference.spec import Input
 from stages.predicting import channels
 from stages.predicting.scan import Scan
+from stages.scan import gaps
 from stages.scan.header import Header, Unreadable
 from stages.scan.volume import Volume, together
 
@@ -40,7 +42,7 @@ def _lgg(scan: Scan, model_input: Input) -> Volume:
     from stages.formats import tiff
 
     slices: list[np.ndarray] = []
-    spacing = None
+    spacing, remarks = None, []
     for file in scan.files:
         page = file.read(tiff.decode)
         if len(page.voxels) > 1:
@@ -49,10 +51,15 @@ def _lgg(scan: Scan, model_input: Input) -> Volume:
             raise Unreadable(f"{file.name} differs in size from the slices before it")
         slices.append(page.voxels)
         spacing = page.spacing
+        remarks += [f"{file.name}: {remark}" for remark in page.remarks]
         # Raises where the slices together would be too large.
         _, height, width, count = page.voxels.shape
         Header(height, width, count, slices=len(slices))
-    return Volume(channels.arranged(np.concatenate(slices), model_input), spacing)
+    remarks = remarks[:1] + [f"{len(remarks) - 1} more slices are like this"] * (len(remarks) > 1)
+    if gap := gaps.sentence([int(stem(file.name).rpartition("_")[2]) for file in scan.files]):
+        remarks.append(f"it has {gap}")
+    voxels = channels.arranged(np.concatenate(slices), model_input)
+    return Volume(voxels, spacing, remarks=tuple(remarks))
 
 
 def _nifti(scan: Scan, model_input: Input) -> Volume:

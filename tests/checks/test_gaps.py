@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stages.checks import findings, gaps, statistics, twins
 from stages.core import tables
 from stages.core.record import Record
+from stages.scan.gaps import missing
 from stages.sources import brats, lgg, pairs
 from stages.sources.source import Source
 from tests.fixtures import pictures, scans, volumes
@@ -66,7 +67,7 @@ def test_a_volume_file_has_all_its_slices() -> None:
 @given(gone=st.sets(st.integers(1, 40), max_size=10), step=st.integers(1, 3), first=st.integers(0, 9))
 def test_whatever_few_slices_are_gone(gone: set[int], step: int, first: int) -> None:
     left = [first + step * number for number in range(42) if number not in gone]
-    runs = gaps.missing(left)
+    runs = missing(left)
     assert [number for run in runs for number in run] == [first + step * number for number in sorted(gone)]
 
 

@@ -101,6 +101,28 @@ def test_a_stack_among_the_slices_of_a_case(tmp_path):
     assert refused(tmp_path, FLAIR) == "case_2.tif holds 3 pages; segment it as a file by itself"
 
 
+def test_a_case_with_a_gap(tmp_path):
+    for number in (1, 2, 3, 6, 7):
+        scans.write_slice(tmp_path, "case", number, np.zeros((9, 7), np.uint8), None)
+    assert read(tmp_path / "case", FLAIR).remarks == (
+        "it has slices 1 to 7 without 4 to 5; those around a gap count as neighbours, and volumes leave it "
+        "out: fetch what is missing",
+    )
+    for number in (4, 5):
+        scans.write_slice(tmp_path, "case", number, np.zeros((9, 7), np.uint8), None)
+    assert read(tmp_path / "case", FLAIR).remarks == ()
+
+
+def test_remarks_on_the_slices_of_a_case(tmp_path):
+    image = np.ones((9, 7), np.float32)
+    image[0, 0] = np.nan
+    for number in (1, 2):
+        scans.write_slice(tmp_path, "case", number, image, None)
+    first, others = read(tmp_path / "case", FLAIR).remarks
+    assert first.startswith("case_1.tif: NaN that reaches the border")
+    assert others == "1 more slices are like this"
+
+
 def test_an_lgg_case(tmp_path):
     images, masks = scans.volume(11)
     for number, (image, mask) in enumerate(zip(images, masks, strict=True), 1):
