@@ -28,8 +28,8 @@ def mask_size(row: Any) -> Iterator[Finding]:
         if row.mask_lies:
             text += (
                 f", but {row.height}x{row.width}: the image is used upright, as viewers show it, however it "
+                "is stored (EXIF); draw the mask, or list the image in its annotation file, upright too"
             )
-            text += "is stored (EXIF); draw the mask, or list the image in its annotation file, upright too"
         yield Finding(row.sample_id, row.mask, text)
 
 

@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import nibabel as nib
@@ -169,15 +169,13 @@ def _places(affine: np.ndarray) -> bool:
 
 
 def _remarks(head: nib.Nifti1Header, grid: Grid, affines: list[tuple[str, np.ndarray]]) -> tuple[str, ...]:
-    (name, affine), *others = affines
+    (name, _), *others = affines
     if not name:
         return (_UNPLACED,)
     if name == "qform" and head["sform_code"] > 0:
         return ("its sform places nothing, so its qform counts",)
-    ends = np.array([*np.ndindex(2, 2, 2)]) * (np.array(grid.shape) - 1)
     for other, there in others:
-        apart = ends @ (affine - there)[:3, :3].T + (affine - there)[:3, 3]
-        if (mm := float(np.abs(apart).max())) > grid.tolerance:
+        if (mm := grid.away(replace(grid, affine=there))) > grid.tolerance:
             return (f"its {name} and its {other} place it {mm:.3g} mm apart; the {name} counts",)
     if not np.isclose(_noted(head, grid), grid.spacing, rtol=_ROUNDED, atol=0).all():
         sizes = [" x ".join(f"{mm:.3g}" for mm in spacing) for spacing in (_noted(head, grid), grid.spacing)]

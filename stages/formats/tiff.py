@@ -45,7 +45,7 @@ def _decode(stream: BinaryIO, of_palette: Callable[[np.ndarray, np.ndarray], np.
         voxels = np.stack(planes) if len(planes) > 1 else planes[0][None]
         if stack.channels > 1:
             voxels = np.moveaxis(voxels.reshape(-1, stack.channels, *voxels.shape[1:3]), 1, 3)
-        turn = _orientation(stack.pages[0])
+        turn = tiff_pages.orientation(stack.pages[0])
         upright_voxels = voxels if turn == 1 else np.stack([upright.turned(plane, turn) for plane in voxels])
         return Volume(upright_voxels, header.spacing_mm, remarks=(stack.remark,) if stack.remark else ())
 
@@ -134,7 +134,7 @@ def _header(tiff: tifffile.TiffFile, stack: tiff_pages.Stack) -> Header:
     first = stack.pages[0]
     height, width, channels = _stored(first)
     spacing = _spacing(tiff)
-    if upright.lies(_orientation(first)):
+    if upright.lies(tiff_pages.orientation(first)):
         height, width = width, height
         spacing = spacing and Spacing(spacing.through, spacing.across, spacing.down)
     if stack.channels > 1 and channels > 1:
@@ -149,11 +149,6 @@ def _stored(page: Any) -> tuple[int, int, int]:
         return int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel)
     except (TypeError, ValueError):  # a damaged tag may hold several numbers, or text
         raise Unreadable("its header does not say its size") from None
-
-
-def _orientation(page: Any) -> int:
-    tag = page.tags.get(upright.TAG)
-    return upright.orientation(tag.value if tag else 1)
 
 
 def _spacing(tiff: tifffile.TiffFile) -> Spacing | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import tifffile
 
+from stages.formats import upright
 from stages.scan.header import MAX_SLICES, Unreadable
 
 _SEQUENCES = 4
@@ -92,11 +93,16 @@ def _ordered(pages: list[Any], directions: dict[str, int]) -> Stack:
 
 
 def _kind(page: Any) -> tuple[Any, ...]:
-    orientation = page.tags.get(274)
     return (
         *(page.imagelength, page.imagewidth, page.samplesperpixel, page.bitspersample, page.sampleformat),
-        *(page.photometric, page.planarconfig, orientation.value if orientation else 1),
+        *(page.photometric, page.planarconfig, orientation(page)),
     )
+
+
+def orientation(page: Any) -> int:
+    """How a page is to be turned (`upright.orientation`)."""
+    tag = page.tags.get(upright.TAG)
+    return upright.orientation(tag.value if tag else 1)
 
 
 def _directions(tiff: tifffile.TiffFile) -> dict[str, int]:
@@ -109,9 +115,8 @@ def _directions(tiff: tifffile.TiffFile) -> dict[str, int]:
         if not all(isinstance(count, int) and count > 0 for count in counts.values()):
             return {}
         images = about.get("images", 1)  # all that old stacks have
-        counts["slices"] = (
-            images if isinstance(images, int) and set(counts.values()) == {1} else counts["slices"]
-        )
+        if isinstance(images, int) and set(counts.values()) == {1}:
+            counts["slices"] = images
         return counts
     description = str(tiff.pages.first.description)
     if tiff.is_ome:

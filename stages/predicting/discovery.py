@@ -76,7 +76,7 @@ class _Walk:
 
     def __init__(self, roots: list[Path]) -> None:
         self.roots = roots
-        self.found = Listing()
+        self.gathered = Listing()
         self.files: list[list[str]] = []
         """Of each scan, with links to its folder resolved, but none of the files themselves."""
         self.visited: set[str] = set()
@@ -86,15 +86,17 @@ class _Walk:
         own = {path: place for place, files in enumerate(self.files) for path in files if not _is_link(path)}
         scans: list[Scan] = []
         before: set[frozenset[str]] = set()
-        for place, (scan, files) in enumerate(zip(self.found.scans, self.files, strict=True)):
+        for place, (scan, files) in enumerate(zip(self.gathered.scans, self.files, strict=True)):
             holders = {own.get(_real(path)) for path in files} if any(map(_is_link, files)) else {place}
             if frozenset(files) in before or not (len(holders) > 1 or holders & {place, None}):
-                self.found.left_out.append((scan.path, AGAIN))
+                self.gathered.left_out.append((scan.path, AGAIN))
             else:
                 scans.append(scan)
             before.add(frozenset(files))
-        left_out = [(path, why) for path, why in self.found.left_out if why != MASK or _key(path) not in own]
-        return Listing(naming.apart(scans), self.found.failed, left_out)
+        left_out = [
+            (path, why) for path, why in self.gathered.left_out if why != MASK or _key(path) not in own
+        ]
+        return Listing(naming.apart(scans), self.gathered.failed, left_out)
 
     def enter(self, path: Path) -> None:
         """A path that the user names."""
@@ -110,29 +112,29 @@ class _Walk:
         if scan := folder.file(path):
             self._add(scan, _real(path.parent))
         elif lost:
-            self.found.failed.append((path, dangling(path)))
+            self.gathered.failed.append((path, dangling(path)))
         else:
             known = ", ".join(FLAT + NIFTI)
             raise UserError(f"{path} is no scan: its name does not end in {known}, nor is it a DICOM file")
 
     def _count(self) -> int:
-        return len(self.found.scans) + len(self.found.failed) + len(self.found.left_out)
+        return len(self.gathered.scans) + len(self.gathered.failed) + len(self.gathered.left_out)
 
     def _add(self, scan: Scan, home: str) -> None:
-        self.found.scans.append(scan)
+        self.gathered.scans.append(scan)
         self.files.append([f"{home}{os.sep}{file.name}" for file in scan.files])
 
     def _folder(self, path: Path, former: bool, masks: bool) -> None:
         """former: it lies in a folder of earlier results. masks: in one of masks."""
         real = _real(path)
         if real in self.visited:
-            self.found.left_out.append((path, AGAIN))
+            self.gathered.left_out.append((path, AGAIN))
             return
         self.visited.add(real)
         try:
             visible = [entry.name for entry in os.scandir(path) if not entry.name.startswith(".")]
         except OSError as error:
-            self.found.failed.append((path, f"it cannot be read ({error.strerror})"))
+            self.gathered.failed.append((path, f"it cannot be read ({error.strerror})"))
             return
         entries = [path / name for name in sorted(visible, key=lambda name: (natural.key(name), name))]
         below = {entry: None for entry in entries if _is_folder(entry) and not _is_volume(entry)}
@@ -144,12 +146,12 @@ class _Walk:
             for file in files
             if masks or results.is_mask(file, Path(real).name) or results.is_overlay(file, beside, former)
         }
-        self.found.left_out.extend((file, MASK) for file in files if file in no_scans)
+        self.gathered.left_out.extend((file, MASK) for file in files if file in no_scans)
         for scan in folder.scans(path, [file for file in files if file not in no_scans]):
             self._add(scan, real)
         for entry in below:
             if reason := self._leads_back(entry):
-                self.found.left_out.append((entry, reason))
+                self.gathered.left_out.append((entry, reason))
             else:
                 self._folder(entry, former, masks or results.holds_masks(entry.name))
 
@@ -162,16 +164,16 @@ class _Walk:
             if there and not (file.is_file() or _is_folder(file)):  # a socket or a pipe
                 continue
             if suffix == ".nii.gz" and name.removesuffix(".gz") in names:
-                self.found.left_out.append((file, AGAIN))
+                self.gathered.left_out.append((file, AGAIN))
             elif suffix or (there and folder.is_dicom(file)):
                 candidates.append(file)
             elif name.endswith(_UNREAD):
-                self.found.left_out.append((file, FORMAT))
+                self.gathered.left_out.append((file, FORMAT))
             elif not file.suffix[1:].isalpha():  # DICOM often has no suffix, or the last number of a UID
                 if not there:
-                    self.found.failed.append((file, dangling(file)))
+                    self.gathered.failed.append((file, dangling(file)))
                 elif not os.access(file, os.R_OK):
-                    self.found.failed.append((file, "it cannot be read (Permission denied)"))
+                    self.gathered.failed.append((file, "it cannot be read (Permission denied)"))
         return candidates
 
     def _leads_back(self, path: Path) -> tuple[str, str] | None:

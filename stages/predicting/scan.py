@@ -65,7 +65,7 @@ def legible(text: str) -> str:
     UTF-8, which Python keeps as surrogates, and control characters become escapes.
     """
     known = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), known)
+    return _CONTROL.sub(lambda sign: sign[0].encode("unicode_escape").decode("ascii"), known)
 
 
 def writable(name: str) -> str:

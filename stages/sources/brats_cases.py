@@ -135,12 +135,12 @@ def named(cases: list[Case]) -> list[Named]:
     labelled = [
         Named(case_id, _patient(case, case_id), case.files)
         for group in groups.values()
-        for case, case_id in zip(group, _told_apart(group, cases), strict=True)
+        for case, case_id in zip(group, _distinct_ids(group, cases), strict=True)
     ]
     return sorted(labelled, key=lambda case: (natural.key(case.case_id), case.case_id))
 
 
-def _told_apart(group: list[Case], everything: list[Case]) -> list[str]:
+def _distinct_ids(group: list[Case], everything: list[Case]) -> list[str]:
     """An id for each of some cases of one name: the name alone, or with as many folders as it takes."""
     above = [case.home.parts[: -case.own] for case in group]
     for depth in range(1 + max(map(len, above))):
@@ -152,8 +152,8 @@ def _told_apart(group: list[Case], everything: list[Case]) -> list[str]:
             break
     for parts in above:
         around = PurePosixPath(*parts[: len(parts) - depth + 1])
-        told = len(parts) < depth or any(bids.SUBJECT.fullmatch(part) for part in parts)
-        several = depth and not told and sum(around in other.home.parents for other in everything) > 1
+        clear = len(parts) < depth or any(bids.SUBJECT.fullmatch(part) for part in parts)
+        several = depth and not clear and sum(around in other.home.parents for other in everything) > 1
         if several or len(set(ids)) < len(ids):
             first, second = [str(case.home) for case in group][:2]
             raise UserError(

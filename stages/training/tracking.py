@@ -39,12 +39,12 @@ class Run(MLFlowLogger):
     """A run of a training, which goes on where the tracking store goes away: what it does not take is kept,
     and sent when it answers again.
 
-    tell: is told in a sentence when it first does not answer.
+    warn: gets a sentence when it first does not answer.
     """
 
-    def __init__(self, where: str, tags: dict[str, str], tell: Callable[[str], None]) -> None:
+    def __init__(self, where: str, tags: dict[str, str], warn: Callable[[str], None]) -> None:
         super().__init__(EXPERIMENT, tracking_uri=where, tags=tags)
-        self.where, self._tell, self._told = where, tell, False
+        self.where, self._warn, self._warned = where, warn, False
         self._kept: list[tuple[dict[str, float], int | None]] = []
         self._again = 0.0
 
@@ -84,9 +84,9 @@ class Run(MLFlowLogger):
         except (MlflowException, OSError) as error:
             ended = time.monotonic()
             self._again = ended + max(PAUSE_SECONDS, (ended - began) / WAITING)
-            if not self._told:
-                self._told = True
-                self._tell(
+            if not self._warned:
+                self._warned = True
+                self._warn(
                     f"MLflow at {self.where} takes nothing any more ({_reason(error)}); training goes on "
                     "and tries again"
                 )
@@ -94,13 +94,13 @@ class Run(MLFlowLogger):
         return True
 
 
-def start(root: Path, params: dict[str, Any], data_hash: str, tell: Callable[[str], None]) -> Run:
+def start(root: Path, params: dict[str, Any], data_hash: str, warn: Callable[[str], None]) -> Run:
     """Open a run. Raises `UserError` where the tracking store cannot be reached, before any training."""
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # a line for every retry
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", TIMEOUT_SECONDS)
     os.environ.setdefault("MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER", "false")  # which may say an hour
     with usable(root) as where:
-        run = Run(where, {"git_revision": git_revision(root), "data_hash": data_hash}, tell)
+        run = Run(where, {"git_revision": git_revision(root), "data_hash": data_hash}, warn)
         run.log_hyperparams(params)
     return run
 

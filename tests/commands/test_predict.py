@@ -133,9 +133,9 @@ def test_one_bad_scan_does_not_stop_the_others(tmp_path, flair, capfd):
     nib.Nifti1Image(np.zeros((4, 4, 4, 5), np.int16), np.eye(4)).to_filename(tmp_path / "in" / "d.nii.gz")
     dicom.write_series(tmp_path / "in" / "e", np.zeros((1, 4, 4), np.uint16), series=2)
     out = tmp_path / "out"
-    status, told, complaints = run(capfd, tmp_path / "in", "--model", flair, "--out", out)
+    status, printed, complaints = run(capfd, tmp_path / "in", "--model", flair, "--out", out)
     assert status == 3
-    assert told == f"4 of 7 scans segmented, 0 to look at first: {out}\n"
+    assert printed == f"4 of 7 scans segmented, 0 to look at first: {out}\n"
     assert complaints.splitlines() == [
         f"note: {LABELS}",
         f"error: {tmp_path}/in/d.nii.gz: it is a series of 5 volumes, one is needed",
@@ -159,8 +159,8 @@ def test_what_a_series_leaves_open_is_in_the_summary_and_in_the_terminal(tmp_pat
     dicom.write_series(tmp_path / "in/b", images, StudyInstanceUID=None, **about)
     dicom.write_series(tmp_path / "in/c", images, **about)
     out = tmp_path / "out"
-    status, told, notes = run(capfd, tmp_path / "in", "--model", flair, "--out", out)
-    assert (status, told) == (0, f"3 of 3 scans segmented, 0 to look at first: {out}\n")
+    status, printed, notes = run(capfd, tmp_path / "in", "--model", flair, "--out", out)
+    assert (status, printed) == (0, f"3 of 3 scans segmented, 0 to look at first: {out}\n")
     first, second, third = summary(out)["scans"]
     untold = "nothing tells its sequence, so it was taken for flair"
     assert first["remarks"] == (
@@ -204,8 +204,8 @@ def test_a_model_that_cannot_be_used(tmp_path, capfd, make, message):
     root = graphs.export(tmp_path / "export", graphs.describe())
     make(root)
     Image.new("L", (8, 8)).save(tmp_path / "x.png")
-    status, _, told = run(capfd, tmp_path / "x.png", "--model", root, "--out", tmp_path / "out")
-    assert (status, told) == (2, f"error: {message.format(root=root)}\n")
+    status, _, printed = run(capfd, tmp_path / "x.png", "--model", root, "--out", tmp_path / "out")
+    assert (status, printed) == (2, f"error: {message.format(root=root)}\n")
     assert not (tmp_path / "out").exists()
 
 
@@ -216,8 +216,8 @@ def test_nothing_is_made_where_nothing_can_be_done(tmp_path, flair, capfd):
         (tmp_path / "x.png", "does not exist; name a scan or a folder of scans"),
         (tmp_path / "empty", "holds no scan: no PNG, JPEG, TIFF, NIfTI or DICOM file is in it"),
     ):
-        status, _, told = run(capfd, path, "--model", flair, "--out", out)
-        assert (status, told) == (2, f"error: {path} {message}\n")
+        status, _, printed = run(capfd, path, "--model", flair, "--out", out)
+        assert (status, printed) == (2, f"error: {path} {message}\n")
     assert not out.exists()
 
 
@@ -226,8 +226,8 @@ def test_labels_beside_the_scans_are_safe(tmp_path, model, capfd):
     scans.write_lgg(tmp_path, patients=1, slices=2)
     case = tmp_path / "kaggle_3m" / scans.case_name(0)
     before = {path: path.read_bytes() for path in case.iterdir()}
-    status, _, told = run(capfd, case, "--model", model, "--out", case)
-    assert (status, told) == (
+    status, _, printed = run(capfd, case, "--model", model, "--out", case)
+    assert (status, printed) == (
         2,
         f"error: {case} is not empty; name a new folder with --out, or add --overwrite\n",
     )
@@ -251,9 +251,9 @@ def test_a_failing_write_leaves_nothing_of_the_scan(tmp_path, flair, capfd, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(predict.overlay, "write", full)
-    status, _, told = run(capfd, tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
+    status, _, printed = run(capfd, tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
     assert status == 2
-    assert told.startswith("error: the disk is full; ")
+    assert printed.startswith("error: the disk is full; ")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -271,5 +271,5 @@ def test_a_scan_too_large_for_this_machine(tmp_path, flair, capfd, monkeypatch):
 
     Image.new("L", (8, 8)).save(tmp_path / "x.png")
     monkeypatch.setattr(predict.reading, "read", exhausted)
-    status, _, told = run(capfd, tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
-    assert (status, told) == (3, f"error: {tmp_path}/x.png: it does not fit into memory\n")
+    status, _, printed = run(capfd, tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
+    assert (status, printed) == (3, f"error: {tmp_path}/x.png: it does not fit into memory\n")

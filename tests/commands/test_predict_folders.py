@@ -68,8 +68,8 @@ def test_patients_whose_folders_have_one_name(tmp_path, flair, capfd):
         volumes.save(tmp_path / f"in/p{patient}/anat/sub-{patient}_FLAIR.nii.gz", grey)
         Image.fromarray(grey[2]).save(tmp_path / f"in/p{patient}/slice.png")
     out = tmp_path / "out"
-    status, told, _ = run(capfd, tmp_path / "in", "--model", flair, "--out", out)
-    assert (status, told) == (0, f"6 of 6 scans segmented, 0 to look at first: {out}\n")
+    status, printed, _ = run(capfd, tmp_path / "in", "--model", flair, "--out", out)
+    assert (status, printed) == (0, f"6 of 6 scans segmented, 0 to look at first: {out}\n")
     for patient in (1, 2):
         truth = head(patient)[1]
         other = head(3 - patient)[1]
@@ -137,8 +137,8 @@ def test_results_beside_the_scans(tmp_path, flair, capfd):
     Image.fromarray(head(1)[0][2]).save(tmp_path / "a.png")
     words = (tmp_path, "--model", flair, "--out", tmp_path, "--overwrite")
     for _ in range(2):
-        status, told, _ = run(capfd, *words)
-        assert (status, told) == (0, f"1 of 1 scans segmented, 0 to look at first: {tmp_path}\n")
+        status, printed, _ = run(capfd, *words)
+        assert (status, printed) == (0, f"1 of 1 scans segmented, 0 to look at first: {tmp_path}\n")
 
 
 def test_what_cannot_be_reached_is_counted(tmp_path, flair, capfd):
@@ -147,8 +147,8 @@ def test_what_cannot_be_reached_is_counted(tmp_path, flair, capfd):
     (tmp_path / "in" / "b.png").symlink_to("gone.png")
     (tmp_path / "in" / "case_7").symlink_to("/mnt/gone")
     out = tmp_path / "out"
-    status, told, complaints = run(capfd, tmp_path / "in", "--model", flair, "--out", out)
-    assert (status, told) == (3, f"1 of 3 scans segmented, 0 to look at first: {out}\n")
+    status, printed, complaints = run(capfd, tmp_path / "in", "--model", flair, "--out", out)
+    assert (status, printed) == (3, f"1 of 3 scans segmented, 0 to look at first: {out}\n")
     fetch = "where nothing is; mend it, or fetch what it leads to"
     assert complaints == [
         f"error: {tmp_path}/in/case_7: it is a link to /mnt/gone, {fetch}",
@@ -222,8 +222,8 @@ def test_a_fault_costs_one_scan(tmp_path, flair, capfd, monkeypatch):
 
     monkeypatch.setattr(predict.reading, "read", broken)
     out = tmp_path / "out"
-    status, told, (complaint,) = run(capfd, tmp_path, "--model", flair, "--out", out)
-    assert (status, told) == (3, f"2 of 3 scans segmented, 0 to look at first: {out}\n")
+    status, printed, (complaint,) = run(capfd, tmp_path, "--model", flair, "--out", out)
+    assert (status, printed) == (3, f"2 of 3 scans segmented, 0 to look at first: {out}\n")
     assert complaint.startswith(f"error: {tmp_path}/b.png: Surprise: index 3 is out of bounds (line ")
     assert complaint.endswith(" of test_predict_folders.py); this was not foreseen, please report it")
     assert [row["scan"] for row in summary(out)["scans"]] == [f"{tmp_path}/a.png", f"{tmp_path}/c.png"]
@@ -235,8 +235,8 @@ def test_a_fault_costs_one_scan(tmp_path, flair, capfd, monkeypatch):
 def test_a_name_too_long_to_write(tmp_path, flair, capfd):
     for name in ("x" * 245, "y"):
         Image.fromarray(head(1)[0][2]).save(tmp_path / f"{name}.png")
-    status, told, complaints = run(capfd, tmp_path, "--model", flair, "--out", tmp_path / "out")
-    assert (status, told[:21]) == (3, "1 of 2 scans segmente")
+    status, printed, complaints = run(capfd, tmp_path, "--model", flair, "--out", tmp_path / "out")
+    assert (status, printed[:21]) == (3, "1 of 2 scans segmente")
     assert "File name too long" in complaints[0]
     assert len(complaints) == 1
 
@@ -262,7 +262,7 @@ def test_every_file_is_accounted_for(tmp_path, flair, capfd):
     unknown = [path for path in files if path.name not in home and path not in left_out]
     assert [path.name for path in unknown] == ["data.csv"]
     out = tmp_path / "out"
-    status, told, notes = run(capfd, root, "--model", flair, "--out", out)
+    status, printed, notes = run(capfd, root, "--model", flair, "--out", out)
     assert status == 3
-    assert told.startswith("6 of 8 scans segmented")
+    assert printed.startswith("6 of 8 scans segmented")
     assert [note.partition(":")[0] for note in notes] == ["note"] * 4 + ["error"] * 2
