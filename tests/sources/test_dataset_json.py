@@ -1,7 +1,7 @@
 """What a dataset.json says of the labels, in either way to write it, and what is refused."""
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -118,4 +118,6 @@ def test_the_nearest_file_counts_and_one_that_says_nothing_of_labels_does_not(tm
         "one": "decathlon",
         "two": "brats",
     }
-    assert all(brats.belongs(path.relative_to(tmp_path)) for path in tmp_path.rglob("dataset.json"))  # type: ignore[arg-type]
+    files = [PurePosixPath(path.relative_to(tmp_path)) for path in tmp_path.rglob("dataset.json")]
+    assert files
+    assert all(map(brats.belongs, files))
