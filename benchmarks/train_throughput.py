@@ -133,7 +133,7 @@ class Bench:
         truth = segmenter.truth(torch.randint(0, 2, (batch, size, size), dtype=torch.uint8, device=DEVICE))
 
         def step() -> None:
-            with torch.autocast(DEVICE.type, torch.bfloat16, self.precision == "bf16-mixed"):
+            with torch.autocast(DEVICE.type, torch.bfloat16, self.precision == "bf16"):
                 loss = segmenter.loss(segmenter.network(images), truth)
             adam.zero_grad()
             loss.backward()

@@ -8,7 +8,6 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import typer
 
 from stages.augmentation import policies
 from stages.core import atomic, code, errors, lineage, tables
-from stages.networks import allocation, modelfile, network
+from stages.networks import allocation, modelfile, network, pretrained
 from stages.networks.architecture import Architecture
 from stages.project.params import Train, load
 from stages.project.paths import Paths
@@ -47,12 +46,13 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     loaders = fitting.loaders(
         data.training, data.validation, params.sampling, params.batch_size, params.seed, machine
     )
-    local = local_weights(params, paths)
-    segmenter = with_network(params, data, str(local[0]) if local else params.encoder_weights)
+    encoder_file = pretrained.file_of(params.encoder_weights, params.encoder, paths.project)
+    segmenter = with_network(params, data, str(encoder_file) if encoder_file else params.encoder_weights)
 
     inputs = [paths.slices, paths.splits, paths.augment]
     data_hash = lineage.key({}, inputs, [])
-    key = lineage.key(params.model_dump(), inputs + local, code.rooms("train"))
+    started_from = inputs + ([encoder_file] if encoder_file else [])
+    key = lineage.key(params.model_dump(), started_from, code.rooms("train"))
     precision = fitting.precision(params.precision)
     keeper = checkpoint.Keeper(paths.checkpoints / key, params.patience, estimate.machine(precision))
     logger = tracking.start(paths.project, params.model_dump(), data_hash, warn)
@@ -68,8 +68,8 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
         return {}
 
     metrics = {"best_epoch": keeper.best_epoch, "epochs": len(keeper.history), "val_dice": keeper.best_dice}
-    encoder_hash = lineage.content_hash(local[0]) if local else ""
-    model = described(params, data, keeper, data_hash, encoder_hash)
+    encoder_hash = lineage.content_hash(encoder_file) if encoder_file else ""
+    model = described(params, data, keeper, precision, data_hash, encoder_hash)
     modelfile.save(model, keeper.best_weights(), paths.model, paths.weights)
     tables.write(keeper.table(), paths.history)
     atomic.metrics(metrics, paths.train_metrics)
@@ -134,7 +134,12 @@ def with_network(params: Train, data: Data, encoder_weights: str | None) -> Segm
 
 
 def described(
-    params: Train, data: Data, keeper: checkpoint.Keeper, data_hash: str, encoder_hash: str
+    params: Train,
+    data: Data,
+    keeper: checkpoint.Keeper,
+    precision: fitting.Precision,
+    data_hash: str,
+    encoder_hash: str,
 ) -> modelfile.Model:
     """What models/model.json says of the best epoch, but for the hash of its weights, which saving adds."""
     meta = data.store.meta
@@ -150,17 +155,11 @@ def described(
         best_val_dice=keeper.best_dice,
         batch_size=params.batch_size,
         params=params.model_dump(),
+        precision=precision,
         data_hash=data_hash,
         encoder_weights_hash=encoder_hash,
         weights_hash="",
     )
-
-
-def local_weights(params: Train, paths: Paths) -> list[Path]:
-    """The file that `train.encoder_weights` names, relative to the project; none where it names none."""
-    if params.encoder_weights in (None, "imagenet"):
-        return []
-    return [paths.project / Path(str(params.encoder_weights)).expanduser()]
 
 
 if __name__ == "__main__":

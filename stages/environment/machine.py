@@ -11,8 +11,9 @@ from importlib import util
 from pathlib import Path
 
 from stages.core import workers
+from stages.core.processor import CPUINFO, Processor
 
-CGROUP, CPUINFO = workers.CGROUP, Path("/proc/cpuinfo")
+CGROUP = workers.CGROUP
 GIB = 1 << 30
 DISK_GIB, MEMORY_GIB = 2.0, 3.0
 """Below that a run of the generated scans does not end well: it writes 0.4 GiB and takes 1.9 GB at most."""
@@ -89,11 +90,10 @@ def bf16() -> Diagnosis:
         return Diagnosis(
             "bf16", Status.OK, "yes, on the GPU" if able else "not on this GPU; it trains in fp32"
         )
-    match = re.search(r"^flags\s*:(.*)", "\n".join(lines(CPUINFO)), re.MULTILINE)
-    flags = set(match[1].split()) if match else set()
-    if {"amx_tile", "amx_bf16"} <= flags:
-        return Diagnosis("bf16", Status.OK, "yes, the CPU has AMX")
-    if "avx512_bf16" in flags:
+    cpu = Processor.here(CPUINFO)
+    if cpu.bf16:
+        return Diagnosis("bf16", Status.OK, f"yes, the CPU has {cpu.bf16}")
+    if "avx512_bf16" in cpu.flags:
         return Diagnosis("bf16", Status.OK, "AVX512-BF16 without AMX is not faster; auto trains in fp32")
     return Diagnosis("bf16", Status.OK, "no; auto trains in fp32")
 

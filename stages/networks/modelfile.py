@@ -31,7 +31,8 @@ class Model(Architecture):
     batch_size: int
     params: dict[str, object]  # the train section
     data_hash: str  # of slices, splits and policy
-    encoder_weights_hash: str = ""  # SHA-256 of the local file that the encoder began with, if any
+    precision: Literal["", "fp32", "bf16"] = ""  # of the training; "" in models from before it was written
+    encoder_weights_hash: str = ""  # SHA-256 of the file that the encoder began with, if any
     weights_hash: str  # SHA-256 of the weights file
 
 

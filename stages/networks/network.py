@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import segmentation_models_pytorch as smp
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from stages.core.errors import UserError
+from stages.networks import pretrained
 from stages.networks.architecture import Architecture
 
 
@@ -50,9 +50,8 @@ def build(
 ) -> Network:
     """A new network for slices of `len(mean)` channels.
 
-    weights: None (random; seed torch before), "imagenet" (downloaded by smp), or a local .safetensors or .pth
-    file with the encoder's state dict for three channels or as many as here. Raises `UserError` for unknown
-    names and weights that cannot be had.
+    weights: None (random; seed torch before), "imagenet" (downloaded by smp), or a local file that
+    `pretrained.load` reads. Raises `UserError` for unknown names and weights that cannot be had.
     """
     arch, encoder, depth = architecture.arch, architecture.encoder, architecture.depth
     options: dict[str, Any] = {"encoder_depth": depth} if arch in U_SHAPED else {}
@@ -62,7 +61,7 @@ def build(
         body = smp.create_model(
             arch,
             encoder_name=encoder,
-            encoder_weights="imagenet" if weights == "imagenet" else None,
+            encoder_weights=weights if weights == pretrained.IMAGENET else None,
             in_channels=len(mean),
             classes=regions,
             **options,
@@ -72,7 +71,7 @@ def build(
         if reason.startswith("Wrong pretrained weights"):
             raise UserError(
                 f"train.encoder {encoder} has no imagenet weights; "
-                "set train.encoder_weights to null or to a local file"
+                "set train.encoder_weights to null, packaged or a local file"
             ) from None
         if reason.startswith("Wrong architecture type"):
             raise UserError(f"train.arch {arch} is not one that segmentation-models-pytorch knows") from None
@@ -84,14 +83,14 @@ def build(
     except OSError as error:
         raise UserError(
             f"the imagenet weights of {encoder} cannot be downloaded ({_first_line(error)}); "
-            "set train.encoder_weights to null or to a local file"
+            "set train.encoder_weights to null, packaged or a local file"
         ) from None
     except ValueError as error:
         raise UserError(
             f"train.arch {arch} does not go with train.encoder {encoder}: {_first_line(error)}"
         ) from None
-    if weights is not None and weights != "imagenet":
-        _load_encoder(body.encoder, Path(weights).expanduser())
+    if weights is not None and weights != pretrained.IMAGENET:
+        pretrained.load(body.encoder, Path(weights))
     if arch in U_SHAPED and depth < 5:
         _drop_unused(body, len(mean))
     return Network(body, architecture.dropout, mean, std)
@@ -144,46 +143,6 @@ def _drop_unused(body: nn.Module, channels: int) -> None:
                 walk(child)
 
     walk(body)
-
-
-def _load_encoder(encoder: nn.Module, path: Path) -> None:
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            # weights_only: a pickle may run code when it is read, tensors may not.
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(
-            f"train.encoder_weights {path} does not exist; set it to null, imagenet or a local file"
-        ) from None
-    except Exception as error:
-        raise UserError(
-            f"train.encoder_weights {path} is not a file of weights ({_first_line(error)})"
-        ) from None
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"train.encoder_weights {path} is not a state dict of an encoder")
-    own = encoder.state_dict()
-    fitted = {}
-    for name, tensor in own.items():
-        if name not in state:
-            raise UserError(f"train.encoder_weights {path} lacks {name}; it belongs to another encoder")
-        loaded = state[name]
-        if loaded.shape != tensor.shape and loaded.ndim == 4 and loaded.shape[1] == 3:
-            # As smp does with its own weights: a single channel gets the sum of the three colour filters,
-            # more repeat them in turn at the same sum.
-            channels = tensor.shape[1]
-            if channels == 1:
-                loaded = loaded.sum(1, keepdim=True)
-            else:
-                loaded = loaded[:, torch.arange(channels) % 3] * (3 / channels)
-        if loaded.shape != tensor.shape:
-            raise UserError(
-                f"train.encoder_weights {path} has {name} of shape {tuple(loaded.shape)}; "
-                "it belongs to another encoder"
-            )
-        fitted[name] = loaded
-    encoder.load_state_dict(fitted)
 
 
 def _first_line(error: Exception) -> str:

@@ -35,7 +35,7 @@ class Estimate:
 
 
 def machine(precision: str) -> str:
-    """What is trained on, in words. precision: Lightning's name."""
+    """What is trained on, in words. precision: fp32 or bf16."""
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, {precision}"
     return f"cpu ({torch.get_num_threads()} threads), {precision}"
@@ -46,7 +46,7 @@ def measure(
 ) -> Estimate:
     """Two training steps on noise, the second one timed. The network and torch's generators stay as they are.
 
-    precision: Lightning's name. shape: (N, D, H, W, C) of one process's batch. batches: an epoch's;
+    precision: fp32 or bf16. shape: (N, D, H, W, C) of one process's batch. batches: an epoch's;
     validated: validation slices in units of batches.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -60,7 +60,7 @@ def measure(
             kept[memory.data_ptr()] = memory.nbytes()
         return tensor
 
-    with torch.random.fork_rng(), torch.autocast(device.type, torch.bfloat16, precision == "bf16-mixed"):
+    with torch.random.fork_rng(), torch.autocast(device.type, torch.bfloat16, precision == "bf16"):
         images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
         labels = torch.randint(0, 2, (shape[0], *shape[2:4]), dtype=torch.uint8, device=device)
         for _ in range(2):

@@ -372,27 +372,36 @@ def test_cuda_is_read_as_torch_tells_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("vendor", "flags", "sentence"),
     [
-        ("avx2 amx_bf16 avx512_bf16 amx_tile", "yes, the CPU has AMX"),
-        ("avx512f avx512_bf16", "AVX512-BF16 without AMX is not faster; auto trains in fp32"),
-        ("avx2 amx_tiles avx512_bf16x", "no; auto trains in fp32"),
-        (None, "no; auto trains in fp32"),
+        ("GenuineIntel", "avx2 amx_bf16 avx512_bf16 amx_tile", "yes, the CPU has AMX"),
+        (
+            "GenuineIntel",
+            "avx512f avx512_bf16",
+            "AVX512-BF16 without AMX is not faster; auto trains in fp32",
+        ),
+        ("AuthenticAMD", "avx512f avx512_bf16", "yes, the CPU has AVX512-BF16 of AMD"),
+        ("AuthenticAMD", "avx2 amx_tiles avx512_bf16x", "no; auto trains in fp32"),
+        ("", "avx512_bf16", "AVX512-BF16 without AMX is not faster; auto trains in fp32"),
+        (None, "", "no; auto trains in fp32"),
     ],
 )
-def test_bf16_by_the_flags_of_the_cpu(flags: str | None, told: str, tmp_path: Path, monkeypatch) -> None:
+def test_bf16_by_maker_and_features_of_the_cpu(
+    vendor: str | None, flags: str, sentence: str, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.setattr(machine, "_cards", lambda: ([], ""))
     monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
-    if flags:
-        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: amx_tile\n")
-    assert machine.bf16().found == told
+    if vendor is not None:
+        maker = f"vendor_id\t: {vendor}\n" if vendor else ""
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{maker}flags\t\t: {flags}\nbugs\t\t: amx_tile\n")
+    assert machine.bf16().found == sentence
 
 
 def test_bf16_is_what_training_decides() -> None:
     from stages.training import fitting
 
     told = machine.bf16().found.startswith("yes")
-    assert told == (fitting.precision("auto") == "bf16-mixed")
+    assert told == (fitting.precision("auto") == "bf16")
 
 
 # Kaggle.

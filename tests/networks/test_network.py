@@ -112,7 +112,8 @@ def test_unknown_names():
         "Encoder `mit_b0` is not supported for Linknet"
     )
     assert refused(encoder="dpn68b", weights="imagenet") == (
-        "train.encoder dpn68b has no imagenet weights; set train.encoder_weights to null or to a local file"
+        "train.encoder dpn68b has no imagenet weights; "
+        "set train.encoder_weights to null, packaged or a local file"
     )
 
 
@@ -123,7 +124,7 @@ def test_imagenet_weights_without_a_network(encoder, monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     told = refused(encoder=encoder, weights="imagenet")
     assert told.startswith(f"the imagenet weights of {encoder} cannot be downloaded (")
-    assert told.endswith("); set train.encoder_weights to null or to a local file")
+    assert told.endswith("); set train.encoder_weights to null, packaged or a local file")
     assert "\n" not in told
 
 
@@ -182,7 +183,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, with_torch):
 def test_weights_that_cannot_be_used(encoder_file, tmp_path):
     missing = tmp_path / "none.safetensors"
     assert refused(weights=str(missing)) == (
-        f"train.encoder_weights {missing} does not exist; set it to null, imagenet or a local file"
+        f"train.encoder_weights {missing} does not exist; set it to null, packaged, imagenet or a local file"
     )
     noise = tmp_path / "noise.safetensors"
     noise.write_bytes(b"not a model")

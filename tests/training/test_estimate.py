@@ -17,7 +17,7 @@ def setup(tmp_path_factory):
 
 def measured(segmenter, batch=4, batches=10, validated=3.0):
     shape = (batch, 1, SIZE, SIZE, 3)
-    return estimate.measure(segmenter, "32-true", shape, batches, validated)
+    return estimate.measure(segmenter, "fp32", shape, batches, validated)
 
 
 def test_it_leaves_the_training_as_it_was(setup):
@@ -45,5 +45,5 @@ def test_its_numbers(setup):
 
 
 def test_its_sentence():
-    told = estimate.Estimate("cpu (2 threads), 32-true", 11_240_000, 3 * 2**29, 9.4).sentence()
-    assert told == "training on cpu (2 threads), 32-true: 11.2 M parameters, about 1.5 GiB, 9 s an epoch"
+    told = estimate.Estimate("cpu (2 threads), fp32", 11_240_000, 3 * 2**29, 9.4).sentence()
+    assert told == "training on cpu (2 threads), fp32: 11.2 M parameters, about 1.5 GiB, 9 s an epoch"

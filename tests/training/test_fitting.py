@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from stages.core.errors import UserError
+from stages.core.processor import Processor
 from stages.store import dataset
 from stages.training import fitting
 from tests.fixtures import trainings
@@ -132,11 +133,16 @@ def test_gradients_are_clipped(setup, tmp_path):
 
 
 def test_precision_by_name(monkeypatch):
-    assert fitting.precision("fp32") == "32-true"
-    assert fitting.precision("bf16") == "bf16-mixed"
+    assert fitting.precision("fp32") == "fp32"
+    assert fitting.precision("bf16") == "bf16"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for tiles, expected in ((True, "bf16-mixed"), (False, "32-true")):
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda tiles=tiles: tiles)
+    for flags, expected in (({"amx_tile", "amx_bf16"}, "bf16"), ({"avx2"}, "fp32")):
+        cpu = Processor("GenuineIntel", frozenset(flags))
+        monkeypatch.setattr(Processor, "here", lambda cpu=cpu: cpu)
+        assert fitting.precision("auto") == expected
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for native, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda native=native: native)
         assert fitting.precision("auto") == expected
 
 
