@@ -13,7 +13,7 @@ STAGES = {
     "preprocess": "Scale, crop and resize every case into the slice store.",
     "split": "Assign every patient to train, validation or test.",
     "augment": "Write the augmentation policy and a preview of it.",
-    "train": "Train a network and keep its best epoch.",
+    "train": "Train a network and keep its best or last epoch.",
     "evaluate": "Score the model on the test patients.",
     "export": "Export the model as ONNX and write its card.",
     "report": "Put everything that was measured on one page.",

@@ -1,4 +1,5 @@
-"""Train a segmentation network on the training patients and keep its best epoch by validation Dice.
+"""Train a segmentation network on the training patients and keep an epoch, the best by validation Dice or the
+last.
 
 python -m stages.train                                # what `dvc repro train` runs; about 45 s on two cores
 dvc exp run -S train.epochs=1 -S ingest.limit=8       # a minute for the whole pipeline
@@ -32,7 +33,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main() -> None:
-    """Train a network and keep its best epoch."""
+    """Train a network and keep its best or last epoch."""
     run(load(Train), Paths())
 
 
@@ -54,7 +55,8 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     started_from = inputs + ([encoder_file] if encoder_file else [])
     key = lineage.key(params.model_dump(), started_from, code.rooms("train"))
     precision = fitting.precision(params.precision)
-    keeper = checkpoint.Keeper(paths.checkpoints / key, params.patience, estimate.machine(precision))
+    trained_on = estimate.machine(precision)
+    keeper = checkpoint.Keeper(paths.checkpoints / key, params.patience, trained_on, params.keep)
     logger = tracking.start(paths.project, params.model_dump(), data_hash, warn)
     began = time.perf_counter()
     if fitting.is_first():
@@ -67,10 +69,10 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     if not fitting.fit(segmenter, *loaders, keeper, machine, params.epochs, logger, [clock]):
         return {}
 
-    metrics = {"best_epoch": keeper.best_epoch, "epochs": len(keeper.history), "val_dice": keeper.best_dice}
+    metrics = {"best_epoch": keeper.kept_epoch, "epochs": len(keeper.history), "val_dice": keeper.kept_dice}
     encoder_hash = lineage.content_hash(encoder_file) if encoder_file else ""
     model = described(params, data, keeper, precision, data_hash, encoder_hash)
-    modelfile.save(model, keeper.best_weights(), paths.model, paths.weights)
+    modelfile.save(model, keeper.kept_weights(), paths.model, paths.weights)
     tables.write(keeper.table(), paths.history)
     atomic.metrics(metrics, paths.train_metrics)
     if unrecorded := tracking.finish(logger, metrics, time.perf_counter() - began):
@@ -141,7 +143,7 @@ def described(
     data_hash: str,
     encoder_hash: str,
 ) -> modelfile.Model:
-    """What models/model.json says of the best epoch, but for the hash of its weights, which saving adds."""
+    """What models/model.json says of the epoch kept, but for the weights' hash, which saving adds."""
     meta = data.store.meta
     return modelfile.Model(
         **Architecture.of(params).model_dump(),
@@ -151,8 +153,8 @@ def described(
         regions=meta.regions,
         mean=data.mean,
         std=data.std,
-        best_epoch=keeper.best_epoch,
-        best_val_dice=keeper.best_dice,
+        best_epoch=keeper.kept_epoch,
+        best_val_dice=keeper.kept_dice,
         batch_size=params.batch_size,
         params=params.model_dump(),
         precision=precision,

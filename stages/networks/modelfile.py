@@ -26,8 +26,8 @@ class Model(Architecture):
     regions: dict[str, list[int]]  # labels of each output channel, in order
     mean: list[float]  # levels 0..255, one for each input channel (neighbours included)
     std: list[float]
-    best_epoch: int
-    best_val_dice: float
+    best_epoch: int  # the one kept: the best by validation Dice, or the last (`train.keep`)
+    best_val_dice: float  # its
     batch_size: int
     params: dict[str, object]  # the train section
     data_hash: str  # of slices, splits and policy

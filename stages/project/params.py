@@ -98,6 +98,7 @@ class Train(Section):
     accumulate: Count
     clip: Annotated[float, Field(ge=0)]
     patience: Count | None
+    keep: Literal["best", "last"]
     ema: Annotated[float, Field(ge=0, lt=1)]
     precision: Literal["auto", "fp32", "bf16"]
     sampling: Literal["all", "balanced"]
@@ -111,6 +112,12 @@ class Train(Section):
     def _plateau_has_a_length(self) -> "Train":
         if self.schedule == "plateau" and self.patience is None:
             raise ValueError("schedule plateau needs patience, a number of epochs")
+        return self
+
+    @model_validator(mode="after")
+    def _last_is_the_end(self) -> "Train":
+        if self.keep == "last" and self.patience is not None:
+            raise ValueError("keep last needs patience null: an early stop makes the last epoch a poor one")
         return self
 
 

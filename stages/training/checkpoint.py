@@ -1,10 +1,10 @@
-"""Never lose a training: the last finished epoch and the best weights, under a key that only the same run
+"""Never lose a training: the last finished epoch and the weights to keep, under a key that only the same run
 shares.
 """
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as L
 import pandas as pd
@@ -14,25 +14,31 @@ from safetensors.torch import load_file, save_file
 from stages.training.averaging import Averaging
 from stages.training.segmenter import Segmenter
 
+Choice = Literal["best", "last"]
+"""The epoch to keep: the first with the highest validation Dice, or the last one."""
+
 
 class Keeper(L.Callback):
-    """Keeps `last.ckpt` and `best.safetensors` in a folder, stops early, and collects the history.
+    """Keeps `last.ckpt` and `kept.safetensors` in a folder, stops early, and collects the history.
 
-    The best epoch is the first with the highest validation Dice; training stops once `patience` epochs
-    brought no better (None: never; under a rate that falls until the last epoch the best come late).
+    Training stops once `patience` epochs after the best brought no better (None: never; under a rate that
+    falls until the last epoch the best come late).
 
     `machine`: what this process trains on, in words; `machines`: what the run was trained on up to now. On
     another one sums are taken in another order, and weights are no longer the same bit for bit.
     """
 
-    def __init__(self, folder: Path, patience: int | None, machine: str = "") -> None:
+    def __init__(
+        self, folder: Path, patience: int | None, machine: str = "", choice: Choice = "best"
+    ) -> None:
         self.folder = folder
+        self.choice = choice
         self.patience = patience
         self.machine = machine
         self.machines = [machine]
         self.history: list[dict[str, float]] = []
-        self.best_epoch = -1
-        self.best_dice = -1.0
+        self.kept_epoch = -1
+        self.kept_dice = -1.0
         self.finished = False
 
     @property
@@ -40,7 +46,7 @@ class Keeper(L.Callback):
         return self.folder / "last.ckpt"
 
     def state_dict(self) -> dict[str, Any]:
-        names = ("history", "best_epoch", "best_dice", "finished", "machines")
+        names = ("history", "kept_epoch", "kept_dice", "finished", "machines")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -55,16 +61,16 @@ class Keeper(L.Callback):
         lr = float(trainer.optimizers[0].param_groups[0]["lr"])
         row = {name: measured[name] for name in ("train_loss", "val_loss", "val_dice")}
         self.history.append({"epoch": trainer.current_epoch, **row, "lr": lr})
-        if measured["val_dice"] > self.best_dice:
-            self.best_dice, self.best_epoch = measured["val_dice"], trainer.current_epoch
+        if self.choice == "last" or measured["val_dice"] > self.kept_dice:
+            self.kept_dice, self.kept_epoch = measured["val_dice"], trainer.current_epoch
             if trainer.is_global_zero:
-                part = self._part("best.safetensors")
+                part = self._part("kept.safetensors")
                 save_file(weights(validated(trainer, module)), part)
-                part.replace(self.folder / "best.safetensors")
+                part.replace(self.folder / "kept.safetensors")
         if self.patience is not None:
-            trainer.should_stop |= trainer.current_epoch - self.best_epoch >= self.patience
+            trainer.should_stop |= trainer.current_epoch - self.kept_epoch >= self.patience
         self.finished = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        # Best before last: a kill between the two repeats the epoch and overwrites best with the same bytes.
+        # Kept before last: a kill between the two repeats the epoch and overwrites kept with the same bytes.
         part = self._part(self.last.name)
         trainer.save_checkpoint(part)  # by all processes together; the first one writes
         if trainer.is_global_zero:
@@ -78,7 +84,7 @@ class Keeper(L.Callback):
         """The checkpoint to go on from, or None. Restores the history, also of a run that was killed when
         done.
         """
-        if not self.last.exists() or not (self.folder / "best.safetensors").exists():
+        if not self.last.exists() or not (self.folder / "kept.safetensors").exists():
             return None
         state = torch.load(self.last, map_location="cpu", weights_only=True)
         self.load_state_dict(state["callbacks"][self.state_key])
@@ -91,9 +97,9 @@ class Keeper(L.Callback):
             return place
         return f"{place}; it was begun on {self.machines[0]}: no run on one machine repeats it bit for bit"
 
-    def best_weights(self) -> dict[str, torch.Tensor]:
-        """State dict of the best epoch."""
-        return load_file(self.folder / "best.safetensors")
+    def kept_weights(self) -> dict[str, torch.Tensor]:
+        """State dict of the epoch that was kept."""
+        return load_file(self.folder / "kept.safetensors")
 
     def table(self) -> pd.DataFrame:
         """history.csv: epoch, train_loss, val_loss, val_dice, lr."""

@@ -14,7 +14,7 @@ from stages.project import params
 SHIPPED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
 TRAIN = (
     "arch, encoder, encoder_weights, depth, decoder_width, dropout, context, loss, optimizer, lr, "
-    "weight_decay, schedule, epochs, batch_size, accumulate, clip, patience, ema, precision, sampling, "
+    "weight_decay, schedule, epochs, batch_size, accumulate, clip, patience, keep, ema, precision, sampling, "
     "devices, nodes, workers, compile, seed"
 )
 
@@ -41,6 +41,13 @@ def test_the_shipped_file_is_valid_and_gives_typed_sections() -> None:
     assert everything.split.ratios.train + everything.split.ratios.val + everything.split.ratios.test == 1
     assert isinstance(
         params.load(params.Validate, Path(__file__).parents[2] / "params.yaml"), params.Validate
+    )
+
+
+def test_the_last_epoch_and_an_early_stop_exclude_each_other(tmp_path: Path) -> None:
+    text = changed("train", "patience", "patience: 3").replace("  keep: best", "  keep: last")
+    assert complaint(tmp_path, text) == (
+        "params.yaml: train: keep last needs patience null: an early stop makes the last epoch a poor one"
     )
 
 

@@ -44,8 +44,8 @@ def dies(segmenter, epoch, batch):
 
 def assert_equal(found: Keeper, expected: Keeper):
     assert found.history == expected.history
-    assert (found.best_epoch, found.best_dice) == (expected.best_epoch, expected.best_dice)
-    assert same_weights(found.best_weights(), expected.best_weights())
+    assert (found.kept_epoch, found.kept_dice) == (expected.kept_epoch, expected.kept_dice)
+    assert same_weights(found.kept_weights(), expected.kept_weights())
     # Of the last epoch too: the best may be an early one that no resume has touched.
     ends = [torch.load(keeper.last, weights_only=True)["state_dict"] for keeper in (found, expected)]
     assert same_weights(*ends)
@@ -119,8 +119,8 @@ def test_stops_once_patience_brought_no_better_and_keeps_the_first_best(killed, 
         with pytest.raises(Killed):
             wanted.train(tmp_path, segmenter=dies(planned(wanted.segmenter(), dice), killed, 0))
     keeper = wanted.train(tmp_path, segmenter=planned(wanted.segmenter(), dice))
-    assert (keeper.best_epoch, keeper.finished) == (1, True)
-    assert keeper.best_dice == pytest.approx(0.3)
+    assert (keeper.kept_epoch, keeper.finished) == (1, True)
+    assert keeper.kept_dice == pytest.approx(0.3)
     assert keeper.table()["epoch"].tolist() == [0, 1, 2, 3]
     assert list(keeper.table().columns) == ["epoch", "train_loss", "val_loss", "val_dice", "lr"]
 
@@ -128,7 +128,7 @@ def test_stops_once_patience_brought_no_better_and_keeps_the_first_best(killed, 
 def test_without_patience_trains_to_the_end(setup, tmp_path):
     wanted = setup.with_(patience=None, epochs=4)
     keeper = wanted.train(tmp_path, segmenter=planned(wanted.segmenter(), [0.3, 0.2, 0.1, 0.0]))
-    assert (keeper.best_epoch, len(keeper.history)) == (0, 4)
+    assert (keeper.kept_epoch, len(keeper.history)) == (0, 4)
 
 
 def test_a_finished_training_is_not_trained_again(setup, tmp_path):
@@ -168,17 +168,31 @@ def test_best_weights_are_those_of_the_best_epoch(setup, tmp_path):
     wanted = setup.with_(epochs=2, schedule="constant")
     short = wanted.train(tmp_path / "short", segmenter=planned(wanted.segmenter(), dice))
     assert (len(long.history), len(short.history)) == (3, 2)
-    assert same_weights(long.best_weights(), short.best_weights())
+    assert same_weights(long.kept_weights(), short.kept_weights())
     end = torch.load(long.last, weights_only=True)["state_dict"]
     assert any(
-        not torch.equal(tensor, end[f"network.{name}"]) for name, tensor in long.best_weights().items()
+        not torch.equal(tensor, end[f"network.{name}"]) for name, tensor in long.kept_weights().items()
     )
+
+
+def test_the_last_epoch_is_kept_where_that_is_asked_for(setup, tmp_path):
+    dice = [0.1, 0.9, 0.2]
+    asked = setup.with_(keep="last")
+    whole = asked.train(tmp_path / "whole", segmenter=planned(asked.segmenter(), dice))
+    assert whole.kept_epoch == 2
+    assert whole.kept_dice == pytest.approx(0.2)
+    end = torch.load(whole.last, weights_only=True)["state_dict"]
+    assert all(torch.equal(tensor, end[f"network.{name}"]) for name, tensor in whole.kept_weights().items())
+    with pytest.raises(Killed):
+        asked.train(tmp_path / "torn", segmenter=dies(planned(asked.segmenter(), dice), 2, 0))
+    torn = asked.train(tmp_path / "torn", segmenter=planned(asked.segmenter(), dice))
+    assert_equal(torn, whole)
 
 
 def test_half_written_files_are_not_taken_for_checkpoints(tmp_path):
     keeper = Keeper(tmp_path, 3)
     (tmp_path / "last.ckpt.part").write_bytes(b"half")
-    (tmp_path / "best.safetensors").write_bytes(b"whole")
+    (tmp_path / "kept.safetensors").write_bytes(b"whole")
     assert keeper.resume() is None
 
 

@@ -49,10 +49,10 @@ MODES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_trains_and_acts(mode, setup, plain, tmp_path):
     keeper = setup.with_(**MODES[mode]).train(tmp_path)
-    found = keeper.best_weights()
+    found = keeper.kept_weights()
     assert all(torch.isfinite(tensor).all() for tensor in found.values())
     assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in found.values())
-    assert not same_weights(found, plain.best_weights())
+    assert not same_weights(found, plain.kept_weights())
     assert np.isfinite(list(keeper.history[0].values())).all()
     fresh = setup.with_(**MODES[mode]).segmenter().network.state_dict()
     assert not torch.equal(found["body.segmentation_head.1.weight"], fresh["body.segmentation_head.1.weight"])
@@ -60,7 +60,7 @@ def test_every_mode_trains_and_acts(mode, setup, plain, tmp_path):
 
 def test_the_same_seed_gives_the_same_weights(setup, plain, tmp_path):
     again = setup.train(tmp_path)
-    assert same_weights(again.best_weights(), plain.best_weights())
+    assert same_weights(again.kept_weights(), plain.kept_weights())
     assert again.history == plain.history
 
 
@@ -70,14 +70,14 @@ def test_the_same_seed_gives_the_same_weights(setup, plain, tmp_path):
 def test_other_architectures_train_deterministically(arch, encoder, setup, tmp_path):
     wanted = setup.with_(arch=arch, encoder=encoder)
     one, other = (wanted.train(tmp_path / name) for name in "ab")
-    assert same_weights(one.best_weights(), other.best_weights())
+    assert same_weights(one.kept_weights(), other.kept_weights())
     assert np.isfinite(one.history[0]["train_loss"])
 
 
 def test_context_sees_the_neighbours(setup, tmp_path):
     keeper = setup.with_(context=1).train(tmp_path)
     name = f"{trainings.FIRST_CONVOLUTION}.weight"
-    weight = keeper.best_weights()[name]
+    weight = keeper.kept_weights()[name]
     assert weight.shape[1] == 9
     fresh = setup.with_(context=1).segmenter().network.state_dict()[name]
     moved = (weight - fresh).abs().sum(dim=(0, 2, 3))
@@ -87,7 +87,7 @@ def test_context_sees_the_neighbours(setup, tmp_path):
 def test_training_learns_the_blobs(setup, tmp_path):
     keeper = setup.with_(epochs=8, batch_size=3, lr=5e-3).train(tmp_path)
     assert keeper.history[-1]["train_loss"] < 0.5 * keeper.history[0]["train_loss"]
-    assert keeper.best_dice > 0.6
+    assert keeper.kept_dice > 0.6
 
 
 class Losses(L.Callback):
@@ -127,7 +127,7 @@ def test_validation_dice_is_the_evaluations_at_a_half(ema, tmp_path):
     )
     keeper = setup.train(tmp_path / "run", loaders=(train, held))
     net = setup.segmenter().network
-    net.load_state_dict(keeper.best_weights())
+    net.load_state_dict(keeper.kept_weights())
     scores = []
     for _, rows, probabilities in cases.of(TorchPredictor(net, 1, 8), store, validation.rows, "none"):
         labels = store.masks(rows)
@@ -136,7 +136,7 @@ def test_validation_dice_is_the_evaluations_at_a_half(ema, tmp_path):
             scores.append(overlap.dice(overlap.count(probabilities[:, number] > 0.5, truth)))
     assert len(scores) == 9
     assert 0 < np.mean(scores) < 1
-    assert keeper.best_dice == pytest.approx(np.mean(scores), abs=1e-4)
+    assert keeper.kept_dice == pytest.approx(np.mean(scores), abs=1e-4)
 
 
 def test_volume_dice_pools_and_empty_is_one():
