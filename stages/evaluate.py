@@ -43,16 +43,21 @@ def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
     regions = list(model.regions)
     splits = tables.read(tables.SPLITS, paths.splits)
 
-    def predicted(split: str, tta: Tta) -> Predictions:
+    options: tuple[Tta, ...] = ("none", "flip") if params.tta == "auto" else (params.tta,)
+
+    def predicted(split: str) -> dict[Tta, Predictions]:
         rows = dataset.rows_of(slices, splits, split)
         number = slices.index["case_id"].iloc[rows].nunique()
-        answers = inference.of(predictor, slices, rows, tta)
-        return Predictions(slices, progress.track(answers, f"{split}, augmentation: {tta}", number))
+        answers = inference.by_tta(predictor, slices, rows, options)
+        held = {tta: Predictions(slices) for tta in options}
+        for case in progress.track(answers, split, number):
+            for tta, prediction in case.items():
+                held[tta].add(prediction)
+        return held
 
-    options: tuple[Tta, ...] = ("none", "flip") if params.tta == "auto" else (params.tta,)
-    val = {tta: predicted("val", tta) for tta in options}
+    val = predicted("val")
     chosen = decision.choose(val, regions, params.threshold, params.postprocess)
-    tests = {tta: predicted("test", tta) for tta in options}
+    tests = predicted("test")
     test = tests[chosen.tta]
     scored = scores.of(
         slices, progress.track(test, "scoring", len(test)), chosen, params.surface_tolerance_mm

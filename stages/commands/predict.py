@@ -53,7 +53,7 @@ def main(
     opened = onnx_predictor.open_model(versions.locate(model))
     listed = discovery.find(scans)
     writing.prepare(out, overwrite)
-    for note in listed.notes():
+    for note in filter(None, (opened.predictor.remark, *listed.notes())):
         print(legible(f"note: {note}"), file=sys.stderr)
     failed = [{"scan": legible(str(path)), "error": legible(why)} for path, why in listed.failed]
     left_out = [{"path": legible(str(path)), "why": f"it {why}"} for path, (why, _) in listed.left_out]

@@ -1,12 +1,13 @@
 """Probabilities of the cases of a store, one case in memory at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from stages.inference import predictor
 from stages.inference.predictor import Predictor
+from stages.masks.rule import Tta
 from stages.store.dataset import Windows
 from stages.store.shards import Store
 
@@ -21,10 +22,18 @@ class Prediction(NamedTuple):
     probabilities: np.ndarray
 
 
-def of(model: Predictor, store: Store, rows: np.ndarray, tta: str) -> Iterator[Prediction]:
+def of(model: Predictor, store: Store, rows: np.ndarray, tta: Tta) -> Iterator[Prediction]:
     """The cases that `rows` of a store belong to, in their order; windows see the whole case."""
+    return (case[tta] for case in by_tta(model, store, rows, (tta,)))
+
+
+def by_tta(
+    model: Predictor, store: Store, rows: np.ndarray, options: Sequence[Tta]
+) -> Iterator[dict[Tta, Prediction]]:
+    """The same cases with each of the options (see `predictor.by_tta`)."""
     windows = Windows(store.index, model.depth)
     for case_id, case in store.index.iloc[rows].groupby("case_id", sort=False):
         members = case.index.to_numpy()
         parts = (windows.images(store, part) for part in predictor.batches(members, model.batch_size))
-        yield Prediction(str(case_id), members, predictor.probabilities(model, parts, tta))
+        answers = predictor.by_tta(model, parts, options)
+        yield {tta: Prediction(str(case_id), members, answer) for tta, answer in answers.items()}

@@ -1,9 +1,15 @@
-"""An exported model that answers, with ONNX Runtime on the CPU; torch is not needed."""
+"""An exported model that answers with ONNX Runtime, on a GPU where onnxruntime-gpu finds one, else the CPU.
 
+Torch is not needed.
+"""
+
+import contextlib
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -15,6 +21,9 @@ from stages.scan.windows import depth_of, flat
 
 GRAPH, SPEC = "model.onnx", "spec.json"
 """What an export folder holds."""
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+EXACT = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+"""On a GPU: products of float32 as on the CPU, and kernels chosen by shape, not by how fast they were."""
 BATCH = 8
 """Slices at a time: more are not faster on a CPU, and memory grows with them."""
 
@@ -28,6 +37,13 @@ class OnnxPredictor:
     session: onnxruntime.InferenceSession
     depth: int
     batch_size: int = BATCH
+
+    @property
+    def remark(self) -> str:
+        """What its user should know of where it runs; "" where there is nothing to say."""
+        if _gpu_is_meant() and CUDA not in self.session.get_providers():
+            return "onnxruntime-gpu is installed and finds no GPU that it can use; the CPU answers"
+        return ""
 
     def answer(self, windows: np.ndarray) -> np.ndarray:
         name = self.session.get_inputs()[0].name
@@ -91,9 +107,23 @@ def _first_line(error: Exception) -> str:
 
 
 def session(model: Path | bytes, threads: int = 0) -> onnxruntime.InferenceSession:
-    """Open a graph on the CPU. threads: 0 takes all cores."""
+    """Open a graph, on a GPU where onnxruntime-gpu finds one. threads: of the CPU, 0 takes all cores."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised
     options.intra_op_num_threads = threads
     source = str(model) if isinstance(model, Path) else model
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a GPU that cannot be had, which `remark` tells
+        return onnxruntime.InferenceSession(source, options, providers=_providers())
+
+
+def _providers() -> list[Any]:
+    if not _gpu_is_meant():
+        return [CPU]
+    with contextlib.redirect_stdout(None):  # it prints what it does not find
+        onnxruntime.preload_dlls()  # CUDA's libraries lie in packages of their own
+    return [(CUDA, EXACT), CPU]
+
+
+def _gpu_is_meant() -> bool:
+    return CUDA in onnxruntime.get_available_providers()

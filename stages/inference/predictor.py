@@ -1,9 +1,11 @@
 """Windows in, probabilities out, whatever computes them; flips stand above it, once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
+
+from stages.masks.rule import Tta
 
 
 class Predictor(Protocol):
@@ -20,20 +22,28 @@ class Predictor(Protocol):
         ...
 
 
-def probabilities(predictor: Predictor, batches: Iterable[np.ndarray], tta: str) -> np.ndarray:
-    """Of all windows of a case (S, D, H, W, C) uint8, which come in batches: (S, R, H, W) float32.
+def probabilities(predictor: Predictor, batches: Iterable[np.ndarray], tta: Tta) -> np.ndarray:
+    """Of all windows of a case (S, D, H, W, C) uint8, which come in batches: (S, R, H, W) float32."""
+    return by_tta(predictor, batches, (tta,))[tta]
 
-    tta "flip" averages the probabilities of a window and of its mirror image; left and right of a head look
+
+def by_tta(
+    predictor: Predictor, batches: Iterable[np.ndarray], options: Sequence[Tta]
+) -> dict[Tta, np.ndarray]:
+    """`probabilities` for each of the options; what they share is computed once.
+
+    "flip" averages the probabilities of a window and of its mirror image; left and right of a head look
     alike.
     """
-    parts = []
+    parts: dict[Tta, list[np.ndarray]] = {tta: [] for tta in options}
     for windows in batches:
-        part = predictor.answer(windows)
-        if tta == "flip":
+        plain = predictor.answer(windows)
+        if "none" in parts:
+            parts["none"].append(plain)
+        if "flip" in parts:
             mirrored = predictor.answer(np.ascontiguousarray(windows[:, :, :, ::-1]))
-            part = (part + mirrored[..., ::-1]) / 2
-        parts.append(part)
-    return np.concatenate(parts)
+            parts["flip"].append((plain + mirrored[..., ::-1]) / 2)
+    return {tta: np.concatenate(part) for tta, part in parts.items()}
 
 
 def batches(windows: np.ndarray, size: int) -> Iterable[np.ndarray]:

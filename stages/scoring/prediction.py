@@ -19,12 +19,16 @@ class Predictions:
     cases of BraTS are 20 to 50 MB so, and 3.8 GB as floats. The truth is read from the store again each time.
     """
 
-    def __init__(self, store: Store, predicted: Iterable[Prediction]) -> None:
+    def __init__(self, store: Store, predicted: Iterable[Prediction] = ()) -> None:
         self.store = store
-        self._packed = []
-        for case_id, rows, probabilities in predicted:
-            own = np.ascontiguousarray(_levels(store, probabilities))
-            self._packed.append((case_id, rows, own.shape, zlib.compress(own.data, 1)))
+        self._packed: list[tuple[str, np.ndarray, tuple[int, ...], bytes]] = []
+        for case in predicted:
+            self.add(case)
+
+    def add(self, predicted: Prediction) -> None:
+        """Hold one case more."""
+        own = np.ascontiguousarray(_levels(self.store, predicted.probabilities))
+        self._packed.append((predicted.case_id, predicted.rows, own.shape, zlib.compress(own.data, 1)))
 
     def __len__(self) -> int:
         return len(self._packed)

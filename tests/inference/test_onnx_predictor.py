@@ -3,10 +3,15 @@
 import shutil
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from stages.core.errors import UserError
+from stages.exporting import onnx_export
 from stages.inference import onnx_predictor, predictor
+from stages.inference.onnx_predictor import OnnxPredictor
+from stages.networks import network
+from stages.networks.architecture import Architecture
 from tests.fixtures import graphs
 
 
@@ -90,3 +95,36 @@ def test_a_window_reaches_the_graph_as_channels_the_lowest_slice_first(tmp_path)
     windows = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64, 3), np.uint8)
     middle = 1 / (1 + np.exp(-(windows[:, 1, :, :, 1].astype(np.float64) - graphs.BRIGHT[0]) / 4))
     np.testing.assert_allclose(model.answer(windows)[:, 0], middle, atol=1e-6)
+
+
+def test_a_gpu_package_without_a_gpu_answers_on_the_cpu_and_says_so(folder, monkeypatch, recwarn):
+    plain = onnx_predictor.open_model(folder).predictor
+    assert plain.remark == ""
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: [onnx_predictor.CUDA, onnx_predictor.CPU]
+    )
+    meant = onnx_predictor.open_model(folder).predictor
+    assert meant.remark == "onnxruntime-gpu is installed and finds no GPU that it can use; the CPU answers"
+    assert not recwarn.list
+    windows = np.random.default_rng(0).integers(0, 256, (2, 1, graphs.SIZE, graphs.SIZE, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(meant.answer(windows), plain.answer(windows))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    onnx_predictor.CUDA not in onnxruntime.get_available_providers(), reason="needs onnxruntime-gpu"
+)
+def test_a_gpu_answers_as_the_cpu_does(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    architecture = Architecture(arch="unet", encoder="resnet18")
+    net = network.build(architecture, None, 1, [60.0] * 3, [40.0] * 3).eval()
+    onnx_export.write(net, 1, 64, 18, tmp_path / "model.onnx")
+    session = onnx_predictor.session(tmp_path / "model.onnx")
+    assert onnx_predictor.CUDA in session.get_providers()
+    windows = np.random.default_rng(0).integers(0, 256, (4, 1, 64, 64, 3), dtype=np.uint8)
+    on_gpu = OnnxPredictor(session, 1).answer(windows)
+    with torch.inference_mode():
+        on_cpu = net(torch.from_numpy(windows)).sigmoid().numpy()
+    np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-4)
+    np.testing.assert_array_equal(on_gpu >= 0.5, on_cpu >= 0.5)
