@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 
 from stages.core.errors import UserError
 from stages.exporting import onnx_export
@@ -115,7 +116,6 @@ def test_a_gpu_package_without_a_gpu_answers_on_the_cpu_and_says_so(folder, monk
     onnx_predictor.CUDA not in onnxruntime.get_available_providers(), reason="needs onnxruntime-gpu"
 )
 def test_a_gpu_answers_as_the_cpu_does(tmp_path):
-    torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     architecture = Architecture(arch="unet", encoder="resnet18")
     net = network.build(architecture, None, 1, [60.0] * 3, [40.0] * 3).eval()
