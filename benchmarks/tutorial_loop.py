@@ -19,7 +19,7 @@ from stages.project.paths import HERE
 from stages.training.segmenter import volume_dice
 
 if TYPE_CHECKING:
-    from train_throughput import Bench
+    from training import Bench
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -149,9 +149,8 @@ def _merged(sites: np.ndarray, levels: np.ndarray, least: int) -> np.ndarray:
         cells = cells.where(~small, cells.map(coarser))
     counts = cells.value_counts()
     if counts.min() < least:
-        cells = cells.where(
-            cells != counts.idxmin(), max(counts.index, key=lambda cell: (counts[cell], cell))
-        )
+        smallest, fullest = counts.idxmin(), max(counts.index, key=lambda cell: (counts[cell], cell))
+        cells = cells.map(lambda cell: fullest if cell == smallest else cell)
     return pd.factorize(cells, sort=True)[0]
 
 
