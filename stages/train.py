@@ -1,7 +1,7 @@
 """Train a segmentation network on the training patients and keep an epoch, the best by validation Dice or the
 last.
 
-python -m stages.train                                # what `dvc repro train` runs; about 45 s on two cores
+python -m stages.train                                # what `dvc repro train` runs; about 70 s on two cores
 dvc exp run -S train.epochs=1 -S ingest.limit=8       # a minute for the whole pipeline
 """
 

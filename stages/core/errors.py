@@ -12,6 +12,12 @@ class UserError(Exception):
     """What is wrong, where (file, row or key) and what to do, in one sentence. Ends with status 2."""
 
 
+def reason(error: BaseException) -> str:
+    """The first line of what a library says of an error, at most 160 characters."""
+    text = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+    return (text.splitlines() or [""])[0][:160]
+
+
 def run(command: Callable[[], object]) -> None:
     """Run a Typer app; a `UserError` becomes one line on stderr and exit status 2, without a traceback.
 

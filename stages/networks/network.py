@@ -8,6 +8,7 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
+from stages.core import errors
 from stages.core.errors import UserError
 from stages.networks import pretrained
 from stages.networks.architecture import Architecture
@@ -67,7 +68,7 @@ def build(
             **options,
         )
     except (KeyError, RuntimeError) as error:
-        reason = _first_line(error)
+        reason = errors.reason(error)
         if reason.startswith("Wrong pretrained weights"):
             raise UserError(
                 f"train.encoder {encoder} has no imagenet weights; "
@@ -82,12 +83,12 @@ def build(
         raise
     except OSError as error:
         raise UserError(
-            f"the imagenet weights of {encoder} cannot be downloaded ({_first_line(error)}); "
+            f"the imagenet weights of {encoder} cannot be downloaded ({errors.reason(error)}); "
             "set train.encoder_weights to null, packaged or a local file"
         ) from None
     except ValueError as error:
         raise UserError(
-            f"train.arch {arch} does not go with train.encoder {encoder}: {_first_line(error)}"
+            f"train.arch {arch} does not go with train.encoder {encoder}: {errors.reason(error)}"
         ) from None
     if weights is not None and weights != pretrained.IMAGENET:
         pretrained.load(body.encoder, Path(weights))
@@ -143,8 +144,3 @@ def _drop_unused(body: nn.Module, channels: int) -> None:
                 walk(child)
 
     walk(body)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error.args[0]) if error.args else str(error)
-    return (text.splitlines() or [""])[0][:120]

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from stages.core import lineage
+from stages.core import errors, lineage
 from stages.core.errors import UserError
 
 IMAGENET, PACKAGED = "imagenet", "packaged"
@@ -105,7 +105,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             f"train.encoder_weights {path} does not exist; set it to null, packaged, imagenet or a local file"
         ) from None
     except Exception as error:
-        reason = (str(error.args[0] if error.args else error).splitlines() or [""])[0][:120]
+        reason = errors.reason(error)
         raise UserError(f"train.encoder_weights {path} is not a file of weights ({reason})") from None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UserError(f"train.encoder_weights {path} is not a state dict of an encoder")

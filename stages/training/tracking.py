@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import MLFlowLogger
 from lightning.pytorch.utilities import rank_zero_only
 from mlflow.exceptions import MlflowException
 
-from stages.core import git
+from stages.core import errors, git
 from stages.core.errors import UserError
 
 EXPERIMENT = "brainseg"
@@ -87,8 +87,8 @@ class Run(MLFlowLogger):
             if not self._warned:
                 self._warned = True
                 self._warn(
-                    f"MLflow at {self.where} takes nothing any more ({_reason(error)}); training goes on "
-                    "and tries again"
+                    f"MLflow at {self.where} takes nothing any more ({errors.reason(error)}); "
+                    "training goes on and tries again"
                 )
             return False
         return True
@@ -115,12 +115,9 @@ def usable(root: Path) -> Iterator[str]:
         yield where
     except (MlflowException, OSError, ImportError) as error:  # ImportError: a database without its driver
         raise UserError(
-            f"MLflow at {where} cannot be used ({_reason(error)}); start it or unset MLFLOW_TRACKING_URI"
+            f"MLflow at {where} cannot be used ({errors.reason(error)}); "
+            "start it or unset MLFLOW_TRACKING_URI"
         ) from None
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:160]
 
 
 def git_revision(root: Path) -> str:
