@@ -1,4 +1,5 @@
-"""Decode NIfTI volumes, plain or gzipped, and turn them as DICOM does, however the file keeps them.
+"""Decode NIfTI volumes, plain or gzipped, and turn them as DICOM does, however the file keeps them. What
+follows the three axes of space are channels.
 
 nibabel interprets the header; the voxels are read here, piece by piece, because its readers allocate what a
 forged header asks for and hold a gzipped volume twice. One of 240x240x155 takes about 60 ms.
@@ -17,7 +18,7 @@ import numpy as np
 from nibabel import nifti1
 
 from stages.formats import file, orientation, outside
-from stages.scan.header import Header, Unreadable, first_words
+from stages.scan.header import MAX_CHANNELS, Header, Unreadable, first_words
 from stages.scan.spacing import Spacing
 from stages.scan.volume import Grid, Volume
 
@@ -42,8 +43,8 @@ _UNPLACED = (
 
 @dataclass(frozen=True)
 class Layout:
-    """What a header says. `header` is of the turned volume, `grid` of the file; `block`: the header's bytes;
-    remarks: as of a `Volume`. The rest is how the voxels are stored.
+    """What a header says. `header` is of the turned volume, `grid` of the file's axes of space; `block`: the
+    header's bytes; remarks: as of a `Volume`. The rest is how the voxels are stored.
     """
 
     header: Header
@@ -67,9 +68,9 @@ def read_header(stream: BinaryIO) -> Header:
 
 
 def decode(stream: BinaryIO) -> Volume:
-    """A volume of one channel (S, H, W, 1). Integers keep their dtype; what is scaled, or float64, becomes
-    float32; NaN outside the head is background. The voxels are a view whose strides may be negative. Raises
-    `Unreadable`.
+    """A volume (S, H, W, C), of one channel where the file has three axes. Integers keep their dtype; what is
+    scaled, or float64, becomes float32; NaN outside the head is background. The voxels are a view whose
+    strides may be negative. Raises `Unreadable`.
     """
     return outside.filled(_decode(stream))
 
@@ -117,7 +118,7 @@ def _layout(block: bytes) -> Layout:
     head = kind(block[: kind.sizeof_hdr])
     if head["magic"].item() != head.single_magic:
         raise Unreadable("its voxels are in another file; save it as one .nii or .nii.gz")
-    shape = _shape(head)
+    shape, channels = _shape(head)
     dtype = head.get_data_dtype()
     if dtype.kind not in "iuf":
         kind_of = nifti1.data_type_codes.label[int(head["datatype"])]
@@ -131,22 +132,24 @@ def _layout(block: bytes) -> Layout:
     grid = orientation.grid(shape, affines[0][1])
     up, down, across = grid.axes
     spacing = _spacing(head, grid)
-    header = Header(shape[down], shape[across], 1, spacing, slices=shape[up])
+    header = Header(shape[down], shape[across], channels, spacing, slices=shape[up])
     slope, inter = head.get_slope_inter()
     scaling = None if slope is None or (slope, inter) == (1, 0) else (slope, inter)
     return Layout(header, grid, block, dtype, scaling, offset, _remarks(head, grid, affines))
 
 
-def _shape(head: nib.Nifti1Header) -> tuple[int, int, int]:
-    """Voxels along the file's three axes; a plane is a volume of one slice."""
+def _shape(head: nib.Nifti1Header) -> tuple[tuple[int, int, int], int]:
+    """Voxels along the file's three axes of space, where a plane is a volume of one slice; and how many
+    volumes there are: sequences as the Decathlon keeps them, or points in time.
+    """
     shape = [int(size) for size in head.get_data_shape()]
     if len(shape) < 2:
         raise Unreadable("it holds no picture")
-    volumes = math.prod(shape[3:])
-    if volumes != 1:
-        raise Unreadable(f"it is a series of {volumes} volumes, one is needed")
     x, y, z = (*shape, 1)[:3]
-    return x, y, z
+    volumes = math.prod(shape[3:])
+    if volumes > MAX_CHANNELS:
+        raise Unreadable(f"it is a series of {volumes} volumes, more than the {MAX_CHANNELS} that are read")
+    return (x, y, z), volumes
 
 
 def _affines(head: nib.Nifti1Header) -> list[tuple[str, np.ndarray]]:
@@ -207,7 +210,7 @@ def _spacing(head: nib.Nifti1Header, grid: Grid) -> Spacing | None:
 
 def _voxels(stream: BinaryIO | gzip.GzipFile, layout: Layout, room: int) -> np.ndarray:
     """The numbers along the file's own axes. `room`: more bytes than these cannot be in the file."""
-    count, dtype = math.prod(layout.grid.shape), layout.dtype
+    count, dtype = math.prod(layout.grid.shape) * layout.header.channels, layout.dtype
     if layout.offset + count * dtype.itemsize > room:
         raise Unreadable("it is cut short")
     real = layout.scaling or dtype.kind == "f"
@@ -221,4 +224,4 @@ def _voxels(stream: BinaryIO | gzip.GzipFile, layout: Layout, room: int) -> np.n
         stored = np.frombuffer(packed, dtype)
         piece[:] = stored * layout.scaling[0] + layout.scaling[1] if layout.scaling else stored
     stream.read(1)  # past the last byte gzip compares its checksum
-    return voxels.reshape(layout.grid.shape, order="F")
+    return voxels.reshape(*layout.grid.shape, layout.header.channels, order="F")

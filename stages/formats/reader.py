@@ -103,6 +103,9 @@ class Reader:
         if len({plane.shape[:2] for plane in planes}) > 1 or len(self._images.lengths()) > 1:
             raise Unreadable("its modalities differ in size")
         together(self._images.grids())
+        count, named = sum(plane.shape[2] for plane in planes), modalities.split(";")
+        if modalities and count != len(named):
+            raise Unreadable(f"it has {count} channels, and {len(named)} are named ({', '.join(named)})")
         if len({plane.dtype for plane in planes}) > 1:
             planes = [plane.astype(np.float32) for plane in planes]  # numpy itself would choose float64
         return np.concatenate(planes, axis=2) if len(planes) > 1 else planes[0]

@@ -32,12 +32,28 @@ def pick(roles: tuple[str, ...], model_input: Input) -> list[int] | None:
     return [roles.index(name) for name in names]
 
 
-def untold(roles: tuple[str, ...], model_input: Input) -> tuple[str, ...]:
-    """A remark where a model takes one sequence by name and nothing says that a scan is of it."""
+def series(volumes: int, files: int, model_input: Input) -> None:
+    """Raise `Unreadable` where a file of so many volumes cannot be what a model takes, nor one of several
+    files for a sequence each.
+    """
     names = model_input.modalities or model_input.channels
-    if roles or len(names) != 1 or _NO_SEQUENCES.issuperset(names):
+    if volumes == 1 or (files == 1 and volumes in (len(model_input.channels), len(names))):
+        return
+    needed = "one" if files > 1 or len(names) == 1 else f"one of each of {', '.join(names)}"
+    raise Unreadable(f"it is a series of {volumes} volumes, {needed} is needed")
+
+
+def untold(roles: tuple[str, ...], model_input: Input, volumes: int = 1) -> tuple[str, ...]:
+    """A remark where a model takes sequences by name and nothing says that a scan, or each of the volumes in
+    its only file, is of them.
+    """
+    names = model_input.modalities or model_input.channels
+    if roles or _NO_SEQUENCES.issuperset(names):
         return ()
-    return (f"nothing tells its sequence, so it was taken for {names[0]}",)
+    if len(names) > 1 and volumes > 1:
+        taken = names if volumes == len(names) else model_input.channels
+        return (f"nothing tells the sequence of its volumes, so they were taken for {', '.join(taken)}",)
+    return (f"nothing tells its sequence, so it was taken for {names[0]}",) if len(names) == 1 else ()
 
 
 def arranged(

@@ -71,7 +71,8 @@ def _nifti(scan: Scan, model_input: Input) -> Volume:
     places = channels.pick(scan.roles, model_input)
     files = scan.files if places is None else tuple(scan.files[place] for place in places)
     header = files[0].read(nifti.read_header)
-    Header(header.height, header.width, len(files), slices=header.slices)  # of all together
+    several = len(files) if len(files) > 1 else header.channels
+    Header(header.height, header.width, several, slices=header.slices)  # of all together
     first = scan.files[0].read(nifti.read_layout)
     grids = {scan.files[0].name: first.grid}
     remarks = {scan.files[0].name: first.remarks}
@@ -79,6 +80,7 @@ def _nifti(scan: Scan, model_input: Input) -> Volume:
     for file in files:
         volume = file.read(nifti.decode)
         volumes.append(volume.voxels)
+        channels.series(volume.voxels.shape[3], len(files), model_input)
         if volumes[-1].shape[:3] != first.grid.size:
             raise Unreadable("its modalities differ in size")
         assert volume.grid is not None
@@ -91,7 +93,7 @@ def _nifti(scan: Scan, model_input: Input) -> Volume:
     voxels = channels.arranged(voxels, model_input, picked=places is not None)
     alone = len(remarks) == 1
     sentences = [remark if alone else f"{name}: {remark}" for name, own in remarks.items() for remark in own]
-    sentences += channels.untold(scan.roles, model_input)
+    sentences += channels.untold(scan.roles, model_input, header.channels)
     return Volume(voxels, header.spacing_mm, first.grid, first.block, tuple(sentences))
 
 

@@ -1,5 +1,6 @@
 """Write masks in a scan's own geometry and format, all files of a scan or none."""
 
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -106,6 +107,8 @@ def _nifti(labels: np.ndarray, volume: Volume, path: Path) -> None:
     kind, image = (nib.Nifti2Header, nib.Nifti2Image) if newer else (nib.Nifti1Header, nib.Nifti1Image)
     header = kind(block[: kind.sizeof_hdr])
     shape = header.get_data_shape()
+    if math.prod(shape[3:]) > 1:  # the sequences of a scan have one mask
+        shape = shape[:3]
     header.set_data_dtype(np.uint8)
     header["cal_max"] = header["cal_min"] = 0
     header["descrip"] = b"brainseg mask"

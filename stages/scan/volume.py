@@ -67,8 +67,11 @@ class Grid:
         return placed
 
     def to_slices(self, voxels: np.ndarray) -> np.ndarray:
-        """(X, Y, Z) along the file's axes -> a view (S, H, W, 1), whose strides may be negative."""
-        return voxels[self._turn].transpose(self.axes)[..., np.newaxis]
+        """(X, Y, Z) along the file's axes, or (X, Y, Z, C) -> a view (S, H, W, C), whose strides may be
+        negative.
+        """
+        channels = voxels if voxels.ndim > 3 else voxels[..., np.newaxis]
+        return channels[self._turn].transpose(*self.axes, 3)
 
     def from_slices(self, mask: np.ndarray) -> np.ndarray:
         """(S, H, W) -> (X, Y, Z) along the file's axes: `to_slices` undone."""

@@ -60,7 +60,7 @@ def refusal(path: Path) -> str:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"dim": (4, 4, 3, 2, 5, 1, 1, 1)}, "it is a series of 5 volumes, one is needed"),
+        ({"dim": (4, 4, 3, 2, 65, 1, 1, 1)}, "it is a series of 65 volumes, more than the 64 that are read"),
         ({"dim": (0, 0, 0, 0, 0, 0, 0, 0)}, "it holds no picture"),
         ({"dim": (3, 4, -3, 2, 1, 1, 1, 1)}, "its header says 4x-3 pixels with 1 channels"),
         ({"dim": (3, 400, 300, 200, 1, 1, 1, 1)}, CUT),

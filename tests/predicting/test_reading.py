@@ -185,6 +185,29 @@ def test_a_modality_that_lies_elsewhere(tmp_path):
 def test_a_series_of_volumes(tmp_path):
     nib.Nifti1Image(np.zeros((4, 4, 4, 5), np.int16), np.eye(4)).to_filename(tmp_path / "x.nii.gz")
     assert refused(tmp_path / "x.nii.gz", FLAIR) == "it is a series of 5 volumes, one is needed"
+    needed = "one of each of flair, t1, t1ce, t2 is needed"
+    assert refused(tmp_path / "x.nii.gz", BRATS) == f"it is a series of 5 volumes, {needed}"
+
+
+def test_the_sequences_of_one_file(tmp_path):
+    """As the Decathlon keeps them; nothing in it tells which is which."""
+    stored = np.arange(3 * 4 * 5 * 4, dtype=np.int16).reshape(3, 4, 5, 4)
+    nib.Nifti1Image(stored, np.eye(4)).to_filename(tmp_path / "x.nii.gz")
+    volume = read(tmp_path / "x.nii.gz", BRATS)
+    nib.Nifti1Image(stored[..., 2], np.eye(4)).to_filename(tmp_path / "y.nii.gz")
+    alone = read(tmp_path / "y.nii.gz", FLAIR).voxels
+    np.testing.assert_array_equal(volume.voxels[..., 2:3], alone)
+    assert volume.remarks == (
+        "nothing tells the sequence of its volumes, so they were taken for flair, t1, t1ce, t2",
+    )
+
+
+def test_a_series_among_the_files_of_a_case(tmp_path):
+    (case,) = volumes.write_brats(tmp_path, cases=1, slices=3, size=16)
+    path = case / f"{case.name}_t1.nii"
+    volume = np.asarray(nib.load(path).dataobj)
+    nib.Nifti1Image(np.stack([volume] * 2, axis=3), nib.load(path).affine).to_filename(path)
+    assert refused(case, BRATS) == "it is a series of 2 volumes, one is needed"
 
 
 def test_a_dicom_series(tmp_path):

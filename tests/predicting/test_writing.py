@@ -117,6 +117,17 @@ def test_big_endian_and_nifti_2(tmp_path, out, kind):
     assert isinstance(found, kind)
 
 
+def test_sequences_in_one_file_get_one_mask(tmp_path, out):
+    stored = np.random.default_rng(0).integers(0, 9, (3, 4, 5, 4), np.int16)
+    nib.Nifti1Image(stored, np.diag([-1.0, -2, 3, 1])).to_filename(tmp_path / "x.nii.gz")
+    spec = graphs.describe(channels=("flair", "t1", "t1ce", "t2"))
+    labels = (stored[..., 2].transpose(2, 1, 0) > 4).astype(np.uint8)
+    assert written(tmp_path / "x.nii.gz", labels, spec, out) == ["x_mask.nii.gz"]
+    mask = nib.load(out / "x_mask.nii.gz")
+    np.testing.assert_array_equal(np.asanyarray(mask.dataobj), stored[..., 2] > 4)
+    np.testing.assert_array_equal(mask.affine, np.diag([-1.0, -2, 3, 1]))
+
+
 def test_a_brats_case_gets_labels_on_the_grid_of_its_first_volume(tmp_path, out):
     (case,) = volumes.write_brats(tmp_path, cases=1, year=2021, slices=3, size=16)
     labels = np.random.default_rng(0).integers(0, 4, (3, 16, 16), np.uint8)
