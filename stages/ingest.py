@@ -26,7 +26,7 @@ def main() -> None:
 def run(params: Ingest, paths: Paths) -> dict[str, Any]:
     """Write data/raw/ and data/manifest.csv; returns how many patients, cases and slices there are."""
     source = SOURCES[params.source]
-    find = ingestion.finder(source, params.categories, params.labels)
+    find = ingestion.finder(source, params.categories, params.channels, params.labels)
     place = ingestion.place(source, params.location, paths.project)
     with atomic.directory(paths.raw) as raw:
         ingestion.bring(source, place, raw, params.limit, params.seed)

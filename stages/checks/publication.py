@@ -12,7 +12,9 @@ def subset(slices: Slices) -> Iterator[Finding]:
     rows = slices.rows
     card = SOURCES[str(rows["source"].iloc[0])].card
     patients = rows["patient_id"].nunique()
-    if card.slices is None or (len(rows) == card.slices and patients == (card.patients or patients)):
+    if card is None or card.slices is None:
+        return
+    if len(rows) == card.slices and patients == (card.patients or patients):
         return
     whole = f"{card.slices:,} slices" + (f" of {card.patients} patients" if card.patients else "")
     here = f"{len(rows):,}" + (f" of {patients}" if card.patients else "")

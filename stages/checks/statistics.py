@@ -15,7 +15,7 @@ from stages.core.errors import UserError
 from stages.formats import formats
 from stages.formats.reader import Reader
 from stages.scan.task import harmonise
-from stages.sources.sources import TASKS
+from stages.sources import sources
 
 MIN_HEAD = 0.01
 """A slice with less head than this shows nothing; the ends of many volumes are such slices."""
@@ -47,7 +47,7 @@ def _measure(reader: Reader, row: dict[Any, Any]) -> dict[str, Any]:
     classes, label_problem = None, ""
     if mask is not None:
         try:
-            classes = harmonise(mask, TASKS[row["label_set"]])
+            classes = harmonise(mask, sources.task(row["label_set"]))
         except UserError as error:
             label_problem = str(error)
     sizes = [] if image is None or mask is None else [image.shape[:2], mask.shape]

@@ -20,7 +20,7 @@ from stages.core import errors
 from stages.core.errors import UserError
 from stages.inference import onnx_predictor
 from stages.inference.onnx_predictor import Exported
-from stages.predicting import discovery, overlay, reading, segmenting, summary, writing
+from stages.predicting import channels, discovery, overlay, reading, segmenting, summary, writing
 from stages.predicting.scan import Scan, legible
 from stages.project.paths import HERE
 from stages.registry import versions
@@ -51,7 +51,7 @@ def main(
 ) -> None:
     """Segment new scans."""
     opened = onnx_predictor.open_model(versions.locate(model))
-    listed = discovery.find(scans)
+    listed = discovery.find(scans, channels.sequences(opened.spec.input))
     writing.prepare(out, overwrite)
     for note in filter(None, (opened.predictor.remark, *listed.notes())):
         print(legible(f"note: {note}"), file=sys.stderr)

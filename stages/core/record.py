@@ -31,7 +31,7 @@ class Record:
     source_split: str = ""
     label_kind: str = "mask"  # mask | polygon | box
     modalities: str = ""  # names of the channels in their order, ";"-separated
-    label_set: str = "tumour"  # what the numbers in the mask mean: sources.sources.TASKS
+    label_set: str = "tumour"  # what the numbers in the mask mean: sources.sources.task
     site: str = ""  # hospital or scanner, where the source tells
     patient_known: bool = True  # False where patient_id is but the name of a picture
     source: str = ""  # ingest.source
@@ -47,17 +47,15 @@ def names(reference: str) -> list[str]:
     return [unquote(name.split("#")[0]) for name in reference.split(";")]
 
 
-def pages(row: Record, number: int, image: str, mask: str) -> list[Record]:
-    """The rows of a case that is a stack of so many pages, in a file each for `image` and `mask`, whose names
-    may be empty.
-    """
+def pages(row: Record, number: int) -> list[Record]:
+    """The rows of a case that is a stack of so many pages in the files of `row`, of which one may lack."""
     return [
         replace(
             row,
             sample_id=f"{row.sample_id}_{page:03d}",
             slice=page,
-            image=f"{reference(image)}#{page}" if image else "",
-            mask=f"{reference(mask)}#{page}" if mask else "",
+            image=f"{row.image}#{page}" if row.image else "",
+            mask=f"{row.mask}#{page}" if row.mask else "",
         )
         for page in range(number)
     ]

@@ -43,7 +43,7 @@ def render(model: Model, chosen: Decision, meta: Meta, run: Run) -> str:
     )
     test = run.evaluated["test"]
     source = SOURCES.get(run.source)
-    data, licence = (source.card.data, source.card.licence) if source else OWN
+    data, licence = (source.card.data, source.card.licence) if source and source.card else OWN
     return jinja.get_template("model_card.md.j2").render(
         model=model,
         chosen=chosen,

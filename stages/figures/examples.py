@@ -10,7 +10,7 @@ from stages.core.errors import UserError
 from stages.figures import picture
 from stages.formats.reader import Reader
 from stages.scan.task import harmonise
-from stages.sources.sources import TASKS
+from stages.sources import sources
 
 EACH = 3
 """Pictures of a check."""
@@ -42,7 +42,8 @@ def _drawing(reader: Reader, row: pd.Series) -> np.ndarray | None:
     plain = _scaled(picture.rgb(picture.levels(image)), cv2.INTER_AREA)
     outlined = plain.copy()
     try:
-        mask = harmonise(reader.mask(str(row["mask"]), int(row["slice"])), TASKS[str(row["label_set"])])
+        numbers = reader.mask(str(row["mask"]), int(row["slice"]))
+        mask = harmonise(numbers, sources.task(str(row["label_set"])))
         edges, _ = cv2.findContours(
             _scaled((mask > 0).astype(np.uint8), cv2.INTER_NEAREST), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
         )

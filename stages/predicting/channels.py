@@ -5,6 +5,7 @@ import numpy as np
 from stages.framing import transform
 from stages.inference.spec import Input
 from stages.scan.header import Unreadable
+from stages.sources import brats_cases
 
 _NO_SEQUENCES = {"gray", "red", "green", "blue"}
 """Channels of pictures that do not tell their sequence."""
@@ -23,13 +24,21 @@ def pick(roles: tuple[str, ...], model_input: Input) -> list[int] | None:
     )
     if not roles or _NO_SEQUENCES.issuperset(names):
         return None
-    missing = [name for name in names if name not in roles]
+    known = [brats_cases.sequence(role) for role in roles]
+    places = {name: known.index(own) for name in names if (own := brats_cases.sequence(name)) in known}
+    missing = [name for name in names if name not in places]
     if missing:
         raise Unreadable(
             f"modality {', '.join(missing)} is missing: the scan has {', '.join(roles)}, "
             f"the model takes {', '.join(names)}"
         )
-    return [roles.index(name) for name in names]
+    return [places[name] for name in names]
+
+
+def sequences(model_input: Input) -> list[str]:
+    """The names of what a model takes, [] of pictures."""
+    names = model_input.modalities or model_input.channels
+    return [] if _NO_SEQUENCES.issuperset(names) else list(names)
 
 
 def series(volumes: int, files: int, model_input: Input) -> None:
@@ -43,13 +52,15 @@ def series(volumes: int, files: int, model_input: Input) -> None:
     raise Unreadable(f"it is a series of {volumes} volumes, {needed} is needed")
 
 
-def untold(roles: tuple[str, ...], model_input: Input, volumes: int = 1) -> tuple[str, ...]:
-    """A remark where a model takes sequences by name and nothing says that a scan, or each of the volumes in
-    its only file, is of them.
+def untold(roles: tuple[str, ...], model_input: Input, volumes: int = 1, files: int = 1) -> tuple[str, ...]:
+    """A remark where a model takes sequences by name and nothing says that a scan, or each of its files or of
+    the volumes in its only file, is of them.
     """
     names = model_input.modalities or model_input.channels
     if roles or _NO_SEQUENCES.issuperset(names):
         return ()
+    if files > 1:
+        return (f"its files have numbers, which were taken for {', '.join(names)} in this order",)
     if len(names) > 1 and volumes > 1:
         taken = names if volumes == len(names) else model_input.channels
         return (f"nothing tells the sequence of its volumes, so they were taken for {', '.join(taken)}",)

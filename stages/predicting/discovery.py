@@ -53,14 +53,15 @@ class Listing:
         return f"{len(names)} {what} {reason[len(names) > 1]} and {were} left out ({some})"
 
 
-def find(paths: Sequence[Path]) -> Listing:
-    """All scans, in the order of `paths` and of names below them, each with a name of its own.
+def find(paths: Sequence[Path], sequences: Sequence[str] = ()) -> Listing:
+    """All scans, in the order of `paths` and of names below them, each with a name of its own. sequences:
+    names of those that a model takes, if it takes several.
 
     A file that is named is a scan, whatever it is called; of the files in a folder masks and earlier results
     are none. Links are followed, to each folder once. Raises `UserError` for a path that does not exist or
     holds nothing, and where there is no scan at all.
     """
-    walk = _Walk([Path(_real(path)) for path in paths])
+    walk = _Walk([Path(_real(path)) for path in paths], sequences)
     for path in paths:
         walk.enter(path)
     listing = walk.listing()
@@ -74,8 +75,9 @@ def find(paths: Sequence[Path]) -> Listing:
 class _Walk:
     """Through folders, each real one once."""
 
-    def __init__(self, roots: list[Path]) -> None:
+    def __init__(self, roots: list[Path], sequences: Sequence[str]) -> None:
         self.roots = roots
+        self.sequences = sequences
         self.gathered = Listing()
         self.files: list[list[str]] = []
         """Of each scan, with links to its folder resolved, but none of the files themselves."""
@@ -147,7 +149,7 @@ class _Walk:
             if masks or results.is_mask(file, Path(real).name) or results.is_overlay(file, beside, former)
         }
         self.gathered.left_out.extend((file, MASK) for file in files if file in no_scans)
-        for scan in folder.scans(path, [file for file in files if file not in no_scans]):
+        for scan in folder.scans(path, [file for file in files if file not in no_scans], self.sequences):
             self._add(scan, real)
         for entry in below:
             if reason := self._leads_back(entry):

@@ -1,6 +1,6 @@
 """The scans that the files of one folder make: none of them is left out, none is in two scans."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stages.formats import suffixes
@@ -22,16 +22,42 @@ def file(path: Path) -> Scan | None:
     return Scan.at(path, "dicom", [path]) if suffix in DICOM or is_dicom(path) else None
 
 
-def scans(folder: Path, files: list[Path]) -> Iterator[Scan]:
+def scans(folder: Path, files: list[Path], sequences: Sequence[str] = ()) -> Iterator[Scan]:
     """Scans in the order of `files`, all of which are of a format that is read: a DICOM series, volumes,
-    pictures.
+    pictures. sequences: names of those that a model takes.
     """
     ends = {path: suffix_of(path.name) for path in files}
     series = [path for path, end in ends.items() if end in DICOM or not end]
     if series:
         yield Scan.at(folder, "dicom", series)
-    yield from _volumes(folder, [path for path, end in ends.items() if end in NIFTI])
+    volumes = [path for path, end in ends.items() if end in NIFTI]
+    for scan, own in _called_as_asked(folder, volumes, sequences):
+        yield scan
+        volumes = [path for path in volumes if path not in own]
+    yield from _volumes(folder, volumes)
     yield from _pictures(folder, [path for path, end in ends.items() if end in FLAT])
+
+
+def _called_as_asked(
+    folder: Path, files: list[Path], sequences: Sequence[str]
+) -> Iterator[tuple[Scan, list[Path]]]:
+    """Cases of one file for each of several sequences, with these files: `x_<sequence>`, where BraTS has not
+    all of them, or as nnU-Net numbers them `x_0000`, `x_0001`, whose names then do not tell.
+    """
+    if len(sequences) < 2:
+        return
+    by_stem = {stem(path.name).lower(): path for path in files}
+    namings: list[tuple[list[str], tuple[str, ...]]] = [([f"{n:04d}" for n in range(len(sequences))], ())]
+    if not brats_cases.knows(sequences):
+        namings.append(([name.lower() for name in sequences], tuple(sequences)))
+    for endings, roles in namings:
+        for first in by_stem:
+            case = first.removesuffix(f"_{endings[0]}")
+            own = [by_stem[f"{case}_{end}"] for end in endings if f"{case}_{end}" in by_stem]
+            if case != first and len(own) == len(sequences):
+                name = stem(own[0].name)[: len(case)]
+                scan = Scan.at(folder, "brats", own, roles)
+                yield Scan(folder / name, scan.kind, scan.files, writable(name), roles), own
 
 
 def _volumes(folder: Path, files: list[Path]) -> Iterator[Scan]:

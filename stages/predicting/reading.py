@@ -93,7 +93,7 @@ def _nifti(scan: Scan, model_input: Input) -> Volume:
     voxels = channels.arranged(voxels, model_input, picked=places is not None)
     alone = len(remarks) == 1
     sentences = [remark if alone else f"{name}: {remark}" for name, own in remarks.items() for remark in own]
-    sentences += channels.untold(scan.roles, model_input, header.channels)
+    sentences += channels.untold(scan.roles, model_input, header.channels, len(files))
     return Volume(voxels, header.spacing_mm, first.grid, first.block, tuple(sentences))
 
 

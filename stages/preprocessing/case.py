@@ -13,7 +13,7 @@ from stages.framing import transform
 from stages.scan import spacing
 from stages.scan.box import Box
 from stages.scan.task import Task, harmonise
-from stages.sources.sources import TASKS
+from stages.sources import sources
 from stages.store.shards import CaseMeta, Meta
 
 
@@ -59,7 +59,7 @@ def preparation(table: pd.DataFrame, channels: str | list[str], size: int, crop:
     Raises `UserError` for an unknown name, and where the scans have no channels or no labels in common.
     """
     positions, kept = _channels(table, channels)
-    tasks = [TASKS[name] for name in table["label_set"].unique()]
+    tasks = [sources.task(name) for name in table["label_set"].unique()]
     if not all(task.alike(tasks[0]) for task in tasks):
         names = " and ".join(task.name for task in tasks)
         raise UserError(
@@ -129,7 +129,7 @@ def read(reader: Reader, rows: list[Row], positions: list[int] | None) -> tuple[
     for number, row in enumerate(rows):
         image = reader.image(row["image"], row["slice"], row["modalities"])
         image = transform.to_channels(image[None], positions)[0]
-        mask = harmonise(reader.mask(row["mask"], row["slice"]), TASKS[row["label_set"]])
+        mask = harmonise(reader.mask(row["mask"], row["slice"]), sources.task(row["label_set"]))
         if number == 0:
             # Filled in place: a list of slices, stacked, would hold a volume twice.
             volume = np.empty((len(rows), *image.shape), image.dtype)

@@ -27,9 +27,10 @@ class Section(BaseModel):
 
 
 class Ingest(Section):
-    source: Literal["sample", "lgg", "coco", "pairs", "brats"]
+    source: Literal["sample", "lgg", "coco", "pairs", "brats", "nnunet", "nifti"]
     location: str | None
-    labels: str | None
+    labels: str | dict[str, int | list[int]] | None
+    channels: list[str] | None
     unannotated: Literal["drop", "negative"]
     categories: list[str | int] | None
     limit: Count | None

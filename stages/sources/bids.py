@@ -3,10 +3,13 @@
 import re
 from pathlib import PurePosixPath
 
+from stages.formats import suffixes
+
 SUBJECT = re.compile(r"sub-[a-z0-9]+", re.IGNORECASE)
 SESSION = re.compile(r"ses-[a-z0-9]+", re.IGNORECASE)
-LESION = ("lesion", "tumor", "tumour")
-"""How labels in BIDS names of masks begin (`label-lesion`, `desc-tumor`) that are not of brain or tissues."""
+_LESION = ("lesion", "tumor", "tumour")
+"""Words in BIDS names of masks (`label-lesion`, `desc-T1lesion`) that are not of brain or tissues."""
+_MASKS = ("mask", "dseg", "seg", "roi")
 ANATOMISTS = ("fmriprep", "smriprep", "freesurfer", "fastsurfer")
 """Programs whose folders below derivatives/ hold segmentations of tissues (1, 2, 3: grey, white, fluid)."""
 
@@ -17,6 +20,30 @@ def entities(name: str) -> dict[str, str]:
     if not parts or not SUBJECT.fullmatch(parts[0]) or not all("-" in part for part in parts):
         return {}
     return {key.lower(): value for key, _, value in (part.partition("-") for part in parts)}
+
+
+def is_lesion(about: dict[str, str], suffix: str) -> bool:
+    """Whether a mask with these entities is one of lesions: one without any is, unless it is but a "mask"."""
+    values = [about[key].lower() for key in ("label", "desc", "atlas") if key in about]
+    return any(word in value for word in _LESION for value in values) or (not values and suffix != "mask")
+
+
+def is_anatomy(path: PurePosixPath) -> bool:
+    """Whether a file is of a program that segments tissues."""
+    return "derivatives" in path.parts and any(part.lower().startswith(ANATOMISTS) for part in path.parts)
+
+
+def role(path: PurePosixPath) -> str:
+    """What a volume named as BIDS has it is: "seg" for a mask of lesions; a sequence by its suffix and the
+    entities that tell it apart, `ce-gd_T1w`; "" for other masks and for what somebody made of scans.
+    """
+    *parts, suffix = suffixes.stem(path.name).split("_")
+    if suffix in _MASKS:
+        return "seg" if is_lesion(entities(suffixes.stem(path.name)), suffix) and not is_anatomy(path) else ""
+    if "derivatives" in path.parts:
+        return ""
+    own = [part for part in parts if part.partition("-")[0].lower() not in ("sub", "ses")]
+    return "_".join([*own, suffix])
 
 
 def home(folder: PurePosixPath, name: str) -> PurePosixPath:

@@ -6,17 +6,15 @@ as made for DeepMedic), and by those of BIDS. A volume makes one record per axia
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from stages.core import record
 from stages.core.errors import UserError
 from stages.core.record import Record
-from stages.formats import nifti
-from stages.formats.file import File
-from stages.scan.header import Header, Unreadable
 from stages.scan.task import Task
-from stages.sources import brats_cases, brats_editions, brats_labels, dataset_json, division
-from stages.sources.brats_cases import MODALITIES, Named, role_of
+from stages.sources import brats_cases, brats_editions, brats_labels, cases, dataset_json
+from stages.sources.brats_cases import MODALITIES, role_of
+from stages.sources.cases import Named
 from stages.sources.source import Card, Holding, Source
 
 
@@ -32,20 +30,20 @@ def find(root: Path) -> Holding:
     empty. Raises `UserError` where no case has a segmentation, where two files of a case have one role, and
     where folders of one name may be of one patient or of several.
     """
-    cases, copies = brats_cases.gathered(root)
-    labelled = [case for case in cases if "seg" in case.files]
+    every, copies = brats_cases.gathered(root)
+    labelled = [case for case in every if "seg" in case.files]
     modalities = [modality for modality in MODALITIES if any(modality in case.files for case in labelled)]
     if not modalities:
         raise UserError(
-            f"none of the {len(cases)} folders with volumes holds both modalities and their "
+            f"none of the {len(every)} folders with volumes holds both modalities and their "
             "segmentation; set ingest.location to training data with a folder for each case"
         )
     left_out = {
-        "cases without a segmentation": [case.name for case in cases if "seg" not in case.files],
+        "cases without a segmentation": [case.name for case in every if "seg" not in case.files],
         "folders with the name of an earlier case": copies,
     }
     return Holding(
-        [row for case in brats_cases.named(labelled) for row in _records(root, case, modalities)],
+        [row for case in cases.named(labelled) for row in _records(root, case, modalities)],
         notes=tuple(f"{what} left out: {len(at)} ({_some(at)})" for what, at in left_out.items() if at),
     )
 
@@ -61,31 +59,10 @@ def _some(names: list[str]) -> str:
 
 
 def _records(root: Path, case: Named, modalities: list[str]) -> list[Record]:
-    slots = [str(case.files.get(modality, "")) for modality in modalities]
-    first = next(filter(None, slots), str(case.files["seg"]))
-    header: Header | None
-    try:
-        header = File.at(root / first).read(nifti.read_header)
-    except Unreadable:
-        header = None  # one row without a size: validate reads the file again and says why
-    return [
-        Record(
-            sample_id=f"{case.case_id}_{position:03d}",
-            case_id=case.case_id,
-            patient_id=case.patient_id,
-            slice=position,
-            image=record.reference(*slots),
-            mask=record.reference(str(case.files["seg"])),
-            width=header.width if header else 0,
-            height=header.height if header else 0,
-            channels=len(modalities) if header else 0,
-            spacing_mm=header.spacing_mm.text() if header and header.spacing_mm else "",
-            source_split=division.of(case.files["seg"].parent),
-            modalities=";".join(modalities),
-            label_set=brats_editions.edition_of(case.files["seg"]).label_set,
-        )
-        for position in range(header.slices if header else 1)
-    ]
+    images = [str(case.files.get(modality, "")) for modality in modalities]
+    label_set = brats_editions.edition_of(case.files["seg"]).label_set
+    rows = cases.rows(root, case, images, str(case.files["seg"]), modalities)
+    return [replace(row, label_set=label_set) for row in rows]
 
 
 BRATS = Source(

@@ -5,7 +5,7 @@ is.
 import filecmp
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +13,7 @@ from stages.core import natural
 from stages.core.errors import UserError
 from stages.formats import suffixes
 from stages.sources import bids
+from stages.sources.cases import Case
 from stages.sources.folder import files
 
 MODALITIES = ("flair", "t1", "t1ce", "t2")
@@ -28,42 +29,6 @@ _CONTRAST = ("ce", "gd", "gad", "gado", "gadolinium", "contrast", "postcontrast"
 _WITHOUT = ("pre", "no", "non", "without")
 _SUFFIXES = (".nii", ".nii.gz")
 _SEPARATOR = r"[_.\-\s]"
-_SCAN = re.compile(
-    r"(?P<since_2023>BraTS-[A-Z]+(?:-RT)?-\d+)-\d+|(?P<until_2019>(?:Brats1[789]|brats_2013|brats_tcia)_.+)_\d+",
-    re.IGNORECASE,
-)
-
-
-@dataclass
-class Case:
-    """`home`: the folder that is the case's alone, of BIDS sub-<patient> or sub-<patient>/ses-<visit>.
-    `files`: by role, a modality or "seg".
-    """
-
-    home: PurePosixPath
-    files: dict[str, PurePosixPath] = field(default_factory=dict)
-
-    @property
-    def own(self) -> int:
-        """How many of the last parts of `home` name the case."""
-        return (
-            2
-            if bids.SESSION.fullmatch(self.home.name) and bids.SUBJECT.fullmatch(self.home.parent.name)
-            else 1
-        )
-
-    @property
-    def name(self) -> str:
-        return "_".join(self.home.parts[-self.own :])
-
-
-@dataclass(frozen=True)
-class Named:
-    """A case by the name and the patient that nobody else has."""
-
-    case_id: str
-    patient_id: str
-    files: dict[str, PurePosixPath]
 
 
 def role_of(path: PurePosixPath) -> str:
@@ -71,10 +36,16 @@ def role_of(path: PurePosixPath) -> str:
     return _placed(path)[1]
 
 
-def patient_of(case_id: str) -> str:
-    """The name of a case without the number of the scan, which some years have at its end."""
-    scan = _SCAN.fullmatch(case_id)
-    return scan["since_2023"] or scan["until_2019"] if scan else case_id
+def sequence(name: str) -> str:
+    """What a sequence that somebody calls `name` is called here, `T1w` and `ce-gd_T1w` too; of one that BraTS
+    does not have its name in small letters.
+    """
+    return role_of(PurePosixPath("case") / f"sub-x_{name}.nii") or name.lower()
+
+
+def knows(sequences: Sequence[str]) -> bool:
+    """Whether BraTS has all of these sequences, however they are called."""
+    return all(sequence(name) in MODALITIES for name in sequences)
 
 
 def rest_of(name: str) -> str:
@@ -122,58 +93,6 @@ def gathered(root: Path) -> tuple[list[Case], list[str]]:
     return [case for group in kept.values() for case in group], copies
 
 
-def named(cases: list[Case]) -> list[Named]:
-    """Cases in natural order of their names, which begin where their folders differ.
-
-    Folders of one name are of several patients where each is all that the folder around it holds, as in p1/MR
-    and p2/MR. Raises `UserError` where those hold more, which visits of one patient and patients of one
-    hospital do alike.
-    """
-    groups: dict[str, list[Case]] = defaultdict(list)
-    for case in cases:
-        groups[case.name].append(case)
-    labelled = [
-        Named(case_id, _patient(case, case_id), case.files)
-        for group in groups.values()
-        for case, case_id in zip(group, _distinct_ids(group, cases), strict=True)
-    ]
-    return sorted(labelled, key=lambda case: (natural.key(case.case_id), case.case_id))
-
-
-def _distinct_ids(group: list[Case], everything: list[Case]) -> list[str]:
-    """An id for each of some cases of one name: the name alone, or with as many folders as it takes."""
-    above = [case.home.parts[: -case.own] for case in group]
-    for depth in range(1 + max(map(len, above))):
-        ids = [
-            "/".join([*parts[max(len(parts) - depth, 0) :], case.name])
-            for case, parts in zip(group, above, strict=True)
-        ]
-        if len(set(ids)) == len(ids):
-            break
-    for parts in above:
-        around = PurePosixPath(*parts[: len(parts) - depth + 1])
-        clear = len(parts) < depth or any(bids.SUBJECT.fullmatch(part) for part in parts)
-        several = depth and not clear and sum(around in other.home.parents for other in everything) > 1
-        if several or len(set(ids)) < len(ids):
-            first, second = [str(case.home) for case in group][:2]
-            raise UserError(
-                f"{first} and {second} have one name and different files, and nothing tells whether they are "
-                "of one patient; give each patient's folder a name of its own, or name the folders as BIDS "
-                "does: sub-<patient>/ses-<visit>"
-            )
-    return ids
-
-
-def _patient(case: Case, case_id: str) -> str:
-    """In a tree named as BIDS sub-<patient>; else by the folder that tells cases of one name apart."""
-    above, _, _ = case_id.rpartition("/")
-    for place, part in enumerate(case.home.parts):
-        if bids.SUBJECT.fullmatch(part):
-            before = [] if place < len(case.home.parts) - case.own else above.split("/") if above else []
-            return "/".join([*before, part])
-    return patient_of(case_id.split("/")[0])
-
-
 def _copy(root: Path, case: Case, earlier: Case) -> bool:
     """Whether all files of a case are those of an earlier one of its name, byte for byte."""
     return case.files.keys() <= earlier.files.keys() and all(
@@ -188,7 +107,7 @@ def _placed(path: PurePosixPath) -> tuple[PurePosixPath, str]:
         return path.parent, ""
     at = path.parent if path.parent.name.lower().endswith(_SUFFIXES) else path
     folder = at.parent
-    if "derivatives" in path.parts and any(part.lower().startswith(bids.ANATOMISTS) for part in path.parts):
+    if bids.is_anatomy(path):
         return folder, ""
     if entities := bids.entities(at.name):
         return folder, _bids_role(entities, stem(at.name).rpartition("_")[2])
@@ -215,7 +134,5 @@ def _contrast(words: list[str]) -> bool:
 def _bids_role(entities: dict[str, str], suffix: str) -> str:
     role = "seg" if suffix == "mask" else _ROLE.get(suffix, "")
     if role == "seg":
-        about = [entities[key].lower() for key in ("label", "desc", "atlas") if key in entities]
-        clear = any(value.startswith(bids.LESION) for value in about) or (not about and suffix != "mask")
-        return role if clear else ""
+        return role if bids.is_lesion(entities, suffix) else ""
     return "t1ce" if role == "t1" and "ce" in entities else role

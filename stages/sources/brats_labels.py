@@ -9,15 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
-from stages.core import progress, record, workers
+from stages.core import record
 from stages.core.errors import UserError
 from stages.core.record import Record
-from stages.formats import nifti
-from stages.formats.file import File
-from stages.scan.header import Unreadable
 from stages.scan.task import TUMOUR, Task
+from stages.sources import mask_numbers
 from stages.sources.brats_editions import (
     BINARY,
     BY_NAME,
@@ -35,9 +31,6 @@ from stages.sources.brats_editions import (
     reads,
 )
 
-_MOST = 65535
-"""Of the numbers in a mask."""
-
 
 def settled(
     root: Path, records: Sequence[Record], labels: Task | None, said: dict[str, Edition]
@@ -50,7 +43,7 @@ def settled(
     contradict what they should be, or may mean one thing or another.
     """
     masks = list(dict.fromkeys(row.mask for row in records))
-    numbers = dict(zip(masks, _held(root, masks), strict=True))
+    numbers = dict(zip(masks, mask_numbers.of(root, masks), strict=True))
     if labels is None:
         chosen, notes = _chosen(numbers, said)
     else:
@@ -141,24 +134,3 @@ def _doubt(what: str, numbers: Iterable[frozenset[int]]) -> UserError:
 
 def _file(mask: str) -> PurePosixPath:
     return PurePosixPath(record.names(mask)[0])
-
-
-def _held(root: Path, masks: list[str]) -> list[frozenset[int]]:
-    with workers.pool() as pool:
-        paths = [root / _file(mask) for mask in masks]
-        return list(progress.track(pool.map(numbers_in, paths, chunksize=4), "labels", len(paths)))
-
-
-def numbers_in(path: Path) -> frozenset[int]:
-    """The numbers from 1 to 65535 in a mask's file; none where it cannot be read."""
-    try:
-        voxels = File.at(path).read(nifti.decode_mask).voxels
-    except Unreadable:
-        return frozenset()
-    held: set[int] = set()
-    for plane in voxels:  # sorting what is labelled in a plane is cheap, in a volume it is not
-        labelled = plane[(plane > 0) & (plane <= _MOST)]
-        if labelled.dtype.kind == "f":
-            labelled = np.rint(labelled)  # as `scan.task.harmonise` does
-        held |= {int(number) for number in np.unique(labelled)}
-    return frozenset(held - {0})

@@ -193,6 +193,7 @@ COCO = Source(
     belongs=belongs,
     find=find,
     find_among=find,
+    names="categories",
     card=Card(
         slices=2146,
         patients=None,

@@ -57,7 +57,7 @@ def editions(root: Path, masks: list[str]) -> dict[str, Edition]:
 
 
 def _edition(path: Path, name: PurePosixPath) -> Edition | None:
-    labels = _labels(path, name)
+    labels = labels_in(content(path, name), name)
     if labels is None:
         return None
     try:
@@ -71,17 +71,24 @@ def _edition(path: Path, name: PurePosixPath) -> Edition | None:
     raise UserError(f"{name} has labels that no known set has ({listed}); {_WAY_OUT}")
 
 
-def _labels(path: Path, name: PurePosixPath) -> dict[str, Any] | None:
-    """The file's `labels`; None where it has none, as lists of cases that other programs write."""
+def content(path: Path, name: PurePosixPath) -> dict[str, Any]:
+    """What the file says, by key; name: as its user knows it. Raises `UserError` where it is no such file."""
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{name} is larger than the {MAX_BYTES >> 20} MiB that are allowed; {_WAY_OUT}")
     try:
-        content = from_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+        said = from_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except ValueError:
         raise UserError(f"{name} is not readable JSON; {_WAY_OUT}") from None
-    if not isinstance(content, dict):
+    if not isinstance(said, dict):
         raise UserError(f"{name} is no dataset.json: it has no keys; {_WAY_OUT}")
-    labels = content.get("labels")
+    return said
+
+
+def labels_in(said: dict[str, Any], name: PurePosixPath) -> dict[str, Any] | None:
+    """The `labels`; None where there are none, as in lists of cases that other programs write. Raises
+    `UserError` where they are no names with numbers.
+    """
+    labels = said.get("labels")
     if labels is not None and not (isinstance(labels, dict) and labels):
         raise UserError(f"{name}: labels must have a name for each number; {_WAY_OUT}")
     return labels

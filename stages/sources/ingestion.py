@@ -1,16 +1,18 @@
 """From a source's name and place to the records of its slices: what `stages.ingest` is made of."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from stages.core import progress
 from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import formats
-from stages.sources import kaggle, location
+from stages.scan.task import Task
+from stages.sources import kaggle, labels, location
 from stages.sources.source import Holding, Source
 
 
@@ -20,37 +22,69 @@ def place(source: Source, name: str | None, project: Path) -> Path | None:
     """
     if name is None and source.generate is not None:
         return None
+    if name is None and source.kaggle is None:
+        raise UserError(f"ingest.source {source.name} has no set to download; set ingest.location to yours")
     handle = kaggle.parse(name or f"kaggle:{source.kaggle}")
     return kaggle.download(handle) if handle else project / Path(str(name)).expanduser()
 
 
+Labels = str | Mapping[str, Any] | None
+"""What the user says of the numbers in masks: the name of a meaning, names with their numbers, or nothing."""
+
+
 def finder(
-    source: Source, categories: Sequence[str | int] | None, labels: str | None
+    source: Source, categories: Sequence[str | int] | None, channels: Sequence[str] | None, said: Labels
 ) -> Callable[[Path], Holding]:
     """The source's `find`, with what the numbers in its masks mean.
 
-    categories: of annotations that are tumour; labels: the name of one of the source's meanings; None of
-    both: what the files say. Raises `UserError` where a source has no such thing.
+    categories: of annotations that are tumour; channels: names of sequences; None of all: what the files say.
+    Raises `UserError` where a source has no such thing.
     """
-    find_among, tasks = source.find_among, {task.name: task for task in source.tasks}
-    if categories is not None and find_among is None:
-        raise UserError(
-            f"ingest.categories is for sets whose annotations have categories; set it to null for "
-            f"ingest.source: {source.name}"
-        )
-    if labels is not None and labels not in tasks:
-        raise UserError(
-            f"ingest.labels {labels} is no meaning of source {source.name}; choose null or {', '.join(tasks)}"
-        )
+    chosen: dict[str, Sequence[str | int] | None] = {"categories": categories, "channels": channels}
+    for key, names in chosen.items():
+        if names is not None and source.names != key:
+            raise UserError(
+                f"ingest.{key} is for {_FOR[key]}; set it to null for ingest.source: {source.name}"
+            )
+    find_among, names = source.find_among, chosen[source.names] if source.names else None
+    task = _meaning(source, said)
 
     def find(raw: Path) -> Holding:
-        scans = find_among(raw, categories) if find_among and categories is not None else source.find(raw)
+        scans = find_among(raw, names) if find_among and names is not None else source.find(raw)
         if source.meaning is None:
             return scans
-        records, notes = source.meaning(raw, scans.records, tasks[labels] if labels else None)
+        records, notes = source.meaning(raw, scans.records, task)
         return replace(scans, records=records, notes=(*scans.notes, *notes))
 
     return find
+
+
+_FOR = {
+    "categories": "sets whose annotations have categories",
+    "channels": "volumes whose sequences the user may choose or name",
+}
+
+
+def _meaning(source: Source, said: Labels) -> Task | None:
+    if said is None:
+        return None
+    known = {task.name: task for task in source.tasks}
+    if isinstance(said, str):
+        if said not in known:
+            raise UserError(
+                f"ingest.labels {said} is no meaning of source {source.name}; choose null or "
+                f"{', '.join(known)}"
+            )
+        return known[said]
+    if not source.own_labels:
+        raise UserError(
+            f"ingest.labels has names with numbers, which source {source.name} does not take; choose null or "
+            f"{', '.join(known)}"
+        )
+    try:
+        return labels.parse(labels.text(labels.numbered(said)))
+    except ValueError as error:
+        raise UserError(f"ingest.labels: {error}; correct it in params.yaml") from None
 
 
 def bring(source: Source, place: Path | None, raw: Path, patients: int | None, seed: int) -> None:

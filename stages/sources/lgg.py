@@ -110,7 +110,7 @@ def _records(root: Path, case: str, number: int, files: dict[str, str]) -> list[
     stack = f"{case}_{number}"
     if PurePosixPath(image or mask).parent.name != case:  # a number that may as well be the patient's
         row = replace(row, patient_id=stack, patient_known=False)
-    return record.pages(replace(row, case_id=stack), header.slices, image, mask)
+    return record.pages(replace(row, case_id=stack), header.slices)
 
 
 def _modalities(channels: int) -> str:

@@ -6,18 +6,15 @@ slices of 233 patients) does not tell. The table names images by their path, fro
 folder, or all of a name by it.
 """
 
-import csv
 from pathlib import Path, PurePosixPath
 
 from stages.core import natural, record
 from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import formats
-from stages.sources import division
+from stages.sources import division, patients
 from stages.sources.source import Card, Holding, Source
 
-PATIENTS = "patients.csv"
-COLUMNS = ("file", "patient")
 _IMAGES = {"images", "image"}
 _MASKS = {"masks", "mask"}
 _MASK_ENDING = "_mask"
@@ -26,7 +23,7 @@ _MASK_ENDING = "_mask"
 def belongs(path: PurePosixPath) -> bool:
     """Pictures, and the table of patients."""
     suffix = formats.suffix_of(path.name)
-    return path.name.lower() == PATIENTS or bool(suffix and not formats.FORMATS[suffix].volume)
+    return path.name.lower() == patients.NAME or bool(suffix and not formats.FORMATS[suffix].volume)
 
 
 def find(root: Path) -> Holding:
@@ -52,7 +49,7 @@ def find(root: Path) -> Holding:
             "no image with its mask was found; "
             "name them images/x.png and masks/x.png, or x.png and x_mask.png"
         )
-    patient_of = _patients(root)
+    patient_of = patients.read(root)
     ordered = sorted(pairs.items(), key=lambda pair: natural.key(pair[0]))
     return Holding([row for key, files in ordered for row in _records(root, key, files, patient_of)])
 
@@ -70,44 +67,6 @@ def _role(path: PurePosixPath) -> tuple[str, str]:
     return ("mask" if is_mask else "image"), "/".join([*folders, stem])
 
 
-def _patients(root: Path) -> dict[str, str] | None:
-    """Patient by file as `patients.csv` writes it; None where there is no such table."""
-    tables = sorted(path for path in root.rglob("*") if path.name.lower() == PATIENTS)
-    if not tables:
-        return None
-    if len(tables) > 1:
-        two = " and ".join(path.relative_to(root).as_posix() for path in tables[:2])
-        raise UserError(f"{two} both tell whose the images are; merge them into one")
-    folder = tables[0].parent.relative_to(root)
-    patient_of: dict[str, str] = {}
-    try:
-        with tables[0].open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.DictReader(stream)
-            if not set(COLUMNS) <= set(rows.fieldnames or ()):
-                raise UserError(
-                    f"{PATIENTS} must have the columns {' and '.join(COLUMNS)}; correct its first line"
-                )
-            for row in rows:
-                file, patient = ((row[column] or "").strip() for column in COLUMNS)
-                names = (file, PurePosixPath(folder, file.replace("\\", "/")).as_posix())
-                if not patient or any(patient_of.setdefault(name, patient) != patient for name in names):
-                    said = "two patients" if patient else "no patient"
-                    raise UserError(f"{PATIENTS} line {rows.line_num} gives {file} {said}; correct it there")
-    except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{PATIENTS} is no CSV table in UTF-8; save it as one") from None
-    return patient_of
-
-
-def _patient(patient_of: dict[str, str] | None, key: str, file: str) -> str:
-    if patient_of is None:
-        return key
-    path = PurePosixPath(file)
-    for name in (file, path.name, key, path.stem):
-        if name in patient_of:
-            return patient_of[name]
-    raise UserError(f"{PATIENTS} does not say whose {file} is; add a line with its file and patient")
-
-
 def _records(root: Path, key: str, files: dict[str, str], patient_of: dict[str, str] | None) -> list[Record]:
     image, mask = files.get("image", ""), files.get("mask", "")
     header = formats.legible_header(root / (image or mask))
@@ -115,7 +74,7 @@ def _records(root: Path, key: str, files: dict[str, str], patient_of: dict[str, 
     row = Record(
         sample_id=key,
         case_id=key,
-        patient_id=_patient(patient_of, key, image or mask),
+        patient_id=patients.of(patient_of, key, image or mask),
         slice=1,
         image=record.reference(image),
         mask=record.reference(mask),
@@ -124,7 +83,7 @@ def _records(root: Path, key: str, files: dict[str, str], patient_of: dict[str, 
         patient_known=patient_of is not None,
         **fields,
     )
-    return record.pages(row, header.slices, image, mask) if header and header.slices > 1 else [row]
+    return record.pages(row, header.slices) if header and header.slices > 1 else [row]
 
 
 PAIRS = Source(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from stages.core.record import Record
 from stages.scan.task import TUMOUR, Task
@@ -45,18 +46,22 @@ class Source:
     each, as `label_set`. `meaning` exists where only the masks tell which it is: it reads those of some
     records below a folder, and gives the records with their `label_set`, the one that the user names if any,
     and sentences for the user; it raises `UserError` where the numbers are in doubt. `kaggle` is the data set
-    to download where no location is given. `find_among(root, categories)` exists where annotations have
-    categories: as `find`, of those alone. `generate(root, patients, seed)` exists where the source can make
-    its own data.
+    to download where no location is given. `find_among(root, names)` exists where the user may name what
+    counts, by the param `names`: categories of annotations, or channels; as `find`, of those alone.
+    `own_labels`: the user may also say which numbers of its masks mean what. `card`: of the published set;
+    None where everybody has scans of their own. `generate(root, patients, seed)` exists where the source can
+    make its own data.
     """
 
     name: str
     layout: str  # for the message that says what was looked for
     belongs: Callable[[PurePosixPath], bool]
     find: Callable[[Path], Holding]
-    card: Card
+    card: Card | None = None
     tasks: tuple[Task, ...] = (TUMOUR,)
     meaning: Callable[[Path, Sequence[Record], Task | None], tuple[list[Record], list[str]]] | None = None
     kaggle: str | None = None
     find_among: Callable[[Path, Sequence[str | int] | None], Holding] | None = None
+    names: Literal["categories", "channels"] | None = None
+    own_labels: bool = False
     generate: Callable[[Path, int | None, int], None] | None = None

@@ -1,12 +1,21 @@
 """Every source by the name that `ingest.source` gives it, and what the numbers in their masks mean."""
 
+from functools import lru_cache
+
 from stages.scan.task import Task
-from stages.sources import brats, coco, lgg, pairs
+from stages.sources import brats, coco, labels, lgg, nifti, nnunet, pairs
 from stages.sources.source import Source
 
 SOURCES: dict[str, Source] = {
-    source.name: source for source in (lgg.SAMPLE, lgg.LGG, coco.COCO, pairs.PAIRS, brats.BRATS)
+    source.name: source
+    for source in (lgg.SAMPLE, lgg.LGG, coco.COCO, pairs.PAIRS, brats.BRATS, nnunet.NNUNET, nifti.NIFTI)
 }
 
 TASKS: dict[str, Task] = {task.name: task for source in SOURCES.values() for task in source.tasks}
-"""By the `label_set` of a row of the manifest."""
+"""By name, as a row of the manifest has it in `label_set`."""
+
+
+@lru_cache
+def task(label_set: str) -> Task:
+    """By the `label_set` of a row: one of `TASKS`, or what `labels.text` wrote."""
+    return TASKS[label_set] if label_set in TASKS else labels.parse(label_set)

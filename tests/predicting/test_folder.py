@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,3 +152,50 @@ def test_a_case_of_a_shared_folder_is_segmented_by_its_own_volumes(tmp_path):
         voxels = reading.read(scan, model_input).voxels
         assert (voxels[..., 0] == volumes.numbered() + 100 * number).all()
         assert (voxels[..., 1] == volumes.numbered() + 100 * number + 1000).all()
+
+
+def asked(root: Path, *sequences: str) -> list[tuple[str, tuple[str, ...], list[str]]]:
+    """Scans for a model of these sequences: name, roles and files."""
+    scans = discovery.find([root], sequences).scans
+    return [(scan.name, scan.roles, [file.name for file in scan.files]) for scan in scans]
+
+
+def test_files_that_nnunet_has_numbered_are_one_case_of_a_model_of_as_many(tmp_path):
+    names = [f"{case}_{number:04d}.nii.gz" for case in ("Head_1", "Head_10") for number in range(2)]
+    made(tmp_path / "in", *names, "Head_2_0000.nii.gz", "Head_2.nii.gz")
+    assert asked(tmp_path / "in", "flair", "dwi") == [
+        ("Head_1", (), names[:2]),
+        ("Head_10", (), names[2:]),
+        ("Head_2", (), ["Head_2.nii.gz"]),
+        ("Head_2_0000", (), ["Head_2_0000.nii.gz"]),
+    ]
+    assert len(asked(tmp_path / "in", "flair")) == 6
+    assert len(asked(tmp_path / "in")) == 6
+
+
+def test_sequences_that_brats_does_not_have_are_known_by_the_names_of_the_model(tmp_path):
+    made(tmp_path / "in", "a_dwi.nii.gz", "a_ADC.nii.gz", "b_dwi.nii.gz", "sub-1_ADC.nii", "sub-1_dwi.nii")
+    assert asked(tmp_path / "in", "adc", "dwi") == [
+        ("a", ("adc", "dwi"), ["a_ADC.nii.gz", "a_dwi.nii.gz"]),
+        ("sub-1", ("adc", "dwi"), ["sub-1_ADC.nii", "sub-1_dwi.nii"]),
+        ("b_dwi", (), ["b_dwi.nii.gz"]),
+    ]
+
+
+def test_numbers_do_not_tell_sequences(tmp_path):
+    for number, value in enumerate((3, 7)):
+        volumes.save(tmp_path / f"x_{number:04d}.nii.gz", np.full((2, 3, 4), value, np.int16))
+    (scan,) = discovery.find([tmp_path], ["FLAIR", "dwi"]).scans
+    volume = reading.read(scan, graphs.describe(channels=("FLAIR", "dwi")).input)
+    assert volume.voxels[0, 0, 0].tolist() == [3, 7]
+    assert volume.remarks == ("its files have numbers, which were taken for FLAIR, dwi in this order",)
+
+
+def test_the_names_of_bids_are_those_of_brats(tmp_path):
+    for name, value in (("FLAIR", 3), ("T1w", 7)):
+        volumes.save(tmp_path / f"sub-1_{name}.nii.gz", np.full((2, 3, 4), value, np.int16))
+    for channels in (("T1w", "FLAIR"), ("t1", "flair")):
+        (scan,) = discovery.find([tmp_path], channels).scans
+        volume = reading.read(scan, graphs.describe(channels=channels).input)
+        assert volume.voxels[0, 0, 0].tolist() == [7, 3]
+        assert not volume.remarks

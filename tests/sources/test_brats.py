@@ -13,7 +13,7 @@ from stages.core.errors import UserError
 from stages.formats.reader import Reader
 from stages.scan import task
 from stages.scan.header import Unreadable
-from stages.sources import brats, brats_cases, brats_editions
+from stages.sources import brats, brats_cases, brats_editions, cases
 from stages.sources.sources import TASKS
 from tests.fixtures import volumes
 
@@ -99,7 +99,7 @@ def test_which_files_are_taken(path: str, taken: bool) -> None:
     ],
 )
 def test_scans_of_one_patient(case: str, patient: str) -> None:
-    assert brats_cases.patient_of(case) == patient
+    assert cases.patient_of(case) == patient
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from stages.formats.reader import Reader
 from stages.masks import label_map
 from stages.masks.rule import Rule
 from stages.scan.task import Task, harmonise
-from stages.sources import brats, brats_editions, brats_labels
+from stages.sources import brats, brats_editions, mask_numbers
 from stages.sources.source import Holding
 from stages.sources.sources import TASKS
 from tests.fixtures import volumes
@@ -217,7 +217,7 @@ def test_masks_that_cannot_be_read_or_hold_other_numbers_are_left_to_validation(
     damaged = tmp_path / "BraTS20_Training_002" / "seg.nii"
     damaged.write_bytes(damaged.read_bytes()[:360])
     assert {row.label_set for row in meant(tmp_path).records} == {"brats"}
-    assert brats_labels.numbers_in(damaged) == frozenset()
+    assert mask_numbers.within(damaged) == frozenset()
 
 
 @settings(max_examples=30)
@@ -231,7 +231,7 @@ def test_numbers_are_those_of_numpy(
     mask = np.array(values[: len(values) // 4 * 4], dtype).reshape(-1, 2, 2)
     stored = mask - np.float32(0.001) if dtype == "<f4" else mask  # as resampling leaves them
     path = volumes.save(tmp_path_factory.mktemp("masks") / "seg.nii", stored)
-    assert brats_labels.numbers_in(path) == frozenset(np.unique(mask).astype(int).tolist()) - {0}
+    assert mask_numbers.within(path) == frozenset(np.unique(mask).astype(int).tolist()) - {0}
 
 
 @pytest.mark.parametrize("task", brats_editions.MEANINGS, ids=lambda task: task.name)

@@ -114,5 +114,5 @@ def test_two_tables(root: Path) -> None:
     for name in ("patients.csv", "images/patients.csv"):
         (root / name).write_text(HEAD + "1,P\n")
     assert refusal(root) == (
-        "images/patients.csv and patients.csv both tell whose the images are; merge them into one"
+        "images/patients.csv and patients.csv both tell whose the scans are; merge them into one"
     )

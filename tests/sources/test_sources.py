@@ -11,9 +11,10 @@ def test_sources_are_registered_under_their_own_names_which_params_may_name() ->
     assert typing.get_args(Ingest.model_fields["source"].annotation) == tuple(SOURCES)
 
 
-def test_only_a_source_that_draws_its_own_scans_has_no_place_to_load_them_from() -> None:
+def test_a_published_set_is_drawn_or_has_a_place_to_load_it_from_and_the_users_own_has_neither() -> None:
     for source in SOURCES.values():
-        assert (source.generate is None) != (source.kaggle is None)
+        places = [source.generate is not None, source.kaggle is not None]
+        assert sum(places) == (source.card is not None)
 
 
 def test_a_name_stands_for_one_label_meaning() -> None:
