@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.scan.task import Task
-from stages.sources import brats_cases, brats_editions, brats_labels, cases, dataset_json
+from stages.sources import brats_cases, brats_editions, brats_labels, cases, dataset_json, volumes
 from stages.sources.brats_cases import MODALITIES, role_of
 from stages.sources.cases import Named
 from stages.sources.source import Card, Holding, Source
@@ -61,7 +61,7 @@ def _some(names: list[str]) -> str:
 def _records(root: Path, case: Named, modalities: list[str]) -> list[Record]:
     images = [str(case.files.get(modality, "")) for modality in modalities]
     label_set = brats_editions.edition_of(case.files["seg"]).label_set
-    rows = cases.rows(root, case, images, str(case.files["seg"]), modalities)
+    rows = volumes.rows(root, case, images, str(case.files["seg"]), modalities)
     return [replace(row, label_set=label_set) for row in rows]
 
 

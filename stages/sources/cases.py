@@ -1,18 +1,13 @@
-"""Cases of volumes: what a scan is called where folders have one name, whose it is, and the rows of its
-slices.
-"""
+"""Cases of volumes: what a scan is called where folders have one name, and whose it is."""
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
-from stages.core import natural, record
+from stages.core import natural
 from stages.core.errors import UserError
-from stages.core.record import Record
-from stages.formats import formats
-from stages.sources import bids, division
+from stages.sources import bids
 
 _SCAN = re.compile(
     r"(?P<since_2023>BraTS-[A-Z]+(?:-RT)?-\d+)-\d+|(?P<until_2019>(?:Brats1[789]|brats_2013|brats_tcia)_.+)_\d+",
@@ -113,30 +108,3 @@ def _patient(case: Case, case_id: str) -> str:
             before = [] if place < len(case.home.parts) - case.own else above.split("/") if above else []
             return "/".join([*before, part])
     return patient_of(case_id.split("/")[0])
-
-
-def rows(
-    root: Path, case: Named, images: Sequence[str], mask: str, modalities: Sequence[str]
-) -> list[Record]:
-    """A row a slice of a case below `root`; of one whose first file cannot be read one row without a size:
-    validate reads it again and says why.
-
-    images: a file for each of `modalities`, "" for one that is missing, or one file with all of them.
-    """
-    first = next(filter(None, images), mask)
-    header = formats.legible_header(root / first)
-    whole = Record(
-        sample_id=case.case_id,
-        case_id=case.case_id,
-        patient_id=case.patient_id,
-        slice=0,
-        image=record.reference(*images),
-        mask=record.reference(mask),
-        **formats.fields_of(header) | {"channels": len(modalities) if header else 0},
-        source_split=division.of(PurePosixPath(mask).parent),
-        modalities=";".join(modalities),
-    )
-    number = header.slices if header else 1
-    if number > 1 and not formats.is_volume(whole.image):  # pages of a TIFF
-        return record.pages(whole, number)
-    return [replace(whole, sample_id=f"{case.case_id}_{place:03d}", slice=place) for place in range(number)]

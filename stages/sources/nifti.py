@@ -17,7 +17,7 @@ from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import formats, suffixes
 from stages.scan.task import Task
-from stages.sources import bids, brats_editions, cases, label_tables, mask_numbers, patients
+from stages.sources import bids, brats_editions, cases, label_tables, mask_numbers, patients, volumes
 from stages.sources.cases import Case, Named
 from stages.sources.folder import files
 from stages.sources.source import Holding, Source
@@ -58,7 +58,7 @@ def find(root: Path, channels: Sequence[str | int] | None = None) -> Holding:
         if patient_of:
             case = replace(case, patient_id=patients.of(patient_of, case.case_id, mask))
         images, own = _images(root, case, names, channels)
-        records += cases.rows(root, case, images, mask, own)
+        records += volumes.rows(root, case, images, mask, own)
     without = sorted(case.name for case in everything if "seg" not in case.files)
     if without:
         some = ", ".join(without[:2] + ["..."] * (len(without) > 2))

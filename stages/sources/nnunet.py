@@ -16,7 +16,7 @@ from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import formats
 from stages.scan.task import Task
-from stages.sources import brats_editions, cases, dataset_json, labels, patients
+from stages.sources import brats_editions, cases, dataset_json, labels, patients, volumes
 from stages.sources.folder import files
 from stages.sources.source import Holding, Source
 
@@ -57,7 +57,7 @@ def find(root: Path, channels: Sequence[str | int] | None = None) -> Holding:
         mask = str(home / LABELS / f"{case}{ending}")
         images = _images(root, present, f"{home / IMAGES / case}", ending, names)
         patient = patients.of(patient_of, case, mask) if patient_of else cases.patient_of(case)
-        records += cases.rows(root, cases.Named(case, patient, {}), images, mask, names)
+        records += volumes.rows(root, cases.Named(case, patient, {}), images, mask, names)
     return Holding(records, notes=tuple(_notes(here, ending, labelled, patient_of is not None)))
 
 
