@@ -30,7 +30,7 @@ def run(params: Augment, paths: Paths) -> dict[str, Any]:
     """Write data/augment/ and the preview; returns the metrics."""
     slices = shards.open_store(paths.slices)
     rows = dataset.rows_of(slices, paths.splits, "train")
-    policy = policies.build(params.policy)
+    policy = policies.build(params.policy, slices.meta.channels)
     with atomic.directory(paths.augment) as folder:
         policies.save(policy, folder / paths.policy.name)
         if params.copies:

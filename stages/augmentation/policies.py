@@ -4,7 +4,7 @@ sample).
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,34 +38,43 @@ def _geometry(degrees: float, shift: float, zoom: float, p: float) -> A.BasicTra
     )
 
 
-POLICIES: dict[str, Callable[[], list[Any]]] = {
-    "none": lambda: [],
-    "light": lambda: [A.HorizontalFlip(p=0.5), _geometry(10, 0.03, 0.05, 0.5)],
-    "default": lambda: [
+def _copied(sequences: Sequence[str]) -> A.BasicTransform:
+    """FLAIR, where there is one, is what sets write over sequences that were not acquired."""
+    flair = [place for place, name in enumerate(sequences) if "flair" in name.lower()]
+    return CopiedSequence(flair[0] if flair else None, p=0.3)
+
+
+POLICIES: dict[str, Callable[[Sequence[str]], list[Any]]] = {
+    "none": lambda _: [],
+    "light": lambda _: [A.HorizontalFlip(p=0.5), _geometry(10, 0.03, 0.05, 0.5)],
+    "default": lambda sequences: [
         A.HorizontalFlip(p=0.5),
         _geometry(15, 0.05, 0.1, 0.7),
-        CopiedSequence(p=0.2),
         ScannerContrast(p=0.5),
         BiasField(0.2, p=0.2),
+        _copied(sequences),
     ],
-    "strong": lambda: [
+    "strong": lambda sequences: [
         A.HorizontalFlip(p=0.5),
         _geometry(20, 0.07, 0.15, 0.9),
         A.ElasticTransform(alpha=30, sigma=6, p=0.2),
-        CopiedSequence(p=0.2),
         ScannerContrast(gain=0.3, gamma=0.6, p=0.7),
         BiasField(0.4, p=0.3),
         Ghosting(p=0.1),
         HeadBlur(blur_limit=(3, 5), p=0.15),
+        _copied(sequences),
         MissingSequence(p=0.1),
     ],
 }
-"""Steps of each policy, by the name that `augment.policy` gives it."""
+"""Steps of each policy, by the name that `augment.policy` gives it, for sequences of these names.
+
+Copies are made of what the scanner gave, so they come after all that changes sequences on their own.
+"""
 
 
-def build(policy: str) -> A.Compose:
-    """The pipeline of one of `POLICIES`."""
-    return A.Compose(POLICIES[policy](), seed=0, is_check_shapes=False)
+def build(policy: str, sequences: Sequence[str]) -> A.Compose:
+    """The pipeline of one of `POLICIES` for images with these channels."""
+    return A.Compose(POLICIES[policy](sequences), seed=0, is_check_shapes=False)
 
 
 def save(policy: A.Compose, path: Path) -> None:

@@ -156,15 +156,22 @@ class MissingSequence(_Named, A.ImageOnlyTransform):
 class CopiedSequence(_Named, A.ImageOnlyTransform):
     """One sequence written over some or all of the others, as sets do where sequences were not acquired.
 
-    By the LGG set's own account 9 of its 110 patients have FLAIR in place of the post-contrast sequence and 6
-    in place of the pre-contrast one.
+    By the LGG set's own account 9 of its 110 patients have FLAIR in place of the post-contrast sequence, and
+    6 of these in place of the pre-contrast one too. `kept`: the position of the sequence that stays; None
+    draws it.
     """
+
+    def __init__(self, kept: int | None = None, p: float = 0.5) -> None:
+        super().__init__(p=p)
+        self.kept = kept
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         sequences = _sequences(data)
-        kept, *others = self.random_generator.permutation(sequences)
+        order = [int(channel) for channel in self.random_generator.permutation(sequences)]
+        kept = order[0] if self.kept is None else self.kept
+        others = [channel for channel in order if channel != kept]
         lost = others[: self.random_generator.integers(1, len(others), endpoint=True)] if others else []
-        return {"kept": int(kept), "lost": [int(channel) for channel in lost], "sequences": sequences}
+        return {"kept": kept, "lost": lost, "sequences": sequences}
 
     def apply(self, img: np.ndarray, kept: int, lost: list[int], sequences: int, **_: Any) -> np.ndarray:
         copied = img.copy()

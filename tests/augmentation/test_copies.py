@@ -17,7 +17,7 @@ def written(tmp_path: Path) -> tuple[shards.Store, shards.Store, np.ndarray]:
     original = shards.open_store(tmp_path / "s")
     rows = np.flatnonzero(original.index["case_id"] != "c1")
     (tmp_path / "copies").mkdir()
-    copies.write(original, rows, policies.build("strong"), 2, tmp_path / "copies")
+    copies.write(original, rows, policies.build("strong", []), 2, tmp_path / "copies")
     return original, shards.open_store(tmp_path / "copies"), rows
 
 
@@ -40,7 +40,7 @@ def test_all_slices_of_a_copied_case_share_one_draw_and_copies_differ(
 ) -> None:
     """The same key on each slice by hand gives the same; shapes of heads are then moved alike."""
     original, copied, _ = written
-    policy = policies.build("strong")
+    policy = policies.build("strong", [])
     for copy in (1, 2):
         for number, case in enumerate(("c0", "c2")):
             before = np.flatnonzero(original.index["case_id"] == case)

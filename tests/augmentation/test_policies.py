@@ -21,6 +21,7 @@ from tests.fixtures import stores
 
 ROOT = Path(__file__).parents[2]
 POLICIES = ["light", "default", "strong"]
+SEQUENCES = ["pre", "flair", "post"]
 IMAGES, MASKS = stores.arrays(2)
 IMAGE, MASK = IMAGES[1], 3 * MASKS[1] + (IMAGES[1, ..., 0] > 190)  # labels 0, 1, 3 and 4
 
@@ -51,7 +52,7 @@ def test_params_may_name_each_of_them() -> None:
 @settings(max_examples=40, deadline=None)
 @given(key=st.tuples(*[st.integers(0, 2**32 - 1)] * 3), history=st.lists(st.integers(0, 9), max_size=3))
 def test_the_key_alone_decides(policy: str, key: tuple[int, int, int], history: list[int]) -> None:
-    fresh, used = policies.build(policy), policies.build(policy)
+    fresh, used = policies.build(policy, []), policies.build(policy, [])
     for past in history:
         augmented(used, (past,), channels=past % 3 + 1)
     np.random.seed(len(history))  # noqa: NPY002 (nothing global may matter)
@@ -61,7 +62,7 @@ def test_the_key_alone_decides(policy: str, key: tuple[int, int, int], history: 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_neighbouring_keys_draw_differently(policy: str) -> None:
-    built = policies.build(policy)
+    built = policies.build(policy, SEQUENCES)
     keys = [(seed, epoch, sample) for seed in range(2) for epoch in range(4) for sample in range(8)]
     drawn = {augmented(built, key)[0].tobytes() for key in keys}
     assert len(drawn) > len(keys) / 3
@@ -77,7 +78,7 @@ def test_steps_come_and_go_on_their_own() -> None:
 
 def digest(policy: str) -> str:
     """Of twenty slices augmented by a policy."""
-    built = policies.build(policy)
+    built = policies.build(policy, SEQUENCES)
     arrays = [array.tobytes() for k in range(20) for array in augmented(built, (5, k))]
     return hashlib.sha256(b"".join(arrays)).hexdigest()
 
@@ -91,7 +92,7 @@ def test_another_process_draws_the_same() -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4, 9, 33])
 @pytest.mark.parametrize("policy", ["none", *POLICIES])
 def test_labels_get_no_new_values_and_shapes_stay(policy: str, channels: int) -> None:
-    built = policies.build(policy)
+    built = policies.build(policy, [*SEQUENCES, *map(str, range(channels))][:channels])
     for k in range(25):
         image, mask = augmented(built, (0, 0, k), channels)
         assert image.shape == (32, 32, channels)
@@ -104,7 +105,7 @@ def test_labels_get_no_new_values_and_shapes_stay(policy: str, channels: int) ->
 @pytest.mark.parametrize("policy", POLICIES)
 def test_neighbouring_slices_change_as_the_slice_does(policy: str, sequences: int) -> None:
     """What a slice of so many sequences becomes, it becomes among its neighbours too."""
-    built = policies.build(policy)
+    built = policies.build(policy, SEQUENCES[:sequences])
     slices = np.ascontiguousarray(IMAGE[..., :sequences])
     for k in range(40):
         alone, mask = changed(built, slices, MASK, (k,))
@@ -116,7 +117,7 @@ def test_neighbouring_slices_change_as_the_slice_does(policy: str, sequences: in
 @pytest.mark.parametrize("policy", POLICIES)
 def test_each_slice_of_a_window_keeps_its_place(policy: str) -> None:
     """Of a blank slice nothing comes of it, wherever in the window it lies."""
-    built = policies.build(policy)
+    built = policies.build(policy, SEQUENCES)
     for blank in range(3):
         window = np.stack([IMAGE] * 3)
         window[blank] = 0
@@ -137,7 +138,7 @@ def test_affine_gives_the_pixels_of_albumentations(channels: int) -> None:
             np.testing.assert_array_equal(one, other)
 
 
-STEPS = [step for policy in POLICIES for step in policies.build(policy).transforms]
+STEPS = [step for policy in POLICIES for step in policies.build(policy, SEQUENCES).transforms]
 COLOURS = [step for step in STEPS if isinstance(step, A.ImageOnlyTransform)]
 
 
@@ -145,7 +146,7 @@ def test_no_policy_lights_up_an_empty_slice() -> None:
     blank = np.zeros_like(IMAGE)
     for policy in POLICIES:
         for k in range(60):
-            image, _ = changed(policies.build(policy), blank, MASK, (k,))
+            image, _ = changed(policies.build(policy, SEQUENCES), blank, MASK, (k,))
             assert not image.any()
 
 
@@ -208,19 +209,53 @@ def test_a_bias_field_is_smooth_and_the_same_for_all_channels() -> None:
         assert shading.std() > 2
 
 
+def sources(image: np.ndarray) -> tuple[int, ...]:
+    """Which channel of `IMAGE` each of three channels is a copy of."""
+    return tuple(
+        next(other for other in range(3) if np.array_equal(image[..., channel], IMAGE[..., other]))
+        for channel in range(3)
+    )
+
+
 def test_lost_sequences_are_copies_of_the_one_that_is_kept() -> None:
     built = certain(steps.CopiedSequence())
-    seen = set()
-    for k in range(80):
-        image, _ = augmented(built, (k,))
-        sources = [
-            next(other for other in range(3) if np.array_equal(image[..., channel], IMAGE[..., other]))
-            for channel in range(3)
-        ]
-        seen.add(tuple(sources))
-        np.testing.assert_array_equal(augmented(built, (k,), channels=1)[0], IMAGE[..., :1])
+    drawn = {sources(augmented(built, (k,))[0]) for k in range(80)}
     one_lost = {(1, 1, 2), (2, 1, 2), (0, 0, 2), (0, 2, 2), (0, 1, 0), (0, 1, 1)}
-    assert seen == one_lost | {(0, 0, 0), (1, 1, 1), (2, 2, 2)}
+    assert drawn == one_lost | {(0, 0, 0), (1, 1, 1), (2, 2, 2)}
+    np.testing.assert_array_equal(augmented(built, (0,), channels=1)[0], IMAGE[..., :1])
+
+
+def test_a_sequence_may_be_named_that_is_always_kept() -> None:
+    built = certain(steps.CopiedSequence(kept=1))
+    assert {sources(augmented(built, (k,))[0]) for k in range(40)} == {(1, 1, 2), (0, 1, 1), (1, 1, 1)}
+    np.testing.assert_array_equal(
+        augmented(certain(steps.CopiedSequence(kept=0)), (0,), channels=1)[0], IMAGE[..., :1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("sequences", "kept"), [(SEQUENCES, 1), (["FLAIR", "T1w"], 0), (["t1", "t2"], None), (["gray"], None)]
+)
+def test_flair_stands_in_for_what_was_not_acquired(sequences: list[str], kept: int | None) -> None:
+    for policy in ("default", "strong"):
+        steps_of = policies.build(policy, sequences).transforms
+        (copied,) = [step for step in steps_of if isinstance(step, steps.CopiedSequence)]
+        assert copied.kept == kept
+
+
+@pytest.mark.parametrize("policy", ["default", "strong"])
+def test_copies_are_exact_as_those_of_real_sets_are(policy: str) -> None:
+    """Of sequences that differ, with every other step of the policy at work."""
+    built = policies.build(policy, SEQUENCES)
+    for step in built.transforms:
+        if not isinstance(step, steps.MissingSequence | A.HorizontalFlip):
+            step.p = 1.0
+    missing = [step for step in built.transforms if isinstance(step, steps.MissingSequence)]
+    for step in missing:
+        step.p = 0.0
+    for k in range(20):
+        image, _ = augmented(built, (k,))
+        assert any(np.array_equal(image[..., 1], image[..., other]) for other in (0, 2))
 
 
 def test_only_one_of_several_sequences_goes_missing() -> None:
@@ -239,7 +274,7 @@ def test_only_one_of_several_sequences_goes_missing() -> None:
 
 @pytest.mark.parametrize("policy", ["none", *POLICIES])
 def test_a_saved_policy_acts_as_the_one_that_was_built(tmp_path: Path, policy: str) -> None:
-    built = policies.build(policy)
+    built = policies.build(policy, SEQUENCES)
     policies.save(built, tmp_path / "policy.json")
     loaded = policies.load(tmp_path / "policy.json")
     for k in range(40):
@@ -269,7 +304,7 @@ def test_a_file_that_is_no_policy(tmp_path: Path, content: str) -> None:
 
 
 def test_a_policy_with_an_impossible_setting(tmp_path: Path) -> None:
-    policies.save(policies.build("light"), tmp_path / "policy.json")
+    policies.save(policies.build("light", []), tmp_path / "policy.json")
     described = json.loads((tmp_path / "policy.json").read_text())
     described["transform"]["transforms"][0]["p"] = 7
     (tmp_path / "policy.json").write_text(json.dumps(described))

@@ -49,7 +49,7 @@ def test_the_slice_itself_is_in_the_middle_of_its_window(opened: shards.Store, c
 
 
 def augmented(policy: str) -> Augment:
-    return partial(policies.apply, policies.build(policy))
+    return partial(policies.apply, policies.build(policy, []))
 
 
 def everything(data: SliceDataset, batch_size: int, workers: int = 0, epoch: int = 3) -> Batch:
