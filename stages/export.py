@@ -18,6 +18,7 @@ from stages.inference.cases import Prediction
 from stages.inference.onnx_predictor import OnnxPredictor
 from stages.inference.torch_predictor import TorchPredictor
 from stages.networks import modelfile
+from stages.networks.volumetric import VolumeNetwork
 from stages.project.params import Export, load
 from stages.project.paths import Paths
 from stages.scan import windows
@@ -39,17 +40,21 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
     store = shards.open_store(paths.slices)
     model, net = modelfile.load(paths.model, paths.weights)
     chosen = decision.read(paths.decision)
-    depth = windows.depth_of(model.context)
+    depth = model.window[0] if model.window else windows.depth_of(model.context)
     rows = {split: dataset.rows_of(store, paths.splits, split) for split in ("train", "val", "test")}
 
     def with_onnx(path: Path, split: str = "test") -> Iterator[Prediction]:
         session = onnx_predictor.session(path)
-        predictor = OnnxPredictor(session, depth, model.batch_size)
+        predictor = OnnxPredictor(session, depth, model.batch_size, model.window)
         return cases.of(predictor, store, rows[split], chosen.tta)
 
     with atomic.directory(paths.export) as folder:
         exact, small = folder / paths.onnx.name, folder / paths.onnx_int8.name
-        onnx_export.write(net, depth, model.size, params.opset, exact)
+        if isinstance(net, VolumeNetwork):
+            assert model.window is not None
+            onnx_export.write_volumes(net, model.window, params.opset, exact)
+        else:
+            onnx_export.write(net, depth, model.size, params.opset, exact)
         with_torch = cases.of(TorchPredictor.of(model, net), store, rows["test"], chosen.tta)
         compared = parity.of(store, chosen, with_torch, with_onnx(exact))
         metrics: dict[str, Any] = {
@@ -61,7 +66,7 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
                 "bytes": exact.stat().st_size,
             },
         }
-        if params.int8:
+        if params.int8 and model.dims == 2:  # of 3D convolutions onnxruntime has none that are faster
             onnx_export.write_int8(exact, calibration(store, rows["train"], depth), small)
             metrics["int8"] = parity.weighed(
                 store, chosen, compared.reference, params.max_dice_drop, with_onnx(small), small

@@ -17,15 +17,18 @@ import typer
 
 from stages.augmentation import policies
 from stages.core import atomic, code, errors, lineage, tables
+from stages.core.errors import UserError
 from stages.networks import allocation, modelfile, network, pretrained
-from stages.networks.architecture import Architecture
+from stages.networks.architecture import Architecture, Millimetres, Window
 from stages.project.params import Train, load
 from stages.project.paths import Paths
 from stages.scan.windows import depth_of
 from stages.store import dataset, shards
 from stages.store.dataset import SliceDataset
+from stages.store.patches import PatchDataset
 from stages.store.shards import Store
 from stages.training import checkpoint, estimate, fitting, tracking
+from stages.training.fitting import Trained
 from stages.training.segmenter import Recipe, Segmenter
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -60,9 +63,10 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     logger = tracking.start(paths.project, params.model_dump(), data_hash, warn)
     began = time.perf_counter()
     if fitting.is_first():
-        batch = (params.batch_size // machine.processes, data.depth, *data.store.shape)
+        batch = (params.batch_size // machine.processes, *data.window, len(data.store.meta.channels))
         batches, validated = (len(loader) // machine.processes for loader in loaders)
-        print(estimate.measure(segmenter, precision, batch, batches, validated).sentence(), flush=True)
+        expected = estimate.measure(segmenter, precision, batch, batches, validated)
+        print(expected.sentence(), flush=True)
         if keeper.resume():
             print(keeper.sentence(params.epochs), flush=True)
     clock = tracking.Clock(logger)
@@ -87,16 +91,18 @@ def warn(sentence: str) -> None:
 
 @dataclass(frozen=True)
 class Data:
-    """What is trained and validated on: windows of `depth` slices of a store. mean, std: of each channel of a
-    window over the training slices, in levels.
+    """What is trained and validated on: windows of a store. window: slices, rows and columns. mean, std: of
+    each channel of a network over the training slices, in levels. spacing_mm: between slices, rows and
+    columns of the store, the median over the training cases; None of slices.
     """
 
     store: Store
-    training: SliceDataset
-    validation: SliceDataset
-    depth: int
+    training: Trained
+    validation: Trained
+    window: Window
     mean: list[float]
     std: list[float]
+    spacing_mm: Millimetres | None = None
 
 
 def of_split(params: Train, paths: Paths) -> Data:
@@ -111,23 +117,49 @@ def of_split(params: Train, paths: Paths) -> Data:
         originals = len(store.index)
         store = shards.joined(store, shards.open_store(paths.copies))
         train_rows = np.concatenate([train_rows, np.arange(originals, len(store.index))])
-    depth = depth_of(params.context)
     augment = partial(policies.apply, policies.load(paths.policy))
+    if params.dims == 3:
+        assert params.window is not None
+        slices, rows, columns = params.window
+        window = (slices, rows, columns)
+        training = PatchDataset(store, train_rows, window, augment, params.foreground, params.seed)
+        spacing_mm = planned_by(params, store, train_rows)
+        return Data(store, training, PatchDataset(store, val_rows, window), window, mean, std, spacing_mm)
+    depth = depth_of(params.context)
     return Data(
         store,
         SliceDataset(store, train_rows, depth, augment, params.seed),
         SliceDataset(store, val_rows, depth),
-        depth,
+        (depth, *store.shape[:2]),
         mean * depth,
         std * depth,
     )
+
+
+def planned_by(params: Train, store: Store, rows: np.ndarray) -> Millimetres | None:
+    """Spacing of the store by which a 3D network is planned. Raises `UserError` where dynunet needs one and
+    nothing tells it.
+    """
+    if params.spacing is not None:
+        through, down, across = params.spacing
+        return through, down, across
+    cases = [store.meta.cases[case_id] for case_id in store.index["case_id"].iloc[rows].unique()]
+    if all(case.spacing_known for case in cases):
+        through, down, across = np.median([case.frame_spacing_mm for case in cases], axis=0).tolist()
+        return through, down, across
+    if params.arch == "dynunet":
+        raise UserError(
+            "the scans do not tell their spacing, by which dynunet is planned; set train.spacing to mm "
+            "between slices, rows and columns of the store, e.g. [6, 1.5, 1.5]"
+        )
+    return None
 
 
 def with_network(params: Train, data: Data, encoder_weights: str | None) -> Segmenter:
     """A new network with its recipe; its first weights depend on the seed alone."""
     fitting.seed_everything(params.seed)
     regions = data.store.meta.regions
-    architecture = Architecture.of(params)
+    architecture = Architecture.of(params, data.spacing_mm)
     net = network.build(architecture, encoder_weights, len(regions), data.mean, data.std)
     index = data.store.index
     recipe = Recipe(**{name: getattr(params, name) for name in Recipe.__dataclass_fields__})
@@ -146,7 +178,7 @@ def described(
     """What models/model.json says of the epoch kept, but for the weights' hash, which saving adds."""
     meta = data.store.meta
     return modelfile.Model(
-        **Architecture.of(params).model_dump(),
+        **Architecture.of(params, data.spacing_mm).model_dump(),
         context=params.context,
         size=meta.size,
         channels=meta.channels,

@@ -97,8 +97,8 @@ def load(path: Path) -> A.Compose:
 def apply(
     policy: A.Compose, window: np.ndarray, mask: np.ndarray, key: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Augment a window (D, H, W, C) and the label map (H, W) of its middle slice, both uint8, with one draw:
-    all its slices change alike.
+    """Augment a window (D, H, W, C) and the label map (H, W) of its middle slice, or those of all its slices
+    (D, H, W), uint8, with one draw: all slices change alike.
 
     `key`, e.g. (seed, epoch, sample), alone decides what is drawn: no history, no worker count.
     """
@@ -111,6 +111,8 @@ def apply(
     depth, height, width, channels = window.shape
     # As one picture of D x C channels, in which OpenCV moves all slices at once.
     image = windows.flat(window[None])[0]
-    done = policy(image=image, mask=mask, sequences=channels)
+    flat = mask if mask.ndim == 2 else np.ascontiguousarray(np.moveaxis(mask, 0, 2))
+    done = policy(image=image, mask=flat, sequences=channels)
     image = done["image"].reshape(height, width, depth, channels)
-    return np.moveaxis(image, 2, 0), done["mask"]
+    labels = done["mask"] if mask.ndim == 2 else np.moveaxis(done["mask"].reshape(height, width, depth), 2, 0)
+    return np.moveaxis(image, 2, 0), labels

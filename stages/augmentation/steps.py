@@ -47,7 +47,12 @@ class Affine(_Named, A.Affine):
         return np.dstack([self._warp(part, matrix) for part in fours])
 
     def apply_to_mask(self, mask: np.ndarray, matrix: np.ndarray, **_: Any) -> np.ndarray:
-        return cv2.warpAffine(mask, matrix, mask.shape[1::-1], flags=self.mask_interpolation)
+        def moved(labels: np.ndarray) -> np.ndarray:
+            return cv2.warpAffine(labels, matrix, labels.shape[1::-1], flags=self.mask_interpolation)
+
+        if mask.ndim == 2:
+            return moved(mask)
+        return np.dstack([moved(mask[..., first : first + 4]) for first in range(0, mask.shape[-1], 4)])
 
     def _warp(self, img: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         return cv2.warpAffine(img, matrix, img.shape[1::-1], flags=self.interpolation)

@@ -23,6 +23,7 @@ ENOUGH = 5
 
 def of(model: Model, chosen: Decision, store: Store) -> Spec:
     """All that a client needs beside the graph, but how sure is usual (`with_doubt`)."""
+    sides = model.window or (model.size, model.size)
     modalities = store.index["modalities"].unique()
     rule = {name: value for name, value in asdict(chosen).items() if name != "val_dice"}
     return Spec(
@@ -30,14 +31,15 @@ def of(model: Model, chosen: Decision, store: Store) -> Spec:
         data_hash=model.data_hash,
         input=spec.Input(
             name=onnx_export.INPUT,
-            shape=("batch", model.size, model.size, len(model.mean)),
+            shape=("batch", *sides, len(model.mean)),
             channels=model.channels,
             modalities=modalities[0].split(";") if len(modalities) == 1 and modalities[0] else [],
             context=model.context,
+            window=model.window,
         ),
         output=spec.Output(
             name=onnx_export.OUTPUT,
-            shape=("batch", model.size, model.size, len(model.regions)),
+            shape=("batch", *sides, len(model.regions)),
             regions=model.regions,
             classes=store.meta.classes,
             exclusive=store.meta.exclusive,

@@ -18,6 +18,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from stages.networks.network import Network
+from stages.networks.volumetric import VolumeNetwork
 
 INPUT, OUTPUT = "slices", "probabilities"
 
@@ -41,17 +42,37 @@ class Served(torch.nn.Module):
         return self.network(windows).sigmoid().permute(0, 2, 3, 1)
 
 
+class ServedVolumes(torch.nn.Module):
+    """Windows (N, D, H, W, C) uint8 to probabilities (N, D, H, W, R) float32."""
+
+    def __init__(self, network: VolumeNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        return self.network(windows).sigmoid().permute(0, 2, 3, 4, 1)
+
+
 def write(network: Network, depth: int, size: int, opset: int, path: Path) -> None:
     """Export for windows of `depth` slices, with normalisation and sigmoid inside; any batch size. The same
     weights always give the same bytes.
     """
-    network = network.cpu().eval()
-    example = torch.zeros(2, size, size, len(network.mean), dtype=torch.uint8)
+    _write(Served(network.cpu().eval(), depth), (size, size, len(network.mean)), opset, path)
+
+
+def write_volumes(network: VolumeNetwork, window: tuple[int, int, int], opset: int, path: Path) -> None:
+    """The same of a 3D network, for windows of this size alone."""
+    _write(ServedVolumes(network.cpu().eval()), (*window, len(network.mean)), opset, path)
+
+
+def _write(served: torch.nn.Module, shape: tuple[int, ...], opset: int, path: Path) -> None:
+    """shape: of an input without the batch."""
+    example = torch.zeros(2, *shape, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            Served(network, depth),
+            served,
             (example,),
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
@@ -62,10 +83,10 @@ def write(network: Network, depth: int, size: int, opset: int, path: Path) -> No
             verbose=False,
         )
     assert program is not None
-    model = program.model_proto
-    _forget_origin(model)
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    graph = program.model_proto
+    _forget_origin(graph)
+    onnx.checker.check_model(graph)
+    path.write_bytes(graph.SerializeToString(deterministic=True))
 
 
 def _forget_origin(model: onnx.ModelProto) -> None:

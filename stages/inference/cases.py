@@ -31,9 +31,12 @@ def by_tta(
     model: Predictor, store: Store, rows: np.ndarray, options: Sequence[Tta]
 ) -> Iterator[dict[Tta, Prediction]]:
     """The same cases with each of the options (see `predictor.by_tta`)."""
-    windows = Windows(store.index, model.depth)
+    windows = None if model.window else Windows(store.index, model.depth)
     for case_id, case in store.index.iloc[rows].groupby("case_id", sort=False):
         members = case.index.to_numpy()
-        parts = (windows.images(store, part) for part in predictor.batches(members, model.batch_size))
-        answers = predictor.by_tta(model, parts, options)
+        if windows is None:
+            answers = predictor.of_volume(model, store.images(members), options)
+        else:
+            parts = (windows.images(store, part) for part in predictor.batches(members, model.batch_size))
+            answers = predictor.by_tta(model, parts, options)
         yield {tta: Prediction(str(case_id), members, answer) for tta, answer in answers.items()}

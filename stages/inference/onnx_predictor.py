@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 
 from stages.core.errors import UserError
-from stages.inference import spec
+from stages.inference import sliding, spec
 from stages.inference.spec import Spec
 from stages.scan.windows import depth_of, flat
 
@@ -24,6 +24,8 @@ GRAPH, SPEC = "model.onnx", "spec.json"
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 EXACT = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 """On a GPU: products of float32 as on the CPU, and kernels chosen by shape, not by how fast they were."""
+VOLUMES = 1
+"""Windows of a volume at a time."""
 BATCH = 8
 """Slices at a time: more are not faster on a CPU, and memory grows with them."""
 
@@ -37,6 +39,7 @@ class OnnxPredictor:
     session: onnxruntime.InferenceSession
     depth: int
     batch_size: int = BATCH
+    window: sliding.Size | None = None
 
     @property
     def remark(self) -> str:
@@ -47,6 +50,9 @@ class OnnxPredictor:
 
     def answer(self, windows: np.ndarray) -> np.ndarray:
         name = self.session.get_inputs()[0].name
+        if self.window is not None:
+            (own,) = self.session.run(None, {name: np.ascontiguousarray(windows)})
+            return np.moveaxis(own, 4, 1)
         answers: np.ndarray = self.session.run(None, {name: np.ascontiguousarray(flat(windows))})[0]
         return answers.transpose(0, 3, 1, 2)
 
@@ -84,6 +90,9 @@ def open_model(path: Path) -> Exported:
     for ends, end in ((opened.get_inputs(), parsed.input), (opened.get_outputs(), parsed.output)):
         if len(ends) != 1 or tuple(ends[0].shape[1:]) != end.shape[1:]:
             raise UserError(f"{file} holds a damaged description; export the model again")
+    window = parsed.input.window
+    if window is not None:
+        return Exported(parsed, OnnxPredictor(opened, window[0], VOLUMES, window))
     return Exported(parsed, OnnxPredictor(opened, depth_of(parsed.input.context)))
 
 

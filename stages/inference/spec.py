@@ -26,11 +26,13 @@ class Input(_Part):
     """Slices as `framing.transform` makes them: uint8, 0 is background."""
 
     name: str
-    shape: tuple[Literal["batch"], int, int, int]  # N, H, W, channels x (2 context + 1), lowest slice first
+    shape: tuple[Literal["batch"], int, int, int] | tuple[Literal["batch"], int, int, int, int]
+    # N, H, W, channels x (2 context + 1), lowest slice first; of volumes N, D, H, W, channels
     dtype: Literal["uint8"] = "uint8"
     channels: list[str] = Field(min_length=1)  # of one slice, in order; ["gray"] is the mean of a scan's
     modalities: list[str]  # of a training scan, in order; empty where the scans differed
     context: int = Field(ge=0, le=5)  # neighbouring slices on each side
+    window: tuple[int, int, int] | None = None  # of volumes: slices, rows and columns that the graph takes
 
 
 class Output(_Part):
@@ -39,7 +41,7 @@ class Output(_Part):
     """
 
     name: str
-    shape: tuple[Literal["batch"], int, int, int]
+    shape: tuple[Literal["batch"], int, int, int] | tuple[Literal["batch"], int, int, int, int]
     dtype: Literal["float32"] = "float32"
     regions: dict[str, list[int]] = Field(min_length=1)
     classes: dict[int, str]
@@ -102,12 +104,9 @@ def parse(content: str | bytes, where: str) -> Spec:
     if spec.scaling != Scaling(size=spec.scaling.size, crop=spec.scaling.crop):
         raise UserError(f"{where} wants scans scaled in another way than this version does; export it again")
     channels, regions = len(spec.input.channels) * depth_of(spec.input.context), set(spec.output.regions)
-    size = spec.scaling.size
-    fits = spec.input.shape[1:] == (size, size, channels) and spec.output.shape[1:] == (
-        size,
-        size,
-        len(regions),
-    )
+    sides = spec.input.window or (spec.scaling.size, spec.scaling.size)
+    shapes = (*sides, channels), (*sides, len(regions))
+    fits = (spec.input.shape[1:], spec.output.shape[1:]) == shapes
     if not fits or regions != set(spec.decision.threshold):
         raise UserError(f"{where} holds a damaged description; export the model again")
     return spec

@@ -3,24 +3,34 @@
 import numpy as np
 import torch
 
+from stages.inference import sliding
 from stages.networks.modelfile import Model
 from stages.networks.network import Network
+from stages.networks.volumetric import VolumeNetwork
 from stages.scan.windows import depth_of
 
 
 class TorchPredictor:
     """See `predictor.Predictor`. The network is left in evaluation mode."""
 
-    def __init__(self, network: Network, depth: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        network: Network | VolumeNetwork,
+        depth: int,
+        batch_size: int,
+        window: sliding.Size | None = None,
+    ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = network.to(self.device).eval()
         self.depth = depth
         self.batch_size = batch_size
+        self.window = window
 
     @classmethod
-    def of(cls, model: Model, network: Network) -> "TorchPredictor":
+    def of(cls, model: Model, network: Network | VolumeNetwork) -> "TorchPredictor":
         """With the window and the batch that the model was trained with."""
-        return cls(network, depth_of(model.context), model.batch_size)
+        depth = model.window[0] if model.window else depth_of(model.context)
+        return cls(network, depth, model.batch_size, model.window)
 
     @torch.inference_mode()
     def answer(self, windows: np.ndarray) -> np.ndarray:

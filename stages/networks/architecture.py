@@ -1,25 +1,36 @@
 """What a network is built as, in the names of params.yaml."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+Window = tuple[int, int, int]
+Millimetres = tuple[float, float, float]
+
 
 class Architecture(BaseModel):
-    """arch, encoder: names of segmentation-models-pytorch. depth: halvings of the U-shaped architectures, 3
-    to 5; the others have their own. decoder_width: of unet, unetplusplus and manet, channels of each step of
-    the decoder as a share of the encoder's. dropout: before the last convolution, a probability.
+    """dims: 2, of slices with their neighbours, or 3, of windows of D slices. arch: a name of
+    segmentation-models-pytorch, or of `volumetric`. dropout: a probability.
+
+    2: encoder: likewise. depth: halvings of the U-shaped architectures, 3 to 5; the others have their own.
+    decoder_width: of unet, unetplusplus and manet, channels of each step of the decoder as a share of the
+    encoder's. 3: window: slices, rows and columns; spacing_mm: between them in the store, over the training
+    cases, by which dynunet is planned.
     """
 
     model_config = ConfigDict(frozen=True)
 
+    dims: Literal[2, 3] = 2  # of the models from before it could be chosen
     arch: str
     encoder: str
-    depth: int = 5  # of the models from before it could be chosen
+    depth: int = 5  # likewise
     decoder_width: float = 0.5  # likewise
     dropout: float = 0.0
+    window: Window | None = None
+    spacing_mm: Millimetres | None = None
 
     @classmethod
-    def of(cls, params: Any) -> Self:
+    def of(cls, params: Any, spacing_mm: Millimetres | None = None) -> Self:
         """From anything that has these names, such as the train section of params.yaml."""
-        return cls(**{name: getattr(params, name) for name in Architecture.model_fields})
+        names = [name for name in Architecture.model_fields if name != "spacing_mm"]
+        return cls(**{name: getattr(params, name) for name in names}, spacing_mm=spacing_mm)

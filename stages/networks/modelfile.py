@@ -12,6 +12,7 @@ from stages.core import atomic, lineage
 from stages.core.errors import UserError
 from stages.networks import network
 from stages.networks.architecture import Architecture
+from stages.networks.volumetric import VolumeNetwork
 
 SCHEMA: Literal[1] = 1
 
@@ -45,7 +46,7 @@ def save(model: Model, weights: dict[str, torch.Tensor], model_path: Path, weigh
     atomic.json_file({"schema_version": SCHEMA, **fields}, model_path)  # a reader asks for the schema first
 
 
-def load(model_path: Path, weights_path: Path) -> tuple[Model, network.Network]:
+def load(model_path: Path, weights_path: Path) -> tuple[Model, network.Network | VolumeNetwork]:
     """Read a model in evaluation mode. Raises `UserError` where files are missing, damaged or do not belong
     together.
     """

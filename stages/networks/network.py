@@ -10,8 +10,9 @@ from torch import nn
 
 from stages.core import errors
 from stages.core.errors import UserError
-from stages.networks import pretrained
+from stages.networks import pretrained, volumetric
 from stages.networks.architecture import Architecture
+from stages.networks.volumetric import VolumeNetwork
 
 
 class Network(nn.Module):
@@ -48,12 +49,14 @@ def _flat(windows: torch.Tensor) -> torch.Tensor:
 
 def build(
     architecture: Architecture, weights: str | None, regions: int, mean: list[float], std: list[float]
-) -> Network:
-    """A new network for slices of `len(mean)` channels.
+) -> Network | VolumeNetwork:
+    """A new network for slices of `len(mean)` channels, or for windows of so many.
 
     weights: None (random; seed torch before), "imagenet" (downloaded by smp), or a local file that
     `pretrained.load` reads. Raises `UserError` for unknown names and weights that cannot be had.
     """
+    if architecture.dims == 3:
+        return volumetric.build(architecture, regions, mean, std)
     arch, encoder, depth = architecture.arch, architecture.encoder, architecture.depth
     options: dict[str, Any] = {"encoder_depth": depth} if arch in U_SHAPED else {}
     if arch in _STEPPED and (widths := _decoder_channels(encoder, depth, architecture.decoder_width)):

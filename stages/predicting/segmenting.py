@@ -11,7 +11,7 @@ from stages.inference.onnx_predictor import Exported
 from stages.inference.spec import Spec
 from stages.masks import label_map, levels
 from stages.masks.levels import LEVELS
-from stages.scan import spacing, windows
+from stages.scan import spacing
 from stages.scan.header import Unreadable
 from stages.scan.spacing import Spacing
 
@@ -58,9 +58,8 @@ def prepared(voxels: np.ndarray, aspect: float, spec: Spec) -> tuple[CaseTransfo
 
 def answered(slices: np.ndarray, model: Exported) -> np.ndarray:
     """Slices (S, h, w, C) of a case in the model's frame -> probabilities (S, R, h, w) float32."""
-    places = windows.positions(np.array([len(slices)]), model.predictor.depth)
-    batches = (slices[part] for part in predictor.batches(places, model.predictor.batch_size))
-    return predictor.probabilities(model.predictor, batches, model.spec.decision.tta)
+    tta = model.spec.decision.tta
+    return predictor.of_volume(model.predictor, slices, (tta,))[tta]
 
 
 def _on_own_grid(probabilities: np.ndarray, fitted: CaseTransform) -> np.ndarray:

@@ -18,6 +18,7 @@ from stages.project.paths import HERE
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Millimetres = Annotated[float, Field(gt=0, le=100)]
 
 
 class Section(BaseModel):
@@ -81,7 +82,15 @@ class Augment(Section):
     copies: Annotated[int, Field(ge=0, le=20)]
 
 
+VOLUMETRIC = ("dynunet", "segresnet", "basicunet", "unetr")
+"""Names of `train.arch` where `train.dims` is 3."""
+
+
 class Train(Section):
+    dims: Literal[2, 3]
+    window: Annotated[list[Count], Field(min_length=3, max_length=3)] | None
+    spacing: Annotated[list[Millimetres], Field(min_length=3, max_length=3)] | None
+    foreground: Fraction
     arch: str
     encoder: str
     encoder_weights: str | None
@@ -113,6 +122,23 @@ class Train(Section):
     def _plateau_has_a_length(self) -> "Train":
         if self.schedule == "plateau" and self.patience is None:
             raise ValueError("schedule plateau needs patience, a number of epochs")
+        return self
+
+    @model_validator(mode="after")
+    def _dims_agree(self) -> "Train":
+        if self.dims == 2:
+            if self.window is not None:
+                raise ValueError("window is for dims 3; set it to null for slices")
+            if self.arch in VOLUMETRIC:
+                raise ValueError(f"arch {self.arch} is for dims 3")
+            return self
+        if self.window is None:
+            raise ValueError("dims 3 needs window, e.g. [16, 128, 128]: slices, rows and columns")
+        if self.arch not in VOLUMETRIC:
+            raise ValueError(f"arch {self.arch} is for dims 2; choose {', '.join(VOLUMETRIC)}")
+        for name, plain in (("encoder_weights", None), ("context", 0)):
+            if getattr(self, name) != plain:
+                raise ValueError(f"{name} is for dims 2; set it to {'null' if plain is None else plain}")
         return self
 
     @model_validator(mode="after")

@@ -71,6 +71,11 @@ class SliceDataset(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def label_pixels(self) -> np.ndarray:
+        """Of each slice, for samplers."""
+        return self.store.index["label_pixels"].to_numpy()[self.rows]
+
     def __getitem__(self, key: Key) -> Batch:
         return self.__getitems__([key])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from stages.networks.volumetric import VolumeNetwork
 from stages.training.segmenter import Segmenter
 
 VALIDATION = 1 / 3
@@ -62,7 +63,8 @@ def measure(
 
     with torch.random.fork_rng(), torch.autocast(device.type, torch.bfloat16, precision == "bf16"):
         images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
-        labels = torch.randint(0, 2, (shape[0], *shape[2:4]), dtype=torch.uint8, device=device)
+        labelled = shape[1:4] if isinstance(trial.network, VolumeNetwork) else shape[2:4]
+        labels = torch.randint(0, 2, (shape[0], *labelled), dtype=torch.uint8, device=device)
         for _ in range(2):
             began = time.perf_counter()
             kept.clear()

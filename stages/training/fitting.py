@@ -19,11 +19,13 @@ from torch.utils.data import DataLoader
 from stages.core.errors import UserError
 from stages.core.processor import Processor
 from stages.store.dataset import EpochSampler, InOrder, SliceDataset
+from stages.store.patches import PatchDataset
 from stages.training.averaging import Averaging
 from stages.training.checkpoint import Keeper
 from stages.training.segmenter import Segmenter
 
 Precision = Literal["fp32", "bf16"]
+Trained = SliceDataset | PatchDataset
 
 LIGHTNING: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 """What Lightning calls a precision."""
@@ -65,8 +67,8 @@ def precision(name: Literal["auto"] | Precision) -> Precision:
 
 
 def loaders(
-    training: SliceDataset,
-    validation: SliceDataset,
+    training: Trained,
+    validation: Trained,
     sampling: str,
     batch_size: int,
     seed: int,
@@ -78,12 +80,12 @@ def loaders(
     """
     processes = machine.processes
     if batch_size % processes or len(validation) < processes:
+        what = f"{len(validation)} validation {NOUNS[type(validation)]}"
         raise UserError(
-            f"train.batch_size {batch_size} and {len(validation)} validation slices cannot be shared by "
-            f"{processes} processes; make the batch a multiple of train.devices x train.nodes"
+            f"train.batch_size {batch_size} and {what} cannot be shared by {processes} processes; make the "
+            "batch a multiple of train.devices x train.nodes"
         )
-    pixels = training.store.index["label_pixels"].to_numpy()[training.rows]
-    sampler = EpochSampler(pixels, sampling, seed)
+    sampler = EpochSampler(training.label_pixels, sampling, seed)
     common: dict[str, Any] = {
         "batch_size": batch_size // processes,
         "collate_fn": _as_fetched,
@@ -145,6 +147,9 @@ def fit(
     except SystemExit:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from None
     return trainer.is_global_zero
+
+
+NOUNS = {SliceDataset: "slices", PatchDataset: "windows"}
 
 
 def is_first() -> bool:

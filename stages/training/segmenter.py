@@ -12,6 +12,7 @@ import torch
 
 from stages.core.errors import UserError
 from stages.networks.network import Network
+from stages.networks.volumetric import VolumeNetwork
 from stages.store.dataset import Batch
 from stages.training import losses, optimisation
 
@@ -42,7 +43,7 @@ class Segmenter(L.LightningModule):
 
     def __init__(
         self,
-        network: Network,
+        network: Network | VolumeNetwork,
         recipe: Recipe,
         regions: list[list[int]],
         cases: np.ndarray,
@@ -60,7 +61,7 @@ class Segmenter(L.LightningModule):
         self.batches = 0
 
     def truth(self, labels: torch.Tensor) -> torch.Tensor:
-        """Label maps (N, H, W) uint8 -> region maps (N, R, H, W) float32."""
+        """Label maps (N, H, W) or (N, D, H, W) uint8 -> region maps (N, R, ...) float32."""
         masks = [reduce(torch.logical_or, [labels == label for label in region]) for region in self.regions]
         return torch.stack(masks, dim=1).float()
 
@@ -114,10 +115,9 @@ class Segmenter(L.LightningModule):
         truth = self.truth(batch.labels)
         self.log("val_loss", self.loss(logits, truth), batch_size=len(batch.images), sync_dist=True)
         predicted = (logits > 0).float()
-        per_slice = torch.stack([(predicted * truth), predicted, truth], dim=-1).sum(
-            dim=(2, 3), dtype=torch.float64
-        )
-        self.counts.index_add_(0, self.cases[batch.rows], per_slice)
+        three = torch.stack([(predicted * truth), predicted, truth], dim=-1)
+        sums = three.flatten(2, -2).sum(dim=2, dtype=torch.float64)  # a slice's, or a window's
+        self.counts.index_add_(0, self.cases[batch.rows], sums)
 
     def on_validation_epoch_end(self) -> None:
         counts = self.trainer.strategy.reduce(self.counts, reduce_op="sum")

@@ -13,7 +13,8 @@ from stages.project import params
 
 SHIPPED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
 TRAIN = (
-    "arch, encoder, encoder_weights, depth, decoder_width, dropout, context, loss, optimizer, lr, "
+    "dims, window, spacing, foreground, arch, encoder, encoder_weights, depth, decoder_width, dropout, context, "
+    "loss, optimizer, lr, "
     "weight_decay, schedule, epochs, batch_size, accumulate, clip, patience, keep, ema, precision, sampling, "
     "devices, nodes, workers, compile, seed"
 )
@@ -282,3 +283,33 @@ def test_whatever_a_line_holds_the_answer_is_params_or_one_sentence(
         sentence = str(error)
     assert sentence.startswith(f"{tmp_path}/p.yaml")
     assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        ({"dims": 3}, "dims 3 needs window, e.g. [16, 128, 128]: slices, rows and columns"),
+        (
+            {"dims": 3, "window": "[4, 8, 8]"},
+            "arch unet is for dims 2; choose dynunet, segresnet, basicunet, unetr",
+        ),
+        (
+            {"dims": 3, "window": "[4, 8, 8]", "arch": "dynunet"},
+            "encoder_weights is for dims 2; set it to null",
+        ),
+        (
+            {"dims": 3, "window": "[4, 8, 8]", "arch": "dynunet", "encoder_weights": "null", "context": 1},
+            "context is for dims 2; set it to 0",
+        ),
+        ({"window": "[4, 8, 8]"}, "window is for dims 3; set it to null for slices"),
+        ({"arch": "segresnet"}, "arch segresnet is for dims 3"),
+    ],
+)
+def test_what_is_of_slices_and_what_of_volumes(
+    tmp_path: Path, chosen: dict[str, object], sentence: str
+) -> None:
+    text = SHIPPED
+    for key, value in chosen.items():
+        text, number = re.subn(rf"(?m)^  {key}: \S+", f"  {key}: {value}", text)
+        assert number == 1
+    assert complaint(tmp_path, text) == f"params.yaml: train: {sentence}"

@@ -1,0 +1,46 @@
+"""A 3D network goes through every stage, and its model segments a scan of its own."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages import augment, evaluate, export, report, train
+from stages.inference import onnx_predictor
+from stages.networks import modelfile
+from stages.predicting import discovery, reading, segmenting
+from stages.project.paths import Paths
+from tests.fixtures import layouts
+from tests.pipeline.test_layouts import prepared
+
+VOLUMES: dict[str, object] = {"dims": 3, "window": [4, 32, 32], "encoder_weights": None, "batch_size": 2}
+
+
+@pytest.mark.parametrize("arch", ["dynunet", "segresnet"])
+def test_volumes_come_to_a_model_that_segments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arch: str
+) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    scans, paths = tmp_path / "Task01", Paths(tmp_path / "project")
+    layouts.write_nnunet(scans, cases=6, together=True, slices=9)
+    chosen = prepared(paths, source="nnunet", location=str(scans))
+    augment.run(chosen.augment, paths)
+    size = [8, 32, 32] if arch == "segresnet" else [4, 32, 32]
+    own = VOLUMES | {"arch": arch, "epochs": 2, "window": size}
+    train.run(chosen.train.model_copy(update=own), paths)
+    model = modelfile.read(paths.model)
+    assert (model.dims, list(model.window or ())) == (3, size)
+    evaluate.run(chosen.evaluate.model_copy(update={"bootstrap": 100}), paths)
+    metrics = export.run(chosen.export, paths)
+    assert metrics["onnx"]["max_probability_change"] < 1e-4
+    assert "int8" not in metrics
+    report.run(paths)
+    exported = onnx_predictor.open_model(paths.export)
+    assert json.loads(paths.spec.read_text())["input"]["window"] == size
+    (scan,) = discovery.find([scans / "imagesTr" / f"{layouts.case_name(1)}.nii.gz"]).scans
+    volume = reading.read(scan, exported.spec.input)
+    segmented = segmenting.segment(volume.voxels, volume.spacing, exported)
+    assert segmented.labels.shape == (9, 64, 64)
+    assert set(np.unique(segmented.labels)) <= {0, 1, 2, 3}
