@@ -67,7 +67,9 @@ class Bench:
         mean, std = dataset.mean_std(self.store, self.rows["train"])
         file = pretrained.file_of(self.params.encoder_weights, self.params.encoder, ROOT)
         weights = str(file) if file else self.params.encoder_weights
-        return network.build(Architecture.of(self.params), weights, 1, mean * self.depth, std * self.depth)
+        built = network.build(Architecture.of(self.params), weights, 1, mean * self.depth, std * self.depth)
+        assert isinstance(built, network.Network)
+        return built
 
     def segmenter(self) -> Segmenter:
         recipe = Recipe(**{name: getattr(self.params, name) for name in Recipe.__dataclass_fields__})

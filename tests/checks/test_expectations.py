@@ -110,13 +110,16 @@ def test_every_source_has_its_card(
     assert expectations.check(measurements.assign(source=source), FILES, tmp_path) == (count, [])
     first = page(tmp_path, "index.html")
     assert "Unlike the published set: expect_" in first
-    assert f"The published set ({SOURCES[source].card.about}) is so." in first
+    card = SOURCES[source].card
+    assert card
+    assert f"The published set ({card.about}) is so." in first
 
 
 def test_a_set_like_the_published_one(
     measurements: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lgg = SOURCES["lgg"]
+    assert lgg.card
     card = dataclasses.replace(lgg.card, slices=6, patients=2, sides=(64, 128))
     monkeypatch.setitem(SOURCES, "lgg", dataclasses.replace(lgg, card=card))
     assert expectations.check(measurements.assign(source="lgg"), FILES, tmp_path) == (24, [])

@@ -38,6 +38,7 @@ def test_as_many_slices_of_as_many_patients_are_the_published_set(
     rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lgg = SOURCES["lgg"]
+    assert lgg.card
     for slices, patients, subset in ((8, 2, 0), (8, None, 0), (8, 3, 1), (9, 2, 1), (9, None, 1)):
         card = dataclasses.replace(lgg.card, slices=slices, patients=patients)
         monkeypatch.setitem(SOURCES, "lgg", dataclasses.replace(lgg, card=card))

@@ -119,6 +119,7 @@ def test_a_gpu_answers_as_the_cpu_does(tmp_path):
     torch.manual_seed(0)
     architecture = Architecture(arch="unet", encoder="resnet18")
     net = network.build(architecture, None, 1, [60.0] * 3, [40.0] * 3).eval()
+    assert isinstance(net, network.Network)
     onnx_export.write(net, 1, 64, 18, tmp_path / "model.onnx")
     session = onnx_predictor.session(tmp_path / "model.onnx")
     assert onnx_predictor.CUDA in session.get_providers()

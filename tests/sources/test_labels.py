@@ -81,7 +81,7 @@ def test_whatever_is_accepted_comes_back_from_a_row_of_the_manifest(said):
         return
     task = sources.task(labels.text(numbers))
     held = {
-        name: {number for number, place in task.numbers.items() if place in places}
+        name: {number for number, place in (task.numbers or {}).items() if place in places}
         for name, places in task.regions.items()
     }
     assert held == {name: set(own) for name, own in numbers.items()}
