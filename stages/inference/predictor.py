@@ -1,6 +1,7 @@
 """Windows in, probabilities out, whatever computes them; flips stand above it, once."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -38,26 +39,26 @@ def of_volume(predictor: Predictor, levels: np.ndarray, options: Sequence[Tta]) 
         around = scan_windows.positions(np.array([len(levels)]), predictor.depth)
         parts = (levels[part] for part in batches(around, predictor.batch_size))
         return by_tta(predictor, parts, options)
-    window, batch = predictor.window, predictor.batch_size
-    if "flip" not in options:
-        return {tta: sliding.probabilities(predictor.answer, levels, window, batch) for tta in options}
-    plain = sliding.probabilities(predictor.answer, levels, window, batch)
-    mirrored = sliding.probabilities(
-        predictor.answer, np.ascontiguousarray(levels[:, :, ::-1]), window, batch
-    )
-    answers: dict[Tta, np.ndarray] = {"none": plain, "flip": (plain + mirrored[..., ::-1]) / 2}
-    return {tta: answers[tta] for tta in options}
+    return by_tta(_Whole(predictor, predictor.window), [levels[None]], options)
 
 
-def probabilities(predictor: Predictor, batches: Iterable[np.ndarray], tta: Tta) -> np.ndarray:
-    """Of all windows of a case (S, D, H, W, C) uint8, which come in batches: (S, R, H, W) float32."""
-    return by_tta(predictor, batches, (tta,))[tta]
+@dataclass(frozen=True)
+class _Whole:
+    """A predictor of windows as one that is asked for a volume: (1, S, H, W, C) -> (S, R, H, W)."""
+
+    predictor: Predictor
+    window: sliding.Size
+
+    def answer(self, volumes: np.ndarray) -> np.ndarray:
+        (levels,) = volumes
+        return sliding.probabilities(self.predictor.answer, levels, self.window, self.predictor.batch_size)
 
 
 def by_tta(
-    predictor: Predictor, batches: Iterable[np.ndarray], options: Sequence[Tta]
+    predictor: Predictor | _Whole, batches: Iterable[np.ndarray], options: Sequence[Tta]
 ) -> dict[Tta, np.ndarray]:
-    """`probabilities` for each of the options; what they share is computed once.
+    """Probabilities of all windows of a case (S, D, H, W, C) uint8, which come in batches, for each of the
+    options: (S, R, H, W) float32. What they share is computed once.
 
     "flip" averages the probabilities of a window and of its mirror image; left and right of a head look
     alike.

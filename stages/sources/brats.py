@@ -44,7 +44,7 @@ def find(root: Path) -> Holding:
     }
     return Holding(
         [row for case in cases.named(labelled) for row in _records(root, case, modalities)],
-        notes=tuple(f"{what} left out: {len(at)} ({_some(at)})" for what, at in left_out.items() if at),
+        notes=tuple(cases.left_out(what, at) for what, at in left_out.items() if at),
     )
 
 
@@ -52,10 +52,6 @@ def meaning(root: Path, records: Sequence[Record], labels: Task | None) -> tuple
     """`brats_labels.settled`, with what dataset.json says where the user says nothing."""
     said = {} if labels else dataset_json.editions(root, list(dict.fromkeys(row.mask for row in records)))
     return brats_labels.settled(root, records, labels, said)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:2] + ["..."] * (len(names) > 2))
 
 
 def _records(root: Path, case: Named, modalities: list[str]) -> list[Record]:

@@ -108,3 +108,9 @@ def _patient(case: Case, case_id: str) -> str:
             before = [] if place < len(case.home.parts) - case.own else above.split("/") if above else []
             return "/".join([*before, part])
     return patient_of(case_id.split("/")[0])
+
+
+def left_out(what: str, names: list[str]) -> str:
+    """A sentence for the user, with the first two names."""
+    some = ", ".join(names[:2] + ["..."] * (len(names) > 2))
+    return f"{what} left out: {len(names)} ({some})"

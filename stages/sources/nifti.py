@@ -61,14 +61,10 @@ def find(root: Path, channels: Sequence[str | int] | None = None) -> Holding:
         records += volumes.rows(root, case, images, mask, own)
     without = sorted(case.name for case in everything if "seg" not in case.files)
     if without:
-        some = ", ".join(without[:2] + ["..."] * (len(without) > 2))
-        notes.append(f"volumes without a mask left out: {len(without)} ({some})")
+        notes.append(cases.left_out("volumes without a mask", without))
     ids = {(row.case_id, row.patient_id) for row in records}
     if not patient_of and all(case == patient for case, patient in ids):
-        notes.append(
-            f"names do not tell patients, so each of the {len(ids)} cases counts as one; where a patient has "
-            f"several, list them in {patients.NAME} (columns file and patient)"
-        )
+        notes.append(patients.untold("names do", len(ids)))
     return Holding(records, notes=tuple(notes))
 
 

@@ -151,13 +151,9 @@ def _notes(here: list[PurePosixPath], ending: str, labelled: list[str], patients
     images = _stems(here, IMAGES, ending)
     unlabelled = sorted({name for name in images if name not in known and name[:-5] not in known})
     if unlabelled:
-        some = ", ".join(unlabelled[:2] + ["..."] * (len(unlabelled) > 2))
-        notes.append(f"images without a label left out: {len(unlabelled)} ({some})")
+        notes.append(cases.left_out("images without a label", unlabelled))
     if not patients_known and all(cases.patient_of(case) == case for case in labelled):
-        notes.append(
-            f"dataset.json does not tell patients, so each of the {len(labelled)} cases counts as one; where "
-            f"a patient has several, list them in {patients.NAME} beside it (columns file and patient)"
-        )
+        notes.append(patients.untold("dataset.json does", len(labelled), " beside it"))
     return notes
 
 

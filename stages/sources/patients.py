@@ -50,3 +50,11 @@ def of(patient_of: dict[str, str] | None, key: str, file: str) -> str:
         if name in patient_of:
             return patient_of[name]
     raise UserError(f"{NAME} does not say whose {file} is; add a line with its file and patient")
+
+
+def untold(who: str, number: int, place: str = "") -> str:
+    """A sentence for the user of so many cases without patients. who: what does not tell, with its verb."""
+    return (
+        f"{who} not tell patients, so each of the {number} cases counts as one; where a patient has several, "
+        f"list them in {NAME}{place} (columns file and patient)"
+    )

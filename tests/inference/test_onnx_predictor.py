@@ -85,7 +85,7 @@ def test_batches_and_flips_do_not_change_a_model_without_sides(folder):
     np.testing.assert_allclose(model.answer(windows), expected, atol=1e-6)
     for size in (1, 2, 7):
         for tta in ("none", "flip"):
-            answers = predictor.probabilities(model, predictor.batches(windows, size), tta)
+            answers = predictor.by_tta(model, predictor.batches(windows, size), [tta])[tta]
             np.testing.assert_allclose(answers, expected, atol=1e-6)
 
 

@@ -53,9 +53,11 @@ def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path, contex
         np.testing.assert_array_equal(slices, stored)
         np.testing.assert_array_equal(
             segmenting.answered(slices, model),
-            predictor.probabilities(
-                model.predictor, [stored[windows.positions(np.array([len(stored)]), 2 * context + 1)]], "none"
-            ),
+            predictor.by_tta(
+                model.predictor,
+                [stored[windows.positions(np.array([len(stored)]), 2 * context + 1)]],
+                ["none"],
+            )["none"],
         )
         assert fitted.height == fitted.width == 64
 

@@ -1,30 +1,18 @@
 """Volumes with a label beside them, and BIDS: what is one case, whose it is, and what is refused."""
 
+from functools import partial
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from stages.core.errors import UserError
-from stages.formats.reader import Reader
-from stages.scan.task import harmonise
-from stages.sources import ingestion, nifti, sources
+from stages.sources import sources
 from tests.fixtures import layouts, volumes
+from tests.fixtures.layouts import pixels
 
-
-def holding(root, channels=None, labels=None):
-    return ingestion.finder(nifti.NIFTI, None, channels, labels)(root)
-
-
-def refusal(root, **chosen):
-    with pytest.raises(UserError) as error:
-        holding(root, **chosen)
-    return str(error.value)
-
-
-def pixels(root, row):
-    reader = Reader(root)
-    image = reader.image(row.image, row.slice, row.modalities)
-    return image, harmonise(reader.mask(row.mask, row.slice), sources.task(row.label_set))
+holding = partial(layouts.holding, "nifti")
+refusal = partial(layouts.refusal, "nifti")
 
 
 def cases(scans):

@@ -2,34 +2,22 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from stages.core.errors import UserError
-from stages.formats.reader import Reader
-from stages.scan.task import harmonise
 from stages.sources import ingestion, nnunet, sources
 from tests.fixtures import layouts, volumes
+from tests.fixtures.layouts import pixels
 
 NAMES = "FLAIR;T1w;T1gd"
 
 
-def holding(root, channels=None, labels=None):
-    return ingestion.finder(nnunet.NNUNET, None, channels, labels)(root)
-
-
-def refusal(root, **chosen):
-    with pytest.raises(UserError) as error:
-        holding(root, **chosen)
-    return str(error.value)
-
-
-def pixels(root, row):
-    reader = Reader(root)
-    image = reader.image(row.image, row.slice, row.modalities)
-    return image, harmonise(reader.mask(row.mask, row.slice), sources.task(row.label_set))
+holding = partial(layouts.holding, "nnunet")
+refusal = partial(layouts.refusal, "nnunet")
 
 
 @pytest.mark.parametrize("together", [False, True])
