@@ -45,7 +45,7 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
 
     def with_onnx(path: Path, split: str = "test") -> Iterator[Prediction]:
         session = onnx_predictor.session(path)
-        predictor = OnnxPredictor(session, depth, model.batch_size, model.window)
+        predictor = OnnxPredictor(session, depth, model.batch_size, model.window, model.through_mm)
         return cases.of(predictor, store, rows[split], chosen.tta)
 
     with atomic.directory(paths.export) as folder:

@@ -93,7 +93,8 @@ def warn(sentence: str) -> None:
 class Data:
     """What is trained and validated on: windows of a store. window: slices, rows and columns. mean, std: of
     each channel of a network over the training slices, in levels. spacing_mm: between slices, rows and
-    columns of the store, the median over the training cases; None of slices.
+    columns of the store, the median over the training cases; None of slices. through_mm: between the slices
+    of windows, where they are set to one distance.
     """
 
     store: Store
@@ -103,6 +104,7 @@ class Data:
     mean: list[float]
     std: list[float]
     spacing_mm: Millimetres | None = None
+    through_mm: float | None = None
 
 
 def of_split(params: Train, paths: Paths) -> Data:
@@ -122,9 +124,13 @@ def of_split(params: Train, paths: Paths) -> Data:
         assert params.window is not None
         slices, rows, columns = params.window
         window = (slices, rows, columns)
-        training = PatchDataset(store, train_rows, window, augment, params.foreground, params.seed)
+        through_mm = through(params, store)
+        training = PatchDataset(
+            store, train_rows, window, augment, params.foreground, params.seed, through_mm
+        )
+        validation = PatchDataset(store, val_rows, window, through_mm=through_mm)
         spacing_mm = planned_by(params, store, train_rows)
-        return Data(store, training, PatchDataset(store, val_rows, window), window, mean, std, spacing_mm)
+        return Data(store, training, validation, window, mean, std, spacing_mm, through_mm)
     depth = depth_of(params.context)
     return Data(
         store,
@@ -136,17 +142,31 @@ def of_split(params: Train, paths: Paths) -> Data:
     )
 
 
+def through(params: Train, store: Store) -> float | None:
+    """Distance in mm to which a 3D network has slices set; None where they are each case's own. Raises
+    `UserError` where one is asked for and no case tells its own.
+    """
+    if params.through_plane == "own":
+        return None
+    if store.meta.through_mm is None:
+        raise UserError(
+            "the scans do not tell how far their slices lie apart, so that no distance could be planned; set "
+            "train.through_plane: own"
+        )
+    return store.meta.through_mm
+
+
 def planned_by(params: Train, store: Store, rows: np.ndarray) -> Millimetres | None:
     """Spacing of the store by which a 3D network is planned. Raises `UserError` where dynunet needs one and
     nothing tells it.
     """
     if params.spacing is not None:
-        through, down, across = params.spacing
-        return through, down, across
+        slice_mm, row_mm, column_mm = params.spacing
+        return slice_mm, row_mm, column_mm
     cases = [store.meta.cases[case_id] for case_id in store.index["case_id"].iloc[rows].unique()]
     if all(case.spacing_known for case in cases):
-        through, down, across = np.median([case.frame_spacing_mm for case in cases], axis=0).tolist()
-        return through, down, across
+        own, down, across = np.median([case.frame_spacing_mm for case in cases], axis=0).tolist()
+        return through(params, store) or own, down, across
     if params.arch == "dynunet":
         raise UserError(
             "the scans do not tell their spacing, by which dynunet is planned; set train.spacing to mm "
@@ -159,7 +179,7 @@ def with_network(params: Train, data: Data, encoder_weights: str | None) -> Segm
     """A new network with its recipe; its first weights depend on the seed alone."""
     fitting.seed_everything(params.seed)
     regions = data.store.meta.regions
-    architecture = Architecture.of(params, data.spacing_mm)
+    architecture = Architecture.of(params, data.spacing_mm, data.through_mm)
     net = network.build(architecture, encoder_weights, len(regions), data.mean, data.std)
     index = data.store.index
     recipe = Recipe(**{name: getattr(params, name) for name in Recipe.__dataclass_fields__})
@@ -178,7 +198,7 @@ def described(
     """What models/model.json says of the epoch kept, but for the weights' hash, which saving adds."""
     meta = data.store.meta
     return modelfile.Model(
-        **Architecture.of(params, data.spacing_mm).model_dump(),
+        **Architecture.of(params, data.spacing_mm, data.through_mm).model_dump(),
         context=params.context,
         size=meta.size,
         channels=meta.channels,

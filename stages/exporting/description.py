@@ -36,6 +36,7 @@ def of(model: Model, chosen: Decision, store: Store) -> Spec:
             modalities=modalities[0].split(";") if len(modalities) == 1 and modalities[0] else [],
             context=model.context,
             window=model.window,
+            through_mm=model.through_mm,
         ),
         output=spec.Output(
             name=onnx_export.OUTPUT,

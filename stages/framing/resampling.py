@@ -63,3 +63,19 @@ def apply(planes: np.ndarray, rows: list[Band], columns: list[Band]) -> np.ndarr
     for target, source, weights in columns:
         out[..., target] = lines[..., source] @ weights.T
     return out
+
+
+def majority(none: np.ndarray, covers: np.ndarray, values: list[int]) -> np.ndarray:
+    """The label that covers most of each pixel, uint8; of one that a single label covers half, that label.
+
+    none: share that no label covers; covers: (K, ...), that of each of `values`, in rising order.
+    """
+    out = np.zeros(none.shape, np.uint8)
+    if len(values) == 1:
+        out[covers[0] >= 0.5] = values[0]
+        return out
+    best = none.copy()
+    for value, cover in zip(values, covers, strict=True):
+        out[cover > best] = value
+        np.maximum(best, cover, out=best)
+    return out

@@ -166,14 +166,12 @@ def labels(masks: np.ndarray, transform: CaseTransform) -> np.ndarray:
         if not values:
             continue  # most slices
         covers = resampling.apply((mask == np.array(values)[:, None, None]).astype(np.float32), *bands)
-        if len(values) == 1:
-            stored[covers[0] >= 0.5] = values[0]
-            continue
         # What lies beyond the image is background too.
-        best = 1 - resampling.apply((mask != 0).astype(np.float32)[None], *bands)[0]
-        for value, cover in zip(values, covers, strict=True):
-            stored[cover > best] = value
-            np.maximum(best, cover, out=best)
+        labelled = (
+            covers if len(values) == 1 else resampling.apply((mask != 0).astype(np.float32)[None], *bands)
+        )
+        none = 1 - labelled[0]
+        stored[:] = resampling.majority(none, covers, values)
     return out
 
 

@@ -40,6 +40,7 @@ class OnnxPredictor:
     depth: int
     batch_size: int = BATCH
     window: sliding.Size | None = None
+    through_mm: float | None = None
 
     @property
     def remark(self) -> str:
@@ -92,7 +93,7 @@ def open_model(path: Path) -> Exported:
             raise UserError(f"{file} holds a damaged description; export the model again")
     window = parsed.input.window
     if window is not None:
-        return Exported(parsed, OnnxPredictor(opened, window[0], VOLUMES, window))
+        return Exported(parsed, OnnxPredictor(opened, window[0], VOLUMES, window, parsed.input.through_mm))
     return Exported(parsed, OnnxPredictor(opened, depth_of(parsed.input.context)))
 
 

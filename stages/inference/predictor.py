@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from stages.framing.sections import Sections
 from stages.inference import sliding
 from stages.masks.rule import Tta
 from stages.scan import windows as scan_windows
@@ -14,7 +15,8 @@ from stages.scan import windows as scan_windows
 class Predictor(Protocol):
     """A model that answers. depth: slices of the windows it takes, odd of one that answers for the slice in
     the middle. window: of one that answers for whole windows, slices, rows and columns; else None.
-    batch_size: windows at a time.
+    through_mm: between the slices of such a window, None where they are the scan's own. batch_size: windows
+    at a time.
     """
 
     @property
@@ -22,6 +24,9 @@ class Predictor(Protocol):
 
     @property
     def window(self) -> sliding.Size | None: ...
+
+    @property
+    def through_mm(self) -> float | None: ...
 
     @property
     def batch_size(self) -> int: ...
@@ -33,13 +38,18 @@ class Predictor(Protocol):
         ...
 
 
-def of_volume(predictor: Predictor, levels: np.ndarray, options: Sequence[Tta]) -> dict[Tta, np.ndarray]:
-    """Probabilities of all slices of a case (S, H, W, C) uint8 with each of the options: (S, R, H, W)."""
+def of_volume(
+    predictor: Predictor, levels: np.ndarray, mm: float | None, options: Sequence[Tta]
+) -> dict[Tta, np.ndarray]:
+    """Probabilities of all slices of a case (S, H, W, C) uint8 with each of the options: (S, R, H, W). mm:
+    between the slices, None where the scan does not tell.
+    """
     if predictor.window is None:
         around = scan_windows.positions(np.array([len(levels)]), predictor.depth)
         parts = (levels[part] for part in batches(around, predictor.batch_size))
         return by_tta(predictor, parts, options)
-    return by_tta(_Whole(predictor, predictor.window), [levels[None]], options)
+    whole = _Whole(predictor, predictor.window, Sections.of(len(levels), mm, predictor.through_mm))
+    return by_tta(whole, [levels[None]], options)
 
 
 @dataclass(frozen=True)
@@ -48,10 +58,12 @@ class _Whole:
 
     predictor: Predictor
     window: sliding.Size
+    sections: Sections
 
     def answer(self, volumes: np.ndarray) -> np.ndarray:
-        (levels,) = volumes
-        return sliding.probabilities(self.predictor.answer, levels, self.window, self.predictor.batch_size)
+        levels = self.sections.levels(volumes[0])
+        answer, batch_size = self.predictor.answer, self.predictor.batch_size
+        return self.sections.back(sliding.probabilities(answer, levels, self.window, batch_size))
 
 
 def by_tta(

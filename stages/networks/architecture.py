@@ -15,7 +15,8 @@ class Architecture(BaseModel):
     2: encoder: likewise. depth: halvings of the U-shaped architectures, 3 to 5; the others have their own.
     decoder_width: of unet, unetplusplus and manet, channels of each step of the decoder as a share of the
     encoder's. 3: window: slices, rows and columns; spacing_mm: between them in the store, over the training
-    cases, by which dynunet is planned.
+    cases, by which dynunet is planned; through_mm: between the slices that the network sees, None where they
+    are each scan's own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,9 +29,11 @@ class Architecture(BaseModel):
     dropout: float = 0.0
     window: Window | None = None
     spacing_mm: Millimetres | None = None
+    through_mm: float | None = None
 
     @classmethod
-    def of(cls, params: Any, spacing_mm: Millimetres | None = None) -> Self:
-        """From anything that has these names, such as the train section of params.yaml."""
-        names = [name for name in Architecture.model_fields if name != "spacing_mm"]
-        return cls(**{name: getattr(params, name) for name in names}, spacing_mm=spacing_mm)
+    def of(cls, params: Any, spacing_mm: Millimetres | None = None, through_mm: float | None = None) -> Self:
+        """From anything that has the other names, such as the train section of params.yaml."""
+        names = [name for name in Architecture.model_fields if not name.endswith("_mm")]
+        own = {name: getattr(params, name) for name in names}
+        return cls(**own, spacing_mm=spacing_mm, through_mm=through_mm)

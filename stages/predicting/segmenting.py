@@ -40,7 +40,8 @@ def segment(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) -
     mm = scan_spacing or spacing.ASSUMED
     fitted, slices = prepared(voxels, mm.aspect, model.spec)
     output = model.spec.output
-    own = _on_own_grid(answered(slices, model), fitted)
+    through = scan_spacing.through if scan_spacing else None
+    own = _on_own_grid(answered(slices, through, model), fitted)
     if output.exclusive:
         own = levels.exclusive(own)
     labels = label_map.of(own, output.regions, model.spec.decision, mm.voxel_ml)
@@ -56,10 +57,12 @@ def prepared(voxels: np.ndarray, aspect: float, spec: Spec) -> tuple[CaseTransfo
     return transform.fit_images(voxels, spec.scaling.size, spec.scaling.crop == "brain", aspect)
 
 
-def answered(slices: np.ndarray, model: Exported) -> np.ndarray:
-    """Slices (S, h, w, C) of a case in the model's frame -> probabilities (S, R, h, w) float32."""
+def answered(slices: np.ndarray, mm: float | None, model: Exported) -> np.ndarray:
+    """Slices (S, h, w, C) of a case in the model's frame, so many mm apart -> probabilities (S, R, h, w)
+    float32.
+    """
     tta = model.spec.decision.tta
-    return predictor.of_volume(model.predictor, slices, (tta,))[tta]
+    return predictor.of_volume(model.predictor, slices, mm, (tta,))[tta]
 
 
 def _on_own_grid(probabilities: np.ndarray, fitted: CaseTransform) -> np.ndarray:

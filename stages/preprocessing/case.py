@@ -9,7 +9,7 @@ import pandas as pd
 
 from stages.core.errors import UserError
 from stages.formats.reader import Reader
-from stages.framing import transform
+from stages.framing import sections, transform
 from stages.scan import spacing
 from stages.scan.box import Box
 from stages.scan.task import Task, harmonise
@@ -142,6 +142,9 @@ def read(reader: Reader, rows: list[Row], positions: list[int] | None) -> tuple[
 
 def meta(preparation: Preparation, cases: list[Summary]) -> Meta:
     """The store's `meta.json`."""
+    telling = [case for case in cases if case.meta.spacing_known]
+    spacings = [case.meta.frame_spacing_mm for case in telling]
+    lengths = [len(case.label_pixels) for case in telling]
     return Meta(
         size=preparation.size,
         crop=preparation.crop,
@@ -150,6 +153,7 @@ def meta(preparation: Preparation, cases: list[Summary]) -> Meta:
         regions=preparation.task.regions,
         exclusive=preparation.task.exclusive,
         noun=preparation.task.noun,
+        through_mm=sections.planned(spacings, lengths, preparation.size),
         cases={case.case_id: case.meta for case in cases},
     )
 

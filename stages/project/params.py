@@ -90,6 +90,7 @@ class Train(Section):
     dims: Literal[2, 3]
     window: Annotated[list[Count], Field(min_length=3, max_length=3)] | None
     spacing: Annotated[list[Millimetres], Field(min_length=3, max_length=3)] | None
+    through_plane: Literal["own", "planned"]
     foreground: Fraction
     arch: str
     encoder: str

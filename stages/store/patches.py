@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import Dataset
 
 from stages.core.errors import UserError
+from stages.framing.sections import Sections, labelled, mixed
 from stages.store.dataset import Augment, Batch, Key
 from stages.store.shards import Store
 
@@ -20,7 +21,8 @@ class PatchDataset(Dataset):
 
     Without `augment` they lie there, for validation; each voxel is in one. With it each is drawn anew by its
     key (seed, epoch, sample): a share of `foreground` around a labelled voxel of its case, the others
-    anywhere in the case. Beyond its ends a case goes on as background.
+    anywhere in the case. Beyond its ends a case goes on as background. through_mm: between the slices of a
+    window, None where they are each case's own.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class PatchDataset(Dataset):
         augment: Augment | None = None,
         foreground: float = 0.0,
         seed: int = 0,
+        through_mm: float | None = None,
     ) -> None:
         size = store.meta.size
         if max(window[1:]) > size:
@@ -41,11 +44,12 @@ class PatchDataset(Dataset):
         self.store, self.window, self.augment = store, window, augment
         self.foreground, self.seed = foreground, seed
         self.cases = _cases(store, rows)
+        self.sections = [_sections(store, first, last, through_mm) for first, last in self.cases]
         beside = [range(0, size, side) for side in window[1:]]
         self.places: list[tuple[int, Window]] = [
             (case, (top, row, column))
-            for case, (first, last) in enumerate(self.cases)
-            for top in range(0, last - first, window[0])
+            for case, sections in enumerate(self.sections)
+            for top in range(0, sections.planned, window[0])
             for row, column in product(*beside)
         ]
         self.rows = np.array([self.cases[case][0] for case, _ in self.places], dtype=np.int64)
@@ -60,8 +64,9 @@ class PatchDataset(Dataset):
         pixels = self.store.index["label_pixels"].to_numpy()
         sums = []
         for case, (top, *_) in self.places:
-            first, last = self.cases[case]
-            sums.append(pixels[first + top : min(first + top + self.window[0], last)].sum())
+            own, _ = self.sections[case].part(top, self.window[0])
+            first = self.cases[case][0]
+            sums.append(pixels[first + own.start : first + own.stop].sum())
         return np.array(sums)
 
     def __getitem__(self, key: Key) -> Batch:
@@ -91,7 +96,8 @@ class PatchDataset(Dataset):
             return top, row, column
         place = int(random.choice(labelled))
         voxels = np.argwhere(self.store.masks(np.array([first + place]))[0])
-        centre = (place, *(int(at) for at in voxels[random.integers(len(voxels))]))
+        within = voxels[random.integers(len(voxels))]
+        centre = (self.sections[case].nearest(place), *(int(at) for at in within))
         top, row, column = (
             min(max(at - side // 2, 0), most)
             for at, side, most in zip(centre, self.window, room, strict=True)
@@ -99,21 +105,34 @@ class PatchDataset(Dataset):
         return top, row, column
 
     def _shape(self, case: int) -> Window:
-        first, last = self.cases[case]
-        return last - first, self.store.meta.size, self.store.meta.size
+        return self.sections[case].planned, self.store.meta.size, self.store.meta.size
 
     def _cut(self, case: int, corner: Window) -> tuple[np.ndarray, np.ndarray]:
         """The window (D, H, W, C) and its labels (D, H, W), uint8."""
-        first, last = self.cases[case]
         top, row, column = corner
         depth, height, width = self.window
-        rows = np.arange(first + top, min(first + top + depth, last))
+        sections = self.sections[case]
+        own, weights = sections.part(top, depth)
+        rows = self.cases[case][0] + np.arange(own.start, own.stop)
         inside = (slice(None), slice(row, row + height), slice(column, column + width))
         image, labels = self.store.images(rows)[inside], self.store.masks(rows)[inside]
+        if not sections.same:
+            image, labels = mixed(image, weights), labelled(labels, weights)
         missing = [(0, side - length) for side, length in zip(self.window, labels.shape, strict=True)]
         if any(end for _, end in missing):
             image, labels = np.pad(image, [*missing, (0, 0)]), np.pad(labels, missing)
         return image, labels
+
+
+def _sections(store: Store, first: int, last: int, through_mm: float | None) -> Sections:
+    case_id = store.index["case_id"].iloc[first]
+    meta = store.meta.cases[case_id]
+    if through_mm is not None and not meta.spacing_known:
+        raise UserError(
+            f"case {case_id} does not tell how far its slices lie apart, so that they cannot be set "
+            f"{through_mm:g} mm apart; set train.through_plane: own"
+        )
+    return Sections.of(last - first, meta.frame_spacing_mm.through, through_mm)
 
 
 def _cases(store: Store, rows: np.ndarray) -> list[tuple[int, int]]:

@@ -52,7 +52,7 @@ def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path, contex
         fitted, slices = segmenting.prepared(images, 1.0, described)
         np.testing.assert_array_equal(slices, stored)
         np.testing.assert_array_equal(
-            segmenting.answered(slices, model),
+            segmenting.answered(slices, None, model),
             predictor.by_tta(
                 model.predictor,
                 [stored[windows.positions(np.array([len(stored)]), 2 * context + 1)]],
@@ -84,7 +84,9 @@ def test_windows_as_in_training(tmp_path, context):
         in_training, in_predict = Seen(), Seen()
         list(cases.of(in_training, opened, rows, "none"))
         segmenting.answered(
-            opened.images(rows), Exported(graphs.describe(context=context), cast(OnnxPredictor, in_predict))
+            opened.images(rows),
+            None,
+            Exported(graphs.describe(context=context), cast(OnnxPredictor, in_predict)),
         )
         np.testing.assert_array_equal(np.concatenate(in_training.windows), np.concatenate(in_predict.windows))
 

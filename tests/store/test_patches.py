@@ -1,5 +1,7 @@
 """3D windows over the store: where they lie, that each voxel is in one, and what they are drawn by."""
 
+import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from stages.augmentation import policies
 from stages.core.errors import UserError
+from stages.framing.sections import Sections, labelled
 from stages.store import shards
 from stages.store.dataset import Key
 from stages.store.patches import PatchDataset
@@ -109,3 +112,39 @@ def test_labels_of_all_slices_move_as_that_of_one_would(policy):
             same, alone = policies.apply(built, images, masks[place], (number,))
             np.testing.assert_array_equal(same, window)
             np.testing.assert_array_equal(alone, labels[place])
+
+
+@pytest.mark.parametrize("through_mm", [2.5, 4.0, 10.0])  # the cases' slices lie 5 mm apart
+def test_windows_of_slices_at_another_distance(opened, through_mm):
+    data = PatchDataset(opened, np.arange(len(opened.index)), (4, 32, 32), through_mm=through_mm)
+    batch = everything(data)
+    for first, length in zip((0, 7, 10), LENGTHS, strict=True):
+        own = np.arange(first, first + length)
+        planned = Sections.of(length, 5.0, through_mm)
+        _, weights = planned.part(0, planned.planned)
+        here = batch.rows.numpy() == first
+        images, labels = (part.numpy()[here].reshape(-1, *part.shape[2:]) for part in batch[:2])
+        assert len(images) == 4 * math.ceil(planned.planned / 4)
+        np.testing.assert_array_equal(images[: planned.planned], planned.levels(opened.images(own)))
+        np.testing.assert_array_equal(labels[: planned.planned], labelled(opened.masks(own), weights))
+        assert not images[planned.planned :].any()
+
+
+def test_drawn_windows_of_slices_at_another_distance_show_the_label(opened):
+    rows = np.arange(len(opened.index))
+    data = PatchDataset(opened, rows, (3, 12, 12), unchanged, 1.0, seed=3, through_mm=2.5)
+    labels = np.concatenate([everything(data, epoch).labels.numpy() for epoch in range(4)])
+    assert (labels > 0).any(axis=(1, 2, 3)).all()
+    assert (data.label_pixels > 0).any()
+
+
+def test_a_case_that_does_not_tell_its_distance_cannot_be_set_to_another(opened):
+    metas = {
+        name: case.model_copy(update={"spacing_known": name != "c1"})
+        for name, case in opened.meta.cases.items()
+    }
+    untold = replace(opened, meta=opened.meta.model_copy(update={"cases": metas}))
+    rows = np.arange(len(opened.index))
+    with pytest.raises(UserError, match=r"case c1 does not tell how far .* set train.through_plane: own"):
+        PatchDataset(untold, rows, (4, 16, 16), through_mm=3.0)
+    PatchDataset(untold, rows, (4, 16, 16))
