@@ -144,14 +144,16 @@ def of_split(params: Train, paths: Paths) -> Data:
 
 def through(params: Train, store: Store) -> float | None:
     """Distance in mm to which a 3D network has slices set; None where they are each case's own. Raises
-    `UserError` where one is asked for and no case tells its own.
+    `UserError` where one is asked for and a case does not tell its own.
     """
     if params.through_plane == "own":
         return None
-    if store.meta.through_mm is None:
+    untold = [case_id for case_id, case in store.meta.cases.items() if not case.spacing_known]
+    if untold:
+        others = f" (nor do {len(untold) - 1} others)" if untold[1:] else ""
         raise UserError(
-            "the scans do not tell how far their slices lie apart, so that no distance could be planned; set "
-            "train.through_plane: own"
+            f"case {untold[0]} does not tell how far its slices lie apart{others}, so that they cannot be "
+            "set to the distance planned; set train.through_plane: own"
         )
     return store.meta.through_mm
 

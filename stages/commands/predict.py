@@ -111,6 +111,7 @@ def segment(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
         files.append(f"{scan.name}_overlay.png")
         overlay.write(volume.voxels, segmented.labels, model.spec.input, folder / files[-1])
     places = [str(PurePosixPath(scan.folder, name)) for name in files]
+    remarks += segmenting.remarks(volume.spacing, model)
     volume = replace(volume, remarks=(*volume.remarks, *remarks))
     return summary.row(scan, segmented, volume, model.spec, places)
 

@@ -35,8 +35,7 @@ def by_tta(
     for case_id, case in store.index.iloc[rows].groupby("case_id", sort=False):
         members = case.index.to_numpy()
         if windows is None:
-            meta = store.meta.cases[str(case_id)]
-            mm = meta.frame_spacing_mm.through if meta.spacing_known else None
+            mm = store.meta.cases[str(case_id)].through_mm
             answers = predictor.of_volume(model, store.images(members), mm, options)
         else:
             parts = (windows.images(store, part) for part in predictor.batches(members, model.batch_size))

@@ -50,6 +50,17 @@ def segment(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) -
     return Segmented(labels, confidence, peak, blank=not slices.any())
 
 
+def remarks(scan_spacing: Spacing | None, model: Exported) -> tuple[str, ...]:
+    """What a scan leaves open that the model goes by, as sentences."""
+    through_mm = model.spec.input.through_mm
+    if through_mm is None or scan_spacing is not None:
+        return ()
+    return (
+        f"it does not tell how far its slices lie apart, and the model was trained on {through_mm:g} mm; "
+        "they are taken as they lie",
+    )
+
+
 def prepared(voxels: np.ndarray, aspect: float, spec: Spec) -> tuple[CaseTransform, np.ndarray]:
     """How the scan got into the model's frame, and its slices there: (S, h, w, C) uint8. aspect: height of a
     pixel over its width.

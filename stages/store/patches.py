@@ -125,14 +125,8 @@ class PatchDataset(Dataset):
 
 
 def _sections(store: Store, first: int, last: int, through_mm: float | None) -> Sections:
-    case_id = store.index["case_id"].iloc[first]
-    meta = store.meta.cases[case_id]
-    if through_mm is not None and not meta.spacing_known:
-        raise UserError(
-            f"case {case_id} does not tell how far its slices lie apart, so that they cannot be set "
-            f"{through_mm:g} mm apart; set train.through_plane: own"
-        )
-    return Sections.of(last - first, meta.frame_spacing_mm.through, through_mm)
+    meta = store.meta.cases[store.index["case_id"].iloc[first]]
+    return Sections.of(last - first, meta.through_mm, through_mm)
 
 
 def _cases(store: Store, rows: np.ndarray) -> list[tuple[int, int]]:

@@ -43,6 +43,11 @@ class CaseMeta(BaseModel):
     spacing_known: bool
     label_pixels_outside_crop: int
 
+    @property
+    def through_mm(self) -> float | None:
+        """Distance of the case's slices, None where its scan does not tell."""
+        return self.frame_spacing_mm.through if self.spacing_known else None
+
 
 class _Version(BaseModel):
     """What every `meta.json` has, whatever the other fields of its schema are."""

@@ -138,13 +138,14 @@ def test_drawn_windows_of_slices_at_another_distance_show_the_label(opened):
     assert (data.label_pixels > 0).any()
 
 
-def test_a_case_that_does_not_tell_its_distance_cannot_be_set_to_another(opened):
+def test_a_case_that_does_not_tell_its_distance_keeps_its_slices(opened):
     metas = {
         name: case.model_copy(update={"spacing_known": name != "c1"})
         for name, case in opened.meta.cases.items()
     }
     untold = replace(opened, meta=opened.meta.model_copy(update={"cases": metas}))
     rows = np.arange(len(opened.index))
-    with pytest.raises(UserError, match=r"case c1 does not tell how far .* set train.through_plane: own"):
-        PatchDataset(untold, rows, (4, 16, 16), through_mm=3.0)
-    PatchDataset(untold, rows, (4, 16, 16))
+    lengths = [
+        sections.planned for sections in PatchDataset(untold, rows, (4, 16, 16), through_mm=2.5).sections
+    ]
+    assert lengths == [14, 3, 18]

@@ -15,7 +15,7 @@ import torch
 from stages.training import fitting
 from stages.training.checkpoint import Keeper
 from tests.fixtures import trainings
-from tests.fixtures.trainings import Setup, same_weights
+from tests.fixtures.trainings import VOLUMES, Setup, same_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +56,8 @@ MODES: dict[str, dict[str, Any]] = {
     "cosine": {"schedule": "cosine"},
     "ema": {"ema": 0.7},
     "dropout": {"dropout": 0.3},
+    "volumes": VOLUMES | {"dropout": 0.3},
+    "volumes balanced bf16": VOLUMES | {"sampling": "balanced", "precision": "bf16"},
     "sgd balanced bf16": {"optimizer": "sgd", "sampling": "balanced", "precision": "bf16"},
 }
 

@@ -15,7 +15,7 @@ from stages.core.processor import Processor
 from stages.store import dataset
 from stages.training import fitting
 from tests.fixtures import trainings
-from tests.fixtures.trainings import Setup, same_weights
+from tests.fixtures.trainings import VOLUMES, Setup, same_weights
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,9 @@ def test_an_incomplete_batch_is_dropped_only_where_others_remain(setup):
     assert [len(batch) for batch in rows(setup.with_(batch_size=50).loaders()[0])] == [12]
 
 
-def test_workers_change_nothing(setup, tmp_path):
+@pytest.mark.parametrize("dims", [2, 3])
+def test_workers_change_nothing(dims, setup, tmp_path):
+    setup = setup.with_(**VOLUMES) if dims == 3 else setup
     alone = setup.train(tmp_path / "alone")
     helped = setup.with_(workers=2).train(tmp_path / "helped")
     assert helped.history == alone.history
@@ -98,6 +100,21 @@ def test_processes_share_every_batch_and_all_of_validation(
     for number, batch in enumerate(whole):
         assert sorted(batch) == sorted(row for part in parts for row in part[number])
     assert sorted(validated) == [12, 13, 14, 15]
+
+
+def test_processes_share_the_windows_of_volumes(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = setup.with_(**VOLUMES, batch_size=2)
+    (whole,) = setup.with_(batch_size=12).loaders()[0]
+    parts = []
+    for rank in range(2):
+        monkeypatch.setattr(dataset, "_share", lambda rank=rank: (rank, 2))
+        mine, _ = fitting.loaders(*setup.datasets(), "all", 2, 0, fitting.Machine("fp32", 2, 1))
+        parts += [batch.images for batch in mine]
+    together = torch.cat(parts)
+    assert together.shape == whole.images.shape
+    assert sorted(each.sum().item() for each in together.double()) == sorted(
+        each.sum().item() for each in whole.images.double()
+    )
 
 
 class Steps(L.Callback):
