@@ -71,7 +71,7 @@ def test_windows_as_in_training(tmp_path, context):
     class Seen:
         """Remembers the windows that it is asked about."""
 
-        batch_size, window = 3, None
+        batch_size, window, through_mm = 3, None, None
 
         def __init__(self):
             self.depth, self.windows = depth, []
