@@ -1,7 +1,6 @@
 """What lies across slices is seen by a 3D network and by no 2D one."""
 
 import json
-from pathlib import Path
 
 import pytest
 
