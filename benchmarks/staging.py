@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -12,11 +13,15 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def set_up(folder: Path, source: str) -> None:
-    """Make `folder` a project with the shipped params whose scans come from its subfolder `scans`."""
+def set_up(folder: Path, source: str, **sections: Mapping[str, object]) -> None:
+    """Make `folder` a project with the shipped params whose scans come from its subfolder `scans`. sections:
+    other values, by section.
+    """
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
     params["ingest"] |= {"source": source, "location": "scans"}
+    for name, values in sections.items():
+        params[name] |= values
     yaml.dump(params, folder / "params.yaml")
 
 

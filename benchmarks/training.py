@@ -3,26 +3,24 @@
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import lightning.pytorch as L
-import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 from tutorial_loop import DEVICE, now
 
-from stages.augmentation import policies
-from stages.networks import network, pretrained
-from stages.networks.architecture import Architecture
+from stages import train
+from stages.networks import pretrained
+from stages.networks.network import Network
+from stages.networks.volumetric import VolumeNetwork
 from stages.project import params
 from stages.project.paths import HERE
-from stages.scan.windows import depth_of
-from stages.store import dataset, shards
+from stages.store import dataset
 from stages.training import fitting, optimisation
 from stages.training.checkpoint import Keeper
-from stages.training.segmenter import Recipe, Segmenter
+from stages.training.segmenter import Segmenter
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,56 +46,56 @@ class Timed(L.Callback):
 
 
 class Bench:
-    """The pieces that all three share."""
+    """The pieces that all three share, of slices or of windows."""
 
     def __init__(self) -> None:
         self.params = params.load(params.Train)
-        self.store = shards.open_store(HERE.slices)
+        self.data = train.of_split(self.params, HERE)
+        self.store = self.data.store
         self.rows = {
             name: dataset.rows_of(self.store, HERE.splits, name) for name in ("train", "val", "test")
         }
-        self.depth = depth_of(self.params.context)
-        self.cases = pd.factorize(self.store.index["case_id"])[0]
-        self.precision = fitting.precision(self.params.precision)
-        self.machine = fitting.Machine(self.params.precision, 1, 1, self.params.workers)
+        self.depth = self.data.window[0]
+        self.precision = fitting.precision(self.params.precision, self.params.dims)
+        self.machine = fitting.Machine(self.precision, 1, 1, self.params.workers)
         self.busy: list[int] = []
 
-    def network(self) -> network.Network:
-        fitting.seed_everything(self.params.seed)
-        mean, std = dataset.mean_std(self.store, self.rows["train"])
-        file = pretrained.file_of(self.params.encoder_weights, self.params.encoder, ROOT)
-        weights = str(file) if file else self.params.encoder_weights
-        built = network.build(Architecture.of(self.params), weights, 1, mean * self.depth, std * self.depth)
-        assert isinstance(built, network.Network)
-        return built
+    def network(self) -> Network | VolumeNetwork:
+        return self.segmenter().network
 
     def segmenter(self) -> Segmenter:
-        recipe = Recipe(**{name: getattr(self.params, name) for name in Recipe.__dataclass_fields__})
-        names = list(self.store.index["sample_id"])
-        return Segmenter(self.network(), recipe, [[1]], self.cases, names)
+        file = pretrained.file_of(self.params.encoder_weights, self.params.encoder, ROOT)
+        weights = str(file) if file else self.params.encoder_weights
+        return train.with_network(self.params, self.data, weights)
 
     def loaders(self) -> tuple[DataLoader, DataLoader]:
-        augment = partial(policies.apply, policies.load(HERE.policy))
         chosen = self.params
-        train = dataset.SliceDataset(self.store, self.rows["train"], self.depth, augment, chosen.seed)
-        validation = dataset.SliceDataset(self.store, self.rows["val"], self.depth)
         return fitting.loaders(
-            train, validation, chosen.sampling, chosen.batch_size, chosen.seed, self.machine
+            self.data.training,
+            self.data.validation,
+            chosen.sampling,
+            chosen.batch_size,
+            chosen.seed,
+            self.machine,
         )
 
-    def bare(self) -> float:
-        """Slices a second of as many steps as an epoch has."""
+    def bare(self, precision: str | None = None) -> float:
+        """Slices, or windows, a second of as many steps as an epoch has. precision: fp32 or bf16, else that
+        of the params.
+        """
         torch.use_deterministic_algorithms(True)
-        steps = len(self.rows["train"]) // self.params.batch_size
+        batch = self.params.batch_size
+        steps = max(1, len(self.data.training) // batch)
         segmenter = self.segmenter().to(DEVICE)
         adam = optimisation.optimizer("adamw", segmenter.network, 1e-3, 1e-2)
-        size, batch = self.store.meta.size, self.params.batch_size
-        shape = (batch, self.depth, *self.store.shape)
+        shape = (batch, *self.data.window, len(self.store.meta.channels))
         images = torch.randint(0, 256, shape, dtype=torch.uint8, device=DEVICE)
-        truth = segmenter.truth(torch.randint(0, 2, (batch, size, size), dtype=torch.uint8, device=DEVICE))
+        labelled = shape[1:4] if self.params.dims == 3 else shape[2:4]
+        labels = torch.randint(0, 2, (batch, *labelled), dtype=torch.uint8, device=DEVICE)
+        truth = segmenter.truth(labels)
 
         def step() -> None:
-            with torch.autocast(DEVICE.type, torch.bfloat16, self.precision == "bf16"):
+            with torch.autocast(DEVICE.type, torch.bfloat16, (precision or self.precision) == "bf16"):
                 loss = segmenter.loss(segmenter.network(images), truth)
             adam.zero_grad()
             loss.backward()
@@ -106,7 +104,7 @@ class Bench:
         return steps * batch / seconds(step, steps)
 
     def ours(self) -> float:
-        """Slices a second of one epoch."""
+        """Slices, or windows, a second of one epoch."""
         clock = Timed()
         with tempfile.TemporaryDirectory() as folder:
             keeper = Keeper(Path(folder), 9)

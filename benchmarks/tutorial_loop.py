@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from stages.networks import network
+from stages.networks.volumetric import VolumeNetwork
 from stages.project.paths import HERE
 from stages.training.segmenter import volume_dice
 
@@ -52,7 +53,7 @@ class Tutorial(Dataset):
 class PlainNetwork(nn.Module):
     """The same network in plain NCHW memory, for float images."""
 
-    def __init__(self, ours: network.Network) -> None:
+    def __init__(self, ours: network.Network | VolumeNetwork) -> None:
         super().__init__()
         self.body = ours.body.to(memory_format=torch.contiguous_format)
 
@@ -110,7 +111,7 @@ class Loop:
     def dice(self, net: nn.Module) -> float:
         """Mean volume Dice of the validation cases."""
         rows, batch = self.bench.rows["val"], self.bench.params.batch_size
-        cases = torch.as_tensor(self.bench.cases[rows])
+        cases = torch.as_tensor(pd.factorize(self.index["case_id"].iloc[rows])[0])
         samples = Tutorial(self.index.iloc[rows], self.bench.store.meta.size, False)
         counts = torch.zeros(int(cases.max()) + 1, 3)
         net.eval()

@@ -23,15 +23,15 @@ from stages.project.paths import HERE
 SHAPE = (240, 240, 155)
 
 
-def write_case(folder: Path) -> None:
+def write_case(folder: Path, shape: tuple[int, int, int] = SHAPE, seed: int = 0) -> None:
     """One case: an ellipsoid of noise with a tumour of three labels, int16, as BraTS 2020 to 2023 come."""
-    random = np.random.default_rng(0)
-    grid = np.ogrid[tuple(slice(-1, 1, n * 1j) for n in SHAPE)]
+    random = np.random.default_rng(seed)
+    grid = np.ogrid[tuple(slice(-1, 1, n * 1j) for n in shape)]
     away = sum((axis / 0.75) ** 2 for axis in grid)
     tumour = sum(((axis - 0.2) / 0.2) ** 2 for axis in grid)
     folder.mkdir(parents=True)
     for modality in ("flair", "t1", "t1ce", "t2"):
-        voxels = (away < 1) * random.normal(600, 120, SHAPE)
+        voxels = (away < 1) * random.normal(600, 120, shape)
         save(voxels.astype(np.int16), folder / f"{folder.name}_{modality}.nii.gz")
     labels = np.select([tumour < 0.2, tumour < 0.5, tumour < 1], [1, 4, 2], 0)
     save(labels.astype(np.int16), folder / f"{folder.name}_seg.nii.gz")

@@ -46,7 +46,8 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     """
     allocation.keep_freed_memory()
     data = of_split(params, paths)
-    machine = fitting.Machine(params.precision, params.devices, params.nodes, params.workers, params.compile)
+    precision = fitting.precision(params.precision, params.dims)
+    machine = fitting.Machine(precision, params.devices, params.nodes, params.workers, params.compile)
     loaders = fitting.loaders(
         data.training, data.validation, params.sampling, params.batch_size, params.seed, machine
     )
@@ -57,7 +58,6 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     data_hash = lineage.key({}, inputs, [])
     started_from = inputs + ([encoder_file] if encoder_file else [])
     key = lineage.key(params.model_dump(), started_from, code.rooms("train"))
-    precision = fitting.precision(params.precision)
     trained_on = estimate.machine(precision)
     keeper = checkpoint.Keeper(paths.checkpoints / key, params.patience, trained_on, params.keep)
     logger = tracking.start(paths.project, params.model_dump(), data_hash, warn)

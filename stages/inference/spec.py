@@ -33,7 +33,7 @@ class Input(_Part):
     modalities: list[str]  # of a training scan, in order; empty where the scans differed
     context: int = Field(ge=0, le=5)  # neighbouring slices on each side
     window: tuple[int, int, int] | None = None  # of volumes: slices, rows and columns that the graph takes
-    through_mm: Annotated[float, Field(gt=0)] | None = None  # between these slices; null: as they lie in the scan
+    through_mm: Annotated[float, Field(gt=0)] | None = None  # between these; null: as in the scan
 
 
 class Output(_Part):

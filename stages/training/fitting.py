@@ -33,9 +33,9 @@ LIGHTNING: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true
 
 @dataclass(frozen=True)
 class Machine:
-    """What to train on, in the names of params.yaml."""
+    """What to train on, in the names of params.yaml. precision: as `precision` decides it."""
 
-    precision: Literal["auto"] | Precision
+    precision: Precision
     devices: str | int
     nodes: int
     workers: int = 0
@@ -58,11 +58,13 @@ class ProgressBar(TQDMProgressBar):
         return metrics if dice is None else metrics | {"val_dice": f"{dice:.3f}"}
 
 
-def precision(name: Literal["auto"] | Precision) -> Precision:
-    """The precision to train in: "auto" is bf16 where the GPU or the processor gains by it."""
+def precision(name: Literal["auto"] | Precision, dims: int = 2) -> Precision:
+    """The precision to train in: "auto" is bf16 where the GPU or the processor gains by it with a network of
+    so many dimensions.
+    """
     if name != "auto":
         return name
-    gains = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else Processor.here().bf16
+    gains = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else Processor.here().bf16(dims)
     return "bf16" if gains else "fp32"
 
 
@@ -126,7 +128,7 @@ def fit(
         accelerator="auto",
         devices=machine.devices,
         num_nodes=machine.nodes,
-        precision=LIGHTNING[precision(machine.precision)],
+        precision=LIGHTNING[machine.precision],
         max_epochs=epochs,
         callbacks=[*callbacks, *averaging, keeper, *bar],
         logger=logger or False,

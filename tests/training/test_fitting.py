@@ -153,14 +153,18 @@ def test_precision_by_name(monkeypatch):
     assert fitting.precision("fp32") == "fp32"
     assert fitting.precision("bf16") == "bf16"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for flags, expected in (({"amx_tile", "amx_bf16"}, "bf16"), ({"avx2"}, "fp32")):
+    for flags, *expected in (
+        ({"amx_tile", "amx_bf16"}, "bf16", "bf16"),
+        ({"avx512_bf16"}, "fp32", "bf16"),
+        ({"avx2"}, "fp32", "fp32"),
+    ):
         cpu = Processor("GenuineIntel", frozenset(flags))
         monkeypatch.setattr(Processor, "here", lambda cpu=cpu: cpu)
-        assert fitting.precision("auto") == expected
+        assert [fitting.precision("auto", dims) for dims in (2, 3)] == expected
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    for native, expected in ((True, "bf16"), (False, "fp32")):
+    for native, name in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda native=native: native)
-        assert fitting.precision("auto") == expected
+        assert fitting.precision("auto") == name
 
 
 def test_bf16_multiplies_in_bf16(setup, tmp_path):
