@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[1] / "presets"
 
 # What neither a shell nor DVC's grammar of overrides reads anything into.
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]+$")]
-Overrides = dict[Word, bool | int | float | Word | list[Word] | None]
+Overrides = dict[Word, bool | int | float | Word | list[Word] | list[int] | list[float] | None]
 
 
 class Publication(BaseModel):
