@@ -5,7 +5,8 @@ brainseg ensemble                                                               
 
 Writes reports/ensemble/ and, where the experiments went as far as export, models/ensemble/, which
 `brainseg predict --model models/ensemble` takes. Experiments that differ in train.seed as well are averaged
-too. No patient is left to test the ensemble itself on: the Dice is of the single networks, each on the
+too, and so are cross-validations of different networks, of slices and of volumes, where an experiment of each
+is named. No patient is left to test the ensemble itself on: the Dice is of the single networks, each on the
 patients it has not seen.
 """
 
@@ -21,13 +22,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    name: Annotated[
-        str | None, typer.Argument(help="An experiment of the cross-validation, where there are several.")
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="An experiment of each cross-validation, where there are several."),
     ] = None,
 ) -> None:
     """Average the networks of a cross-validation and tell its Dice over all patients."""
-    members = crossvalidation.chosen(crossvalidation.complete(), name)
-    print(*ensemble.write(members).lines(), sep="\n")
+    recipes = crossvalidation.chosen(crossvalidation.complete(), names or [])
+    print(*ensemble.write(recipes).lines(), sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stages.core.errors import UserError
@@ -49,18 +50,25 @@ def _whole(members: list[Member]) -> list[Member]:
     ]
 
 
-def chosen(groups: list[list[Member]], name: str | None) -> list[Member]:
-    """The cross-validation that has the experiment `name`, or the only one."""
-    if name is not None:
-        groups = [group for group in groups if name in {member.experiment.name for member in group}]
-        if not groups:
-            raise UserError(
-                f"{name} is no experiment of this commit whose other folds are there too; "
-                "`dvc exp show` lists them"
-            )
+def chosen(groups: list[list[Member]], names: Sequence[str]) -> list[list[Member]]:
+    """The cross-validations that have the experiments `names`, each once, or the only one."""
+    if names:
+        return list({id(group): group for group in (_with(groups, name) for name in names)}.values())
     if not groups:
         raise UserError(f"no experiments of this commit cover all folds; run {RUN}")
     if len(groups) > 1:
-        names = ", ".join(members[0].experiment.name for members in groups)
-        raise UserError(f"there are {len(groups)} cross-validations; name an experiment of one ({names})")
-    return groups[0]
+        firsts = ", ".join(members[0].experiment.name for members in groups)
+        raise UserError(
+            f"there are {len(groups)} cross-validations; name an experiment of each that is meant ({firsts})"
+        )
+    return groups
+
+
+def _with(groups: list[list[Member]], name: str) -> list[Member]:
+    """The cross-validation that has an experiment."""
+    for group in groups:
+        if name in {member.experiment.name for member in group}:
+            return group
+    raise UserError(
+        f"{name} is no experiment of this commit whose other folds are there too; `dvc exp show` lists them"
+    )

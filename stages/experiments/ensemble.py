@@ -45,14 +45,15 @@ class Ensemble:
         ]
 
 
-def write(members: list[Member]) -> Ensemble:
+def write(recipes: list[list[Member]]) -> Ensemble:
     """Write reports/ensemble/ and, where every member was exported, models/ensemble/.
 
-    members: all folds of each of their seeds, as `crossvalidation.complete` has them. Raises `UserError`
-    where they prepare scans in different ways.
+    recipes: of each all folds of each of its seeds, as `crossvalidation.complete` has them. Raises
+    `UserError` where they prepare scans in different ways.
     """
-    patients = _patients(members)
-    metrics = _metrics(members, patients)
+    members = [member for recipe in recipes for member in recipe]
+    patients = pd.concat([_patients(recipe) for recipe in recipes], axis=1)
+    metrics = _metrics(recipes, patients)
     exported = _export(members)
     with atomic.directory(HERE.ensemble_report) as folder:
         atomic.metrics(metrics, folder / "metrics.json")
@@ -69,8 +70,9 @@ def _patients(members: list[Member]) -> pd.DataFrame:
     return pd.DataFrame({seed: leakage.pooled(folds)["dice"] for seed, folds in sorted(by_seed.items())})
 
 
-def _metrics(members: list[Member], patients: pd.DataFrame) -> dict[str, Any]:
-    """patients: as `_patients` has it."""
+def _metrics(recipes: list[list[Member]], patients: pd.DataFrame) -> dict[str, Any]:
+    """patients: as `_patients` has it, of all recipes."""
+    members = [member for recipe in recipes for member in recipe]
     params = members[0].params
     means = patients.mean(axis=1)
     low, high = patient_bootstrap(means.to_numpy(), params.evaluate.bootstrap)
@@ -83,11 +85,12 @@ def _metrics(members: list[Member], patients: pd.DataFrame) -> dict[str, Any]:
         "worst_dice": float(means.min()),
         "patients": len(means),
         "folds": params.split.folds,
-        "seeds": len(patients.columns),
+        "recipes": len(recipes),
+        "seeds": patients.columns.nunique(),
         "dice_sd_over_folds": float(folds.std(ddof=1)),
         "leaky": any(metrics["leaky"] for metrics in evaluated),
     }
-    if len(patients.columns) > 1:
+    if len(recipes) == 1 and len(patients.columns) > 1:
         metrics["dice_sd_over_seeds"] = float(patients.mean().std(ddof=1))
     return metrics
 
@@ -99,15 +102,32 @@ def _export(members: list[Member]) -> bool:
         for member, path in zip(members, paths, strict=True):
             if not member.experiment.fetch(HERE.onnx, path):
                 return False
-        joint_spec = average([_spec(path) for path in paths])
-        joint = onnx_ensemble.mean([onnx.load(path) for path in paths])
-    with atomic.directory(HERE.ensemble) as folder:
-        path = folder / HERE.onnx.name
-        onnx.save(joint, path)
-        onnx_export.describe(path, spec.KEY, joint_spec.text())
-        files = {path.name: lineage.content_hash(path)}
-        atomic.json_file(joint_spec.model_dump(mode="json") | {"files": files}, folder / HERE.spec.name)
+        with atomic.directory(HERE.ensemble) as folder:
+            join(paths, folder)
     return True
+
+
+def join(graphs: list[Path], folder: Path) -> None:
+    """Write an ensemble of exported graphs: one graph for each kind of input, the mean of those that have it,
+    and spec.json. Raises `UserError` where they prepare scans in different ways.
+    """
+    specs = [_spec(path) for path in graphs]
+    joint = average(specs)
+    kinds: dict[str, list[int]] = defaultdict(list)
+    for number, own in enumerate(specs):
+        kinds[own.input.model_dump_json()].append(number)
+    name = Path(HERE.onnx.name)
+    files = [name.name, *(f"{name.stem}-{kind}{name.suffix}" for kind in range(2, len(kinds) + 1))]
+    if len(kinds) > 1:
+        sizes = {file: len(numbers) for file, numbers in zip(files, kinds.values(), strict=True)}
+        joint = joint.model_copy(update={"members": sizes})
+    for file, numbers in zip(files, kinds.values(), strict=True):
+        onnx.save(onnx_ensemble.mean([onnx.load(graphs[number]) for number in numbers]), folder / file)
+        own = specs[numbers[0]]
+        described = joint.model_copy(update={"input": own.input, "output": own.output})
+        onnx_export.describe(folder / file, spec.KEY, described.text())
+    hashes = {file: lineage.content_hash(folder / file) for file in files}
+    atomic.json_file(joint.model_dump(mode="json") | {"files": hashes}, folder / HERE.spec.name)
 
 
 def _spec(path: Path) -> Spec:
@@ -123,7 +143,7 @@ def average(specs: list[Spec]) -> Spec:
     `UserError` where the members prepare scans in different ways.
     """
     first = specs[0]
-    if any((s.input, s.output, s.scaling) != (first.input, first.output, first.scaling) for s in specs):
+    if any(_preparation(own) != _preparation(first) for own in specs):
         raise UserError("the experiments differ in how they prepare scans; ensemble those that do not")
     rules = [s.decision for s in specs]
     sure = [rule.low_confidence_below for rule in rules if rule.low_confidence_below is not None]
@@ -141,6 +161,12 @@ def average(specs: list[Spec]) -> Spec:
             "data_hash": _joint_hash([s.data_hash for s in specs]),
         }
     )
+
+
+def _preparation(own: Spec) -> tuple[object, ...]:
+    """What members have in common, whatever windows they see."""
+    seen = own.input.model_dump(exclude={"shape", "context", "window", "through_mm"})
+    return seen, own.output.model_dump(exclude={"shape"}), own.scaling
 
 
 def _means(values: list[dict[str, float]]) -> dict[str, float]:

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +60,47 @@ class OnnxPredictor:
 
 @dataclass(frozen=True)
 class Exported:
-    """A model and what it says of itself."""
+    """A model and what it says of itself. networks: of how many it is the mean; others: what answers beside
+    it, in an ensemble of graphs with different inputs.
+    """
 
     spec: Spec
     predictor: OnnxPredictor
+    networks: int = 1
+    others: tuple["Exported", ...] = ()
 
 
 def open_model(path: Path) -> Exported:
-    """Open an .onnx file, the folder of an export, or its spec.json.
+    """Open an .onnx file, the folder of an export, or its spec.json; of an ensemble all graphs.
 
     Raises `UserError` where there is no model, it is damaged, or this version cannot read it.
     """
     file, digest = _located(path)
+    model = _opened(file, digest)
+    members = [
+        replace(_member(file, name, model), networks=networks)
+        for name, networks in model.spec.members.items()
+    ]
+    return replace(members[0], others=tuple(members[1:])) if members else model
+
+
+def _member(file: Path, name: str, model: Exported) -> Exported:
+    """A graph of the ensemble that a file is a part of."""
+    if name == file.name:
+        return model
+    beside = file.parent / Path(name).name
+    if not beside.is_file():
+        raise UserError(
+            f"{file} is a part of an ensemble, and {beside.name} is not beside it; copy all of it"
+        )
+    member = _opened(*_located(beside))
+    if member.spec.model_hash != model.spec.model_hash:
+        raise UserError(f"{beside} is of another ensemble than {file}; copy all of one")
+    return member
+
+
+def _opened(file: Path, digest: str | None) -> Exported:
+    """digest: SHA-256 of the file, None where nothing tells it."""
     try:
         content = file.read_bytes()
     except OSError as error:

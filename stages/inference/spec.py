@@ -70,7 +70,11 @@ class ServedRule(Rule):
 
 
 class Spec(_Part):
-    """All of it. `model_hash` is the SHA-256 of the weights, `data_hash` names slices, split and policy."""
+    """All of it. `model_hash` is the SHA-256 of the weights, `data_hash` names slices, split and policy.
+
+    `members`: of an ensemble of graphs with different inputs their files, which lie beside each other, and of
+    how many networks each is the mean.
+    """
 
     schema_version: Literal[2] = 2
     model_hash: str
@@ -79,6 +83,7 @@ class Spec(_Part):
     output: Output
     scaling: Scaling
     decision: ServedRule
+    members: dict[str, Annotated[int, Field(ge=1)]] = {}
 
     def text(self) -> str:
         """The JSON for the metadata; equal for equal models."""

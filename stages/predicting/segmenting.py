@@ -52,7 +52,8 @@ def segment(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) -
 
 def remarks(scan_spacing: Spacing | None, model: Exported) -> tuple[str, ...]:
     """What a scan leaves open that the model goes by, as sentences."""
-    through_mm = model.spec.input.through_mm
+    distances = [part.spec.input.through_mm for part in (model, *model.others)]
+    through_mm = next((mm for mm in distances if mm is not None), None)
     if through_mm is None or scan_spacing is not None:
         return ()
     return (
@@ -73,7 +74,15 @@ def answered(slices: np.ndarray, mm: float | None, model: Exported) -> np.ndarra
     float32.
     """
     tta = model.spec.decision.tta
-    return predictor.of_volume(model.predictor, slices, mm, (tta,))[tta]
+    parts = (model, *model.others)
+    networks = sum(part.networks for part in parts)
+    mean: np.ndarray | None = None
+    for part in parts:
+        answer = predictor.of_volume(part.predictor, slices, mm, (tta,))[tta]
+        answer *= np.float32(part.networks / networks)
+        mean = answer if mean is None else np.add(mean, answer, out=mean)
+    assert mean is not None
+    return mean
 
 
 def _on_own_grid(probabilities: np.ndarray, fitted: CaseTransform) -> np.ndarray:

@@ -1,15 +1,24 @@
 """Which experiments make a cross-validation, and what their joint model says of itself."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.core.errors import UserError
 from stages.experiments import crossvalidation, ensemble, experiment
+from stages.exporting import onnx_export
+from stages.inference import onnx_predictor, spec
 from stages.masks import levels
+from stages.networks import network
+from stages.networks.architecture import Architecture
+from stages.networks.volumetric import VolumeNetwork
+from stages.predicting import segmenting
 from stages.project.params import Params
 from tests.fixtures import graphs
 
@@ -51,7 +60,7 @@ def test_all_folds_of_the_same_params_belong_together(there: list[Tried]) -> Non
         tried("other1", 1, "train.lr=1e-4"),
     ]  # the third is missing
     assert [names(one) for one in crossvalidation.complete()] == [["a", "b", "c"]]
-    assert names(crossvalidation.chosen(crossvalidation.complete(), None)) == ["a", "b", "c"]
+    assert [names(one) for one in crossvalidation.chosen(crossvalidation.complete(), [])] == [["a", "b", "c"]]
 
 
 def test_seeds_with_every_fold_join_and_others_do_not(there: list[Tried]) -> None:
@@ -65,12 +74,15 @@ def test_of_several_one_is_named(there: list[Tried]) -> None:
     there += [tried(f"a{fold}", fold) for fold in range(3)]
     there += [tried(f"b{fold}", fold, "train.lr=1e-4") for fold in range(3)]
     found = crossvalidation.complete()
-    assert names(crossvalidation.chosen(found, "b1")) == ["b0", "b1", "b2"]
+    assert [names(one) for one in crossvalidation.chosen(found, ["b1"])] == [["b0", "b1", "b2"]]
+    assert [names(one)[0] for one in crossvalidation.chosen(found, ["b1", "a0", "b2"])] == ["b0", "a0"]
     with pytest.raises(UserError) as error:
-        crossvalidation.chosen(found, None)
-    assert str(error.value) == "there are 2 cross-validations; name an experiment of one (a0, b0)"
+        crossvalidation.chosen(found, [])
+    assert str(error.value) == (
+        "there are 2 cross-validations; name an experiment of each that is meant (a0, b0)"
+    )
     with pytest.raises(UserError) as error:
-        crossvalidation.chosen(found, "c1")
+        crossvalidation.chosen(found, ["a0", "c1"])
     assert str(error.value) == (
         "c1 is no experiment of this commit whose other folds are there too; `dvc exp show` lists them"
     )
@@ -79,7 +91,7 @@ def test_of_several_one_is_named(there: list[Tried]) -> None:
 def test_without_all_folds_the_command_is_told(there: list[Tried]) -> None:
     there += [tried("a0", 0), tried("a1", 1)]
     with pytest.raises(UserError) as error:
-        crossvalidation.chosen(crossvalidation.complete(), None)
+        crossvalidation.chosen(crossvalidation.complete(), [])
     assert str(error.value) == (
         "no experiments of this commit cover all folds; run dvc exp run --queue -S split.folds=5 "
         "-S 'split.fold=range(5)' && dvc queue start"
@@ -125,7 +137,90 @@ def test_a_joint_threshold_is_the_multiple_next_to_the_mean(members: list[int]) 
 
 def test_members_that_prepare_scans_in_other_ways_do_not_join() -> None:
     with pytest.raises(UserError) as error:
-        ensemble.average([graphs.describe(), graphs.describe(context=1)])
+        ensemble.average([graphs.describe(), graphs.describe(channels=("pre", "flair"))])
     assert str(error.value) == (
         "the experiments differ in how they prepare scans; ensemble those that do not"
     )
+
+
+def volumes(path: Path) -> Path:
+    """A 3D network with random weights, exported for the same scans as `graphs` are."""
+    window = (4, 32, 32)
+    architecture = Architecture(dims=3, arch="dynunet", encoder="", window=window, spacing_mm=(2.0, 1.0, 1.0))
+    torch.manual_seed(0)
+    net = network.build(architecture, None, 1, [60.0] * 3, [40.0] * 3)
+    assert isinstance(net, VolumeNetwork)
+    onnx_export.write_volumes(net, window, 18, path)
+    like = graphs.describe()
+    shaped = {"shape": ("batch", *window, 3), "window": window, "through_mm": 2.0}
+    described = like.model_copy(
+        update={
+            "input": like.input.model_copy(update=shaped),
+            "output": like.output.model_copy(update={"shape": ("batch", *window, 1)}),
+        }
+    )
+    onnx_export.describe(path, spec.KEY, described.text())
+    return path
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], Path]:
+    """Two networks of slices, one of slices with neighbours and one of volumes; their ensemble."""
+    folder = tmp_path_factory.mktemp("ensemble")
+    members = [
+        graphs.write(folder / "a.onnx", graphs.describe()),
+        volumes(folder / "b.onnx"),
+        graphs.write(folder / "c.onnx", graphs.describe(context=1)),
+        graphs.write(folder / "d.onnx", graphs.describe()),
+    ]
+    (folder / "joint").mkdir()
+    ensemble.join(members, folder / "joint")
+    return members, folder / "joint"
+
+
+SLICES = np.random.default_rng(0).integers(1, 256, (5, graphs.SIZE, graphs.SIZE, 3), np.uint8)
+
+
+def test_slices_and_volumes_join_to_the_mean_of_all(mixed: tuple[list[Path], Path]) -> None:
+    members, folder = mixed
+    assert sorted(path.name for path in folder.glob("*.onnx")) == [
+        "model-2.onnx",
+        "model-3.onnx",
+        "model.onnx",
+    ]
+    joint = onnx_predictor.open_model(folder)
+    assert joint.spec.members == {"model.onnx": 2, "model-2.onnx": 1, "model-3.onnx": 1}
+    alone = [segmenting.answered(SLICES, 4.0, onnx_predictor.open_model(path)) for path in members]
+    answered = segmenting.answered(SLICES, 4.0, joint)
+    np.testing.assert_allclose(answered, np.mean(alone, axis=0), atol=1e-6)
+    assert np.abs(answered - alone[0]).max() > 0.1
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "model-2.onnx", "model-3.onnx", "spec.json"])
+def test_each_file_of_an_ensemble_opens_all_of_it(mixed: tuple[list[Path], Path], file: str) -> None:
+    joint = onnx_predictor.open_model(mixed[1] / file)
+    assert [part.networks for part in (joint, *joint.others)] == [2, 1, 1]
+    assert segmenting.remarks(None, joint)  # one of them was trained on a distance
+
+
+def test_a_part_by_itself_and_a_part_of_another_ensemble(
+    mixed: tuple[list[Path], Path], tmp_path: Path
+) -> None:
+    members, folder = mixed
+    copied = Path(shutil.copy(folder / "model-2.onnx", tmp_path))
+    with pytest.raises(UserError) as error:
+        onnx_predictor.open_model(copied)
+    assert str(error.value) == (
+        f"{copied} is a part of an ensemble, and model.onnx is not beside it; copy all of it"
+    )
+    (tmp_path / "other").mkdir()
+    ensemble.join([members[0], members[2]], tmp_path / "other")
+    shutil.copytree(folder, tmp_path / "joint")
+    shutil.copy(tmp_path / "other" / "model-2.onnx", tmp_path / "joint" / "model-2.onnx")
+    with pytest.raises(
+        UserError, match=r"model-2\.onnx is not the file that the spec\.json beside it describes"
+    ):
+        onnx_predictor.open_model(tmp_path / "joint")
+    (tmp_path / "joint" / "spec.json").unlink()
+    with pytest.raises(UserError, match=r"model-2\.onnx is of another ensemble than .*; copy all of one"):
+        onnx_predictor.open_model(tmp_path / "joint")
