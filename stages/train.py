@@ -64,6 +64,7 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     began = time.perf_counter()
     if fitting.is_first():
         batch = (params.batch_size // machine.processes, *data.window, len(data.store.meta.channels))
+        estimate.refuse_too_large(segmenter, precision, batch)
         batches, validated = (len(loader) // machine.processes for loader in loaders)
         expected = estimate.measure(segmenter, precision, batch, batches, validated)
         print(expected.sentence(), flush=True)

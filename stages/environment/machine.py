@@ -10,11 +10,12 @@ from enum import StrEnum
 from importlib import util
 from pathlib import Path
 
+from stages.core import memory as main_memory
 from stages.core import workers
 from stages.core.processor import CPUINFO, Processor
 
 CGROUP = workers.CGROUP
-GIB = 1 << 30
+GIB = main_memory.GIB
 DISK_GIB, MEMORY_GIB = 2.0, 3.0
 """Below that a run of the generated scans does not end well: it writes 0.4 GiB and takes 1.9 GB at most."""
 ROOM_GIB = 20.0
@@ -49,9 +50,7 @@ def disk() -> Diagnosis:
 
 
 def memory() -> Diagnosis:
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = _cgroup("memory.max")
-    granted = min(total, int(limit)) if limit.isdecimal() else total
+    total, granted = main_memory.total(), main_memory.granted(CGROUP)
     state = f"{granted / GIB:.1f} GiB" + (f" of the machine's {total / GIB:.1f}" if granted < total else "")
     if granted < MEMORY_GIB * GIB:
         return Diagnosis("memory", Status.MISSING, state, f"{MEMORY_GIB:.0f} GiB or more are needed")
@@ -125,10 +124,6 @@ def _torch_cuda() -> str | None:
     source = "\n".join(lines(Path(package.submodule_search_locations[0]) / "version.py"))
     cuda = re.search(r"^cuda.*= '([\d.]+)'", source, re.MULTILINE)
     return cuda[1] if cuda else None
-
-
-def _cgroup(name: str) -> str:
-    return "".join(lines(CGROUP / name)[:1])
 
 
 def lines(path: Path) -> list[str]:

@@ -16,6 +16,7 @@ from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
 from stages.commands import doctor
+from stages.core import memory
 from stages.environment import checkup, machine
 from stages.environment.machine import Diagnosis, Status
 from tests.fixtures.versioned import Versioned
@@ -304,7 +305,7 @@ def test_memory_is_what_a_container_grants(
     limit: str | None, status: Status, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages = {"SC_PHYS_PAGES": 4 * machine.GIB // 1024, "SC_PAGE_SIZE": 4096}
-    monkeypatch.setattr(machine.os, "sysconf", pages.__getitem__)
+    monkeypatch.setattr(memory.os, "sysconf", pages.__getitem__)
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
     if limit:
         (tmp_path / "memory.max").write_text(f"{limit}\n")
