@@ -17,7 +17,6 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from stages.exporting import slicewise
 from stages.networks.network import Network
 from stages.networks.volumetric import VolumeNetwork
 
@@ -63,8 +62,7 @@ def write(network: Network, depth: int, size: int, opset: int, path: Path) -> No
 
 def write_volumes(network: VolumeNetwork, window: tuple[int, int, int], opset: int, path: Path) -> None:
     """The same of a 3D network, for windows of this size alone."""
-    served = ServedVolumes(slicewise.of(network.cpu().eval()))
-    _write(served, (*window, len(network.mean)), opset, path)
+    _write(ServedVolumes(network.cpu().eval()), (*window, len(network.mean)), opset, path)
 
 
 def _write(served: torch.nn.Module, shape: tuple[int, ...], opset: int, path: Path) -> None:
