@@ -72,13 +72,15 @@ def _dims(tensor: onnx.ValueInfoProto) -> tuple[int, ...]:
 
 
 def example(shape: tuple[int, ...]) -> np.ndarray:
-    """A made-up slice (1, H, W, C): an even head with a bright spot, as `framing` would scale it."""
-    _, height, width, channels = shape
+    """A made-up slice (1, H, W, C), or window (1, D, H, W, C) of slices alike: an even head with a bright spot,
+    as `framing` would scale it.
+    """
+    _, *depth, height, width, channels = shape
     y, x = np.ogrid[:height, :width]
     head = np.hypot((y - height / 2) / height, (x - width / 2) / width) < 0.4
     spot = np.hypot((y - height / 2) / height, (x - width / 3) / width) < 0.1
     grey = np.where(spot, 220, np.where(head, 120, 0)).astype(np.uint8)
-    return np.repeat(grey[None, ..., None], channels, axis=3)
+    return np.broadcast_to(grey[..., None], (1, *depth, height, width, channels)).copy()
 
 
 @contextmanager

@@ -259,3 +259,10 @@ def test_git_does_not_know_who_tags(project_with_one: Versioned, tmp_path: Path)
     assert done.stderr.endswith("); put that right and run this again\n")
     assert done.stderr.count("\n") == 1
     assert tags(project) == []
+
+
+def test_the_example_of_a_graph_of_volumes_is_that_of_slices_in_each() -> None:
+    flat, volume = mlflow_registry.example((-1, 32, 64, 3)), mlflow_registry.example((-1, 4, 32, 64, 3))
+    assert volume.shape == (1, 4, 32, 64, 3)
+    assert all(np.array_equal(volume[0, place], flat[0]) for place in range(4))
+    assert set(np.unique(flat)) == {0, 120, 220}
