@@ -72,8 +72,8 @@ def _dims(tensor: onnx.ValueInfoProto) -> tuple[int, ...]:
 
 
 def example(shape: tuple[int, ...]) -> np.ndarray:
-    """A made-up slice (1, H, W, C), or window (1, D, H, W, C) of slices alike: an even head with a bright spot,
-    as `framing` would scale it.
+    """A made-up slice (1, H, W, C), or window (1, D, H, W, C) of slices alike: an even head with a bright
+    spot, as `framing` would scale it.
     """
     _, *depth, height, width, channels = shape
     y, x = np.ogrid[:height, :width]
