@@ -76,8 +76,8 @@ def prediction(folder: Path, repeat: int) -> list[str]:
     exported = onnx_predictor.open_model(HERE.export)
     model, network = modelfile.load(HERE.model, HERE.weights)
     assert model.window is not None
-    (found,) = discovery.find([scan]).scans
-    volume = reading.read(found, exported.spec.input)
+    (case,) = discovery.find([scan]).scans
+    volume = reading.read(case, exported.spec.input)
     _, levels = segmenting.prepared(volume.voxels, 1.0, exported.spec)
     network.eval()
 
