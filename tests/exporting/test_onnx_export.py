@@ -1,5 +1,7 @@
 """The exported graph against torch, and its bytes."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -9,8 +11,9 @@ from stages.exporting import onnx_export
 from stages.inference import cases, onnx_predictor
 from stages.inference.onnx_predictor import OnnxPredictor
 from stages.inference.torch_predictor import TorchPredictor
-from stages.networks import network
+from stages.networks import network, volumetric
 from stages.networks.architecture import Architecture
+from stages.networks.volumetric import VolumeNetwork
 from tests.fixtures import trainings
 
 
@@ -115,3 +118,18 @@ def test_a_description_changes_nothing_but_the_metadata(exported, tmp_path, stor
     described = path.read_bytes()
     onnx_export.describe(path, "brainseg", "sizes, names, thresholds")
     assert path.read_bytes() == described
+
+
+@pytest.mark.parametrize("arch", volumetric.NETWORKS)
+def test_a_graph_of_volumes_answers_as_torch_does(arch: str, tmp_path: Path) -> None:
+    window = (16, 32, 32)
+    torch.manual_seed(0)
+    architecture = Architecture(dims=3, arch=arch, encoder="", window=window, spacing_mm=(2.0, 1.0, 1.0))
+    net = network.build(architecture, None, 2, [60.0] * 3, [40.0] * 3)
+    assert isinstance(net, VolumeNetwork)
+    onnx_export.write_volumes(net, window, 18, tmp_path / "model.onnx")
+    predictor = OnnxPredictor(onnx_predictor.session(tmp_path / "model.onnx"), window[0], window=window)
+    volumes = np.random.default_rng(0).integers(0, 256, (2, *window, 3), np.uint8)
+    answered = predictor.answer(volumes)
+    assert answered.shape == (2, 2, *window)
+    np.testing.assert_allclose(answered, TorchPredictor(net, window[0], 2, window).answer(volumes), atol=1e-4)
