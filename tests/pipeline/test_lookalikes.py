@@ -10,7 +10,7 @@ from stages.project.paths import Paths
 from tests.fixtures import lookalikes
 from tests.pipeline.test_layouts import prepared
 
-CASES = 20
+CASES = 15
 COMMON: dict[str, object] = {"encoder_weights": None, "keep": "last", "lr": 3e-3}
 SLICES = COMMON | {"encoder": "tu-test_resnet", "depth": 3, "batch_size": 16, "epochs": 10}
 VOLUMES = COMMON | {"dims": 3, "arch": "dynunet", "window": [16, 32, 32], "batch_size": 1, "epochs": 8}
