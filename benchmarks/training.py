@@ -14,7 +14,6 @@ from tutorial_loop import DEVICE, now
 from stages import train
 from stages.networks import pretrained
 from stages.networks.network import Network
-from stages.networks.volumetric import VolumeNetwork
 from stages.project import params
 from stages.project.paths import HERE
 from stages.store import dataset
@@ -60,8 +59,11 @@ class Bench:
         self.machine = fitting.Machine(self.precision, 1, 1, self.params.workers)
         self.busy: list[int] = []
 
-    def network(self) -> Network | VolumeNetwork:
-        return self.segmenter().network
+    def network(self) -> Network:
+        """Of slices."""
+        network = self.segmenter().network
+        assert isinstance(network, Network)
+        return network
 
     def segmenter(self) -> Segmenter:
         file = pretrained.file_of(self.params.encoder_weights, self.params.encoder, ROOT)

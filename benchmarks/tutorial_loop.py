@@ -15,7 +15,6 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from stages.networks import network
-from stages.networks.volumetric import VolumeNetwork
 from stages.project.paths import HERE
 from stages.training.segmenter import volume_dice
 
@@ -53,7 +52,7 @@ class Tutorial(Dataset):
 class PlainNetwork(nn.Module):
     """The same network in plain NCHW memory, for float images."""
 
-    def __init__(self, ours: network.Network | VolumeNetwork) -> None:
+    def __init__(self, ours: network.Network) -> None:
         super().__init__()
         self.body = ours.body.to(memory_format=torch.contiguous_format)
 

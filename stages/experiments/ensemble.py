@@ -53,7 +53,7 @@ def write(recipes: list[list[Member]]) -> Ensemble:
     """
     members = [member for recipe in recipes for member in recipe]
     patients = pd.concat([_patients(recipe) for recipe in recipes], axis=1)
-    metrics = _metrics(recipes, patients)
+    metrics = _metrics(members, len(recipes), patients)
     exported = _export(members)
     with atomic.directory(HERE.ensemble_report) as folder:
         atomic.metrics(metrics, folder / "metrics.json")
@@ -70,9 +70,8 @@ def _patients(members: list[Member]) -> pd.DataFrame:
     return pd.DataFrame({seed: leakage.pooled(folds)["dice"] for seed, folds in sorted(by_seed.items())})
 
 
-def _metrics(recipes: list[list[Member]], patients: pd.DataFrame) -> dict[str, Any]:
-    """patients: as `_patients` has it, of all recipes."""
-    members = [member for recipe in recipes for member in recipe]
+def _metrics(members: list[Member], recipes: int, patients: pd.DataFrame) -> dict[str, Any]:
+    """members, patients (as `_patients` has it): of all recipes."""
     params = members[0].params
     means = patients.mean(axis=1)
     low, high = patient_bootstrap(means.to_numpy(), params.evaluate.bootstrap)
@@ -85,12 +84,12 @@ def _metrics(recipes: list[list[Member]], patients: pd.DataFrame) -> dict[str, A
         "worst_dice": float(means.min()),
         "patients": len(means),
         "folds": params.split.folds,
-        "recipes": len(recipes),
+        "recipes": recipes,
         "seeds": patients.columns.nunique(),
         "dice_sd_over_folds": float(folds.std(ddof=1)),
         "leaky": any(metrics["leaky"] for metrics in evaluated),
     }
-    if len(recipes) == 1 and len(patients.columns) > 1:
+    if recipes == 1 and len(patients.columns) > 1:
         metrics["dice_sd_over_seeds"] = float(patients.mean().std(ddof=1))
     return metrics
 

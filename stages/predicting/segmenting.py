@@ -76,13 +76,12 @@ def answered(slices: np.ndarray, mm: float | None, model: Exported) -> np.ndarra
     tta = model.spec.decision.tta
     parts = (model, *model.others)
     networks = sum(part.networks for part in parts)
-    mean: np.ndarray | None = None
-    for part in parts:
+
+    def share(part: Exported) -> np.ndarray:
         answer = predictor.of_volume(part.predictor, slices, mm, (tta,))[tta]
-        answer *= np.float32(part.networks / networks)
-        mean = answer if mean is None else np.add(mean, answer, out=mean)
-    assert mean is not None
-    return mean
+        return answer * np.float32(part.networks / networks)
+
+    return sum(map(share, parts[1:]), share(model))
 
 
 def _on_own_grid(probabilities: np.ndarray, fitted: CaseTransform) -> np.ndarray:
