@@ -90,14 +90,10 @@ def bf16() -> Diagnosis:
             "bf16", Status.OK, "yes, on the GPU" if able else "not on this GPU; it trains in fp32"
         )
     cpu = Processor.here(CPUINFO)
-    if feature := cpu.bf16():
-        return Diagnosis("bf16", Status.OK, f"yes, the CPU has {feature}")
-    if feature := cpu.bf16(3):
-        return Diagnosis(
-            "bf16",
-            Status.OK,
-            f"for train.dims 3, by {feature}; of dims 2 it is not faster, auto trains in fp32",
-        )
+    if cpu.bf16:
+        return Diagnosis("bf16", Status.OK, f"yes, the CPU has {cpu.bf16}")
+    if "avx512_bf16" in cpu.flags:
+        return Diagnosis("bf16", Status.OK, "AVX512-BF16 without AMX is not faster; auto trains in fp32")
     return Diagnosis("bf16", Status.OK, "no; auto trains in fp32")
 
 

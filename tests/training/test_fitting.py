@@ -154,8 +154,8 @@ def test_precision_by_name(monkeypatch):
     assert fitting.precision("bf16") == "bf16"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for flags, *expected in (
-        ({"amx_tile", "amx_bf16"}, "bf16", "bf16"),
-        ({"avx512_bf16"}, "fp32", "bf16"),
+        ({"amx_tile", "amx_bf16"}, "bf16", "fp32"),
+        ({"avx512_bf16"}, "fp32", "fp32"),
         ({"avx2"}, "fp32", "fp32"),
     ):
         cpu = Processor("GenuineIntel", frozenset(flags))
