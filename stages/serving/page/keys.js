@@ -1,0 +1,105 @@
+// Keys of the page, and the dialog that lists them.
+
+import { element } from "./notice.js";
+
+const FAR = 10;
+const PAN_PX = 40;
+
+/** [keys, what they do, act]. A key is as KeyboardEvent.key has it, "ctrl+" and "shift+" before it where held. */
+function table({ viewer, display, page }) {
+  const { reading, editor } = viewer;
+  const step = (by) => reading.step(reading.active, by);
+  const pan = (right, down) => viewer.active.panBy(right * PAN_PX, down * PAN_PX);
+  const tool = (name) => display.change({ tool: display.tool === name ? null : name });
+  const size = (by) => display.change({ size: Math.min(60, Math.max(1, display.size + by)) });
+  const ends = (last) => reading.goTo(reading.active, last ? Infinity : 0);
+  return [
+    [["ArrowUp"], "one slice up", () => step(1)],
+    [["ArrowDown"], "one slice down", () => step(-1)],
+    [["PageUp"], "ten slices up", () => step(FAR)],
+    [["PageDown"], "ten slices down", () => step(-FAR)],
+    [["Home"], "first slice", () => ends(false)],
+    [["End"], "last slice", () => ends(true)],
+    [["n"], "next slice with mask", () => page.marked(1)],
+    [["p"], "previous slice with mask", () => page.marked(-1)],
+    [["ArrowRight"], "next plane", () => viewer.activateNext(1)],
+    [["ArrowLeft"], "previous plane", () => viewer.activateNext(-1)],
+    [[..."123456789"], "sequence by its number", (key) => reading.choose(Number(key) - 1)],
+    [["+", "="], "zoom in", () => viewer.zoom(1)],
+    [["-"], "zoom out", () => viewer.zoom(-1)],
+    [["0"], "fit to the window", () => viewer.fit()],
+    [["shift+ArrowUp"], "move the picture up", () => pan(0, -1)],
+    [["shift+ArrowDown"], "move the picture down", () => pan(0, 1)],
+    [["shift+ArrowLeft"], "move the picture left", () => pan(-1, 0)],
+    [["shift+ArrowRight"], "move the picture right", () => pan(1, 0)],
+    [["m"], "mask on or off", () => display.change({ isOn: !display.isOn })],
+    [["o"], "outline or filled", () => display.change({ isOutline: !display.isOutline })],
+    [["x"], "crosshair on or off", () => display.change({ isCrossed: !display.isCrossed })],
+    [["b"], "brush", () => tool("brush")],
+    [["e"], "eraser", () => tool("eraser")],
+    [["f"], "fill a closed area", () => tool("fill")],
+    [["d"], "delete a connected part", () => tool("delete")],
+    [["Escape"], "put the tool down", () => display.change({ tool: null })],
+    [["["], "smaller brush", () => size(-1)],
+    [["]"], "larger brush", () => size(1)],
+    [["ctrl+z"], "undo", () => editor.undo()],
+    [["ctrl+shift+z", "ctrl+y"], "redo", () => editor.redo()],
+    [["j"], "next scan", () => page.next(1)],
+    [["k"], "previous scan", () => page.next(-1)],
+    [["?"], "this list", () => openHelp()],
+  ];
+}
+
+const MOUSE = [
+  ["wheel", "slices"],
+  ["ctrl + wheel, or two fingers", "zoom"],
+  ["drag", "crosshair; moves the picture when zoomed in"],
+  ["right drag, or shift + drag", "window: sideways its width, up and down its level"],
+  ["middle drag", "moves the picture"],
+  ["one finger", "slices up and down; a tap sets the crosshair"],
+];
+
+/** The keys act on what `state()` gives: {viewer, display, page}, or null while no scan is open. */
+export function listen(state) {
+  addEventListener("keydown", (event) => {
+    const open = state();
+    if (!open || event.altKey || document.querySelector("dialog[open]") || isTaken(event)) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const isShifted = event.shiftKey && (/^[a-z]$/.test(key) || event.key.startsWith("Arrow"));
+    const pressed = `${event.ctrlKey || event.metaKey ? "ctrl+" : ""}${isShifted ? "shift+" : ""}${key}`;
+    const row = table(open).find(([keys]) => keys.includes(pressed));
+    if (!row) return;
+    event.preventDefault();
+    row[2](key);
+  });
+}
+
+/** Whether the focused control has a use of its own for the key. */
+function isTaken({ target, key, ctrlKey }) {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.matches("input:not([type=range]):not([type=checkbox]), textarea, select")) return true;
+  if (target.matches("input[type=range]")) return !ctrlKey && key.length > 1 && key !== "Escape";
+  return false;
+}
+
+export function openHelp() {
+  const dialog = document.getElementById("help");
+  const row = (keys, what) => {
+    const marks = keys.flatMap((key, n) => [...(n ? [" or "] : []), element("kbd", { textContent: legible(key) })]);
+    return element("tr", {}, element("td", {}, ...marks), element("td", { textContent: what }));
+  };
+  const rows = table({ viewer: {} }).map(([keys, what]) => row(keys.length > 3 ? ["1 to 9"] : keys, what));
+  const mouse = MOUSE.map(([how, what]) => row([how], what));
+  dialog.querySelector("tbody.keys").replaceChildren(...rows);
+  dialog.querySelector("tbody.mouse").replaceChildren(...mouse);
+  dialog.showModal();
+}
+
+const LEGIBLE = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", PageUp: "Page ↑", PageDown: "Page ↓" };
+
+function legible(key) {
+  return key
+    .split(/\+(?=.)/)
+    .map((part) => LEGIBLE[part] ?? part)
+    .join(" + ");
+}
