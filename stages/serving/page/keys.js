@@ -3,49 +3,43 @@
 import { element } from "./notice.js";
 
 const FAR = 10;
-const PAN_PX = 40;
+const UP = { ArrowUp: 1, ArrowDown: -1, PageUp: 1, PageDown: -1 };
+/** CSS pixels to the right and down. */
+const PAN = {
+  "shift+ArrowUp": [0, -40],
+  "shift+ArrowDown": [0, 40],
+  "shift+ArrowLeft": [-40, 0],
+  "shift+ArrowRight": [40, 0],
+};
 
 /** [keys, what they do, act]. A key is as KeyboardEvent.key has it, "ctrl+" and "shift+" before it where held. */
 function table({ viewer, display, page }) {
   const { reading, editor } = viewer;
   const step = (by) => reading.step(reading.active, by);
-  const pan = (right, down) => viewer.active.panBy(right * PAN_PX, down * PAN_PX);
   const tool = (name) => display.change({ tool: display.tool === name ? null : name });
   const size = (by) => display.change({ size: Math.min(60, Math.max(1, display.size + by)) });
-  const ends = (last) => reading.goTo(reading.active, last ? Infinity : 0);
   return [
-    [["ArrowUp"], "one slice up", () => step(1)],
-    [["ArrowDown"], "one slice down", () => step(-1)],
-    [["PageUp"], "ten slices up", () => step(FAR)],
-    [["PageDown"], "ten slices down", () => step(-FAR)],
-    [["Home"], "first slice", () => ends(false)],
-    [["End"], "last slice", () => ends(true)],
-    [["n"], "next slice with mask", () => page.marked(1)],
-    [["p"], "previous slice with mask", () => page.marked(-1)],
-    [["ArrowRight"], "next plane", () => viewer.activateNext(1)],
-    [["ArrowLeft"], "previous plane", () => viewer.activateNext(-1)],
+    [["ArrowUp", "ArrowDown"], "slices, towards the head and the feet in the axial plane", (key) => step(UP[key])],
+    [["PageUp", "PageDown"], "ten slices at once", (key) => step(UP[key] * FAR)],
+    [["Home", "End"], "first and last slice", (key) => reading.goTo(reading.active, key === "Home" ? 0 : Infinity)],
+    [["n", "p"], "next and previous slice with mask", (key) => page.marked(key === "n" ? 1 : -1)],
+    [["ArrowLeft", "ArrowRight"], "another plane", (key) => viewer.activateNext(key === "ArrowLeft" ? -1 : 1)],
+    [["j", "k"], "next and previous scan", (key) => page.next(key === "j" ? 1 : -1)],
     [[..."123456789"], "sequence by its number", (key) => reading.choose(Number(key) - 1)],
-    [["+", "="], "zoom in", () => viewer.zoom(1)],
-    [["-"], "zoom out", () => viewer.zoom(-1)],
+    [["+", "=", "-"], "zoom in and out", (key) => viewer.zoom(key === "-" ? -1 : 1)],
     [["0"], "fit to the window", () => viewer.fit()],
-    [["shift+ArrowUp"], "move the picture up", () => pan(0, -1)],
-    [["shift+ArrowDown"], "move the picture down", () => pan(0, 1)],
-    [["shift+ArrowLeft"], "move the picture left", () => pan(-1, 0)],
-    [["shift+ArrowRight"], "move the picture right", () => pan(1, 0)],
+    [Object.keys(PAN), "move the picture", (key) => viewer.active.panBy(...PAN[`shift+${key}`])],
     [["m"], "mask on or off", () => display.change({ isOn: !display.isOn })],
     [["o"], "outline or filled", () => display.change({ isOutline: !display.isOutline })],
     [["x"], "crosshair on or off", () => display.change({ isCrossed: !display.isCrossed })],
     [["b"], "brush", () => tool("brush")],
     [["e"], "eraser", () => tool("eraser")],
-    [["f"], "fill a closed area", () => tool("fill")],
-    [["d"], "delete a connected part", () => tool("delete")],
+    [["f"], "fill a closed area with the class", () => tool("fill")],
+    [["d"], "delete a connected part, in all slices", () => tool("delete")],
     [["Escape"], "put the tool down", () => display.change({ tool: null })],
-    [["["], "smaller brush", () => size(-1)],
-    [["]"], "larger brush", () => size(1)],
+    [["[", "]"], "smaller and larger brush", (key) => size(key === "[" ? -1 : 1)],
     [["ctrl+z"], "undo", () => editor.undo()],
     [["ctrl+shift+z", "ctrl+y"], "redo", () => editor.redo()],
-    [["j"], "next scan", () => page.next(1)],
-    [["k"], "previous scan", () => page.next(-1)],
     [["?"], "this list", () => openHelp()],
   ];
 }
@@ -85,10 +79,10 @@ function isTaken({ target, key, ctrlKey }) {
 export function openHelp() {
   const dialog = document.getElementById("help");
   const row = (keys, what) => {
-    const marks = keys.flatMap((key, n) => [...(n ? [" or "] : []), element("kbd", { textContent: legible(key) })]);
+    const marks = keys.flatMap((key, n) => [...(n ? [" "] : []), element("kbd", { textContent: legible(key) })]);
     return element("tr", {}, element("td", {}, ...marks), element("td", { textContent: what }));
   };
-  const rows = table({ viewer: {} }).map(([keys, what]) => row(keys.length > 3 ? ["1 to 9"] : keys, what));
+  const rows = table({ viewer: {} }).map(([keys, what]) => row(keys.length > 4 ? ["1 to 9"] : keys, what));
   const mouse = MOUSE.map(([how, what]) => row([how], what));
   dialog.querySelector("tbody.keys").replaceChildren(...rows);
   dialog.querySelector("tbody.mouse").replaceChildren(...mouse);

@@ -15,6 +15,8 @@ import { Uploads } from "./upload.js";
 import { Verdict } from "./verdict.js";
 import { Viewer } from "./viewer.js";
 
+/** Names of this machine itself. */
+const HERE = new Set(["127.0.0.1", "localhost", "[::1]"]);
 const $ = (id) => document.getElementById(id);
 
 class Page {
@@ -51,8 +53,13 @@ class Page {
     $("demo").addEventListener("click", () => this.demo());
     this.uploads.addEventListener("sent", () => this.scans.refresh());
     this.scans.addEventListener("change", () => this.#openFirst());
-    $("marked-before").addEventListener("click", () => this.marked(-1));
-    $("marked-next").addEventListener("click", () => this.marked(1));
+    $("planes").addEventListener("click", ({ target }) => {
+      const { marked } = target.dataset;
+      if (marked) this.marked(Number(marked));
+    });
+    if (!HERE.has(location.hostname)) {
+      $("where").textContent = `They are read by the program that serves this page, on ${location.hostname}, and go nowhere else.`;
+    }
     keys.listen(() => this.viewer && { viewer: this.viewer, display: this.display, page: this });
     addEventListener("beforeunload", (event) => this.viewer?.reading.isUnsaved && event.preventDefault());
   }

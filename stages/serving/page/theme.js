@@ -11,8 +11,8 @@
   addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
     const tell = () => {
-      button.setAttribute("aria-pressed", String(isDark()));
-      document.getElementById("theme-name").textContent = isDark() ? "Dark" : "Light";
+      button.textContent = isDark() ? "Light" : "Dark";
+      button.setAttribute("aria-label", `${button.textContent} colours`);
     };
     button.addEventListener("click", () => {
       root.dataset.theme = isDark() ? "light" : "dark";

@@ -44,7 +44,6 @@ export class Toolbar {
     });
     $("sequences").replaceChildren(...buttons);
     $("sequences").hidden = sequences.length < 2;
-    $("marked-before").parentElement.hidden = reading.view.flat;
   }
 
   draw({ reading }) {

@@ -7,8 +7,8 @@ const $ = (id) => document.getElementById(id);
 const KEPT = "brainseg-who";
 const FILES = [
   ["mask", "Mask"],
-  ["overlay", "Overlay (.png)"],
-  ["dicom-seg", "DICOM segmentation"],
+  ["overlay", "Overlay"],
+  ["dicom-seg", "DICOM SEG"],
 ];
 
 /** Buttons of the verdict on what `open()` gives; saved: a function of the server's answer. */

@@ -76,6 +76,7 @@ export class Viewer extends EventTarget {
     canvas.setAttribute("role", "img");
     const box = element("div", { className: "picture" }, canvas);
     if (reading.view.spacing_mm && !reading.view.flat) box.append(...this.#letters(name));
+    if (!reading.view.flat) box.append(element("span", { className: "title", textContent: name[0].toUpperCase() + name.slice(1) }));
     const figure = element("figure", { className: name }, box);
     const part = { name, figure, plane: new Plane(canvas, reading, name, display, () => this.again()) };
     new Pointer(part.plane, this.editor, () => this.activate(name));
@@ -104,7 +105,15 @@ export class Viewer extends EventTarget {
       this.activate(name);
       this.reading.goTo(name, Number(input.value));
     });
-    figure.append(element("div", { className: "slices" }, element("div", {}, marks, input), output));
+    const row = element("div", { className: "slices" }, element("div", {}, marks, input), output);
+    for (const [text, step, label] of [["‹", -1, "Previous"], ["›", 1, "Next"]]) {
+      const button = element("button", { type: "button", textContent: text, title: `${label} slice with mask` });
+      button.setAttribute("aria-label", `${label} ${name} slice with mask`);
+      button.dataset.marked = step;
+      button.addEventListener("click", () => this.activate(name));
+      row.append(button);
+    }
+    figure.append(row);
     return { input, marks, output };
   }
 
@@ -117,7 +126,7 @@ export class Viewer extends EventTarget {
     const slice = reading.slice(name);
     input.value = slice;
     input.setAttribute("aria-valuetext", `${slice + 1} of ${plane.cut.depth}`);
-    output.textContent = `${name} ${slice + 1} / ${plane.cut.depth}`;
+    output.textContent = `${slice + 1} / ${plane.cut.depth}`;
     this.#drawMarks(marks, reading.labels.marks[plane.cut.through]);
   }
 
