@@ -17,6 +17,8 @@ import { Viewer } from "./viewer.js";
 
 /** Names of this machine itself. */
 const HERE = new Set(["127.0.0.1", "localhost", "[::1]"]);
+/** As in style.css: the viewer lies below the list. */
+const STACKED = matchMedia("(max-width: 699px)");
 const $ = (id) => document.getElementById(id);
 
 class Page {
@@ -28,7 +30,7 @@ class Page {
     this.scans = new Scans();
     this.uploads = new Uploads();
     const open = () => this.viewer;
-    this.list = new List(this.scans, this.uploads, { open: (scan) => this.open(scan), remove: (scan) => this.remove(scan) });
+    this.list = new List(this.scans, this.uploads, { open: (scan) => this.choose(scan), remove: (scan) => this.remove(scan) });
     this.toolbar = new Toolbar(this.display, open);
     this.panel = new Panel(facts, this.display);
     this.verdict = new Verdict(facts, open, (scan) => this.scans.replace(scan));
@@ -52,7 +54,10 @@ class Page {
     $("demo").hidden = !facts.demo;
     $("demo").addEventListener("click", () => this.demo());
     this.uploads.addEventListener("sent", () => this.scans.refresh());
-    this.scans.addEventListener("change", () => this.#openFirst());
+    this.scans.addEventListener("change", () => {
+      this.#closeGone();
+      this.#openFirst();
+    });
     $("planes").addEventListener("click", ({ target }) => {
       const { marked } = target.dataset;
       if (marked) this.marked(Number(marked));
@@ -73,11 +78,25 @@ class Page {
     this.scans.refresh();
   }
 
+  /** A server that was started anew has no scan of before. */
+  #closeGone() {
+    const reading = this.viewer?.reading;
+    if (!reading || this.scans.get(reading.scan.id)) return;
+    if (!reading.isUnsaved) this.close();
+    say(`The server no longer has ${reading.scan.name}.`, true);
+  }
+
   /** While nothing is open, the first scan that is done opens itself. */
   #openFirst() {
     if (this.viewer || this.#opening) return;
     const first = this.list.order.find(({ status }) => status === "done");
     if (first) this.open(first);
+  }
+
+  /** Open what was chosen in the list, and on a phone go to where it is. */
+  async choose(scan) {
+    await this.open(scan);
+    if (STACKED.matches) $("work").scrollIntoView();
   }
 
   async open(scan) {

@@ -18,7 +18,7 @@ export class Model {
 
   constructor(facts) {
     this.facts = facts;
-    $("model-name").textContent = facts.name;
+    $("model-name").textContent = facts.name.split("/").slice(-2).join("/");
     $("model-version").textContent = facts.version ?? facts.hash.slice(0, 8);
     $("model-open").addEventListener("click", () => this.open());
     const regions = Object.keys(facts.regions).map(legible).join(", ");

@@ -5,6 +5,7 @@ import { outlines } from "./outline.js";
 
 const MOST_ZOOM = 32;
 const EDGY_FROM = 10; // screen pixels a voxel, from where on voxels are drawn as squares
+const AGAIN_MS = 1000;
 const CROSS = "rgb(255 255 255 / 0.55)";
 const GAP = 9;
 
@@ -15,6 +16,7 @@ export class Plane {
   pointer = null; // where the mouse is, in CSS pixels of the canvas
   #frame = null; // {key, slice, sequence, levels}
   #isFetching = false;
+  #refused = ""; // key of a slice that the server does not give: the list says why
   #grey = { key: "" };
   #mask = { key: "" };
 
@@ -109,12 +111,13 @@ export class Plane {
       this.#frame = { key, sequence, slice, levels };
       return;
     }
-    if (this.#isFetching) return;
+    if (this.#isFetching || this.#refused === key) return;
     this.#isFetching = true;
     try {
       await reading.planes.fetch(sequence, name, slice);
-    } catch {
-      await new Promise((done) => setTimeout(done, 1000)); // the banner says why
+    } catch (refusal) {
+      if (refusal.status) this.#refused = key;
+      else await new Promise((done) => setTimeout(done, AGAIN_MS)); // the banner says why
     }
     this.#isFetching = false;
     this.again();
