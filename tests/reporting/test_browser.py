@@ -1,8 +1,6 @@
 """The report in a real browser: headless Chromium, driven by Debian's chromedriver."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -15,10 +13,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from stages.reporting import page
-from tests.fixtures import reports
+from tests.fixtures import browser, reports
 
 CASES = 14  # two more than have a film
-PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 
 
 @pytest.fixture(scope="module")
@@ -48,24 +45,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def driver() -> Iterator[webdriver.Chrome]:
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    service = shutil.which("chromedriver")
-    if not browser or not service:
-        missing = "chromium and chromedriver are not installed (on Debian: chromium and chromium-driver)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in ("--headless=new", "--disable-gpu", "--window-size=1100,900", "--disable-dev-shm-usage"):
-        options.add_argument(flag)
-    if os.geteuid() == 0:  # Chromium's sandbox does not run as root, as containers do
-        options.add_argument("--no-sandbox")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # Both programs are named: Selenium must look for none, and download none.
-    chrome = webdriver.Chrome(options, webdriver.ChromeService(service))
-    yield chrome
-    chrome.quit()
+    with browser.chrome() as chrome:
+        yield chrome
 
 
 @pytest.fixture
@@ -75,8 +56,7 @@ def opened(driver: webdriver.Chrome, report: str) -> Iterator[webdriver.Chrome]:
         driver.get_log(kind)
     driver.get(report)
     yield driver
-    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    browser.plain(driver)
 
 
 def test_no_error_and_nothing_but_the_file_itself_is_asked_for(opened, report):
@@ -204,34 +184,20 @@ def test_a_screen_reader_is_told_what_things_are(opened):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_in_light_and_dark(opened, scheme):
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    page_is_dark = (
-        luminance(opened.execute_script("return getComputedStyle(document.body).backgroundColor")) < 0.2
-    )
-    assert page_is_dark is (scheme == "dark")
-    paper = luminance(opened.execute_script("return getComputedStyle(document.body).backgroundColor"))
+    browser.in_colours(opened, scheme)
+    paper = opened.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (browser.luminance(paper) < 0.2) is (scheme == "dark")
     colours = opened.execute_script(
         "return [...new Set([...document.querySelectorAll('body, p, a, th, td, caption, figcaption, output,"
         " summary, summary span, button, .leaky')].map((one) => getComputedStyle(one).color))]"
     )
     assert len(colours) >= 3
-    for colour in colours:  # WCAG 2.2, 1.4.3
-        light, dark = sorted((luminance(colour), paper), reverse=True)
-        assert (light + 0.05) / (dark + 0.05) >= 4.5, colour
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance of "rgb(r, g, b)", by WCAG 2.2."""
-    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
-    red, green, blue = (
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    for colour in colours:
+        assert browser.contrast(colour, paper) >= 4.5, colour
 
 
 def test_a_phone_scrolls_downwards_only(opened):
-    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", browser.PHONE)
     assert opened.execute_script("return [innerWidth, document.documentElement.scrollWidth]") == [390, 390]
     film = opened.find_elements(By.CSS_SELECTOR, ".film")[0]
     assert film.size["width"] > 300

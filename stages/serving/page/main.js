@@ -53,7 +53,7 @@ class Page {
     }
     $("demo").hidden = !facts.demo;
     $("demo").addEventListener("click", () => this.demo());
-    this.uploads.addEventListener("sent", () => this.scans.refresh());
+    this.uploads.addEventListener("sent", ({ detail }) => this.scans.add(detail));
     this.scans.addEventListener("change", () => {
       this.#closeGone();
       this.#openFirst();
@@ -71,11 +71,10 @@ class Page {
 
   async demo() {
     try {
-      await json("api/demo", { method: "POST" });
+      this.scans.add([await json("api/demo", { method: "POST" })].flat());
     } catch (refusal) {
       say(refusal.message, true);
     }
-    this.scans.refresh();
   }
 
   /** A server that was started anew has no scan of before. */

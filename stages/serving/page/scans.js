@@ -37,6 +37,13 @@ export class Scans extends EventTarget {
     if (this.pending) this.#timer = setTimeout(() => this.refresh(), AGAIN_MS);
   }
 
+  /** Scans that the server has just taken in: of them it says no more than id and name. */
+  add(taken) {
+    const rest = { status: "queued", error: null, row: null, verdict: null, view: null, formats: [] };
+    this.#take([...this.all, ...taken.filter(({ id }) => !this.get(id)).map(({ id, name }) => ({ id, name, ...rest }))]);
+    return this.refresh();
+  }
+
   /** A scan as the server answered it just now. */
   replace(scan) {
     this.#take(this.all.map((one) => (one.id === scan.id ? scan : one)));

@@ -52,8 +52,8 @@ export class Uploads extends EventTarget {
       this.#changed();
       try {
         const scans = await this.#post(item);
-        this.remove(item);
         this.dispatchEvent(new CustomEvent("sent", { detail: scans }));
+        this.remove(item);
         return;
       } catch (refusal) {
         if (refusal.status === 401) {

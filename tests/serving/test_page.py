@@ -1,0 +1,183 @@
+"""The page of `brainseg serve` in a real browser: scans come in, are listed, looked at and go."""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from tests.fixtures import browser, dicom, graphs, scans, served, volumes
+from tests.fixtures.served import Page
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The page of a model that takes one sequence; nothing is sent yet."""
+    model = graphs.export(tmp_path_factory.mktemp("model"), graphs.describe(channels=("flair",)))
+    with served.running(model, "--max-bytes", "3000000") as address, browser.chrome(size="1400,900") as chrome:
+        yield Page(chrome, address).open()
+
+
+@pytest.fixture
+def flair() -> np.ndarray:
+    """Slices (S, H, W) uint8 with a tumour."""
+    return scans.volume(5, seed=1)[0][..., scans.FLAIR]
+
+
+def test_before_the_first_scan_the_page_says_what_to_do(page):
+    assert "Drop brain scans on this page" in page.id("empty").text
+    assert "nothing leaves this machine" in page.id("empty").text
+    assert not page.id("viewer").is_displayed()
+    assert "Not a medical device" in page.driver.find_element(By.TAG_NAME, "footer").text
+
+
+def test_a_picture(page, flair, tmp_path):
+    Image.fromarray(flair[2]).save(tmp_path / "a.png")
+    page.bring(tmp_path / "a.png")
+    assert page.scans()["a.png"]["status"] == "done"
+    page.choose("a.png")
+    assert [canvas.get_attribute("data-plane") for canvas in page.all("canvas[data-plane]")] == ["axial"]
+    assert "mask: tumour" in page.canvas("axial").get_attribute("aria-label")
+    assert page.id("spacing").is_displayed()
+    area = page.driver.find_element(By.CSS_SELECTOR, "#numbers [data-number=area_mm2]").text
+    assert float(area.removesuffix(" mm²")) == pytest.approx(page.scans()["a.png"]["row"]["area_mm2"], abs=0.5)
+
+
+def test_a_volume(page, flair, tmp_path):
+    volumes.save(tmp_path / "b.nii.gz", flair, spacing_mm=(3.0, 1.0, 1.0))
+    page.bring(tmp_path / "b.nii.gz")
+    page.choose("b.nii.gz")
+    assert [canvas.get_attribute("data-plane") for canvas in page.all("canvas[data-plane]")] == [
+        "axial",
+        "coronal",
+        "sagittal",
+    ]
+    row = page.scans()["b.nii.gz"]["row"]
+    for key, selector in (("tumour_ml", "#regions [data-number]"), ("volume_ml", "#numbers [data-number]")):
+        text = page.driver.find_element(By.CSS_SELECTOR, selector).text
+        assert float(text.removesuffix(" ml")) == pytest.approx(row[key], rel=0.01)
+    assert not page.id("spacing").is_displayed()
+
+
+def test_a_series_in_a_folder_is_one_scan(page, flair, tmp_path):
+    dicom.write_series(tmp_path / "series", flair.astype(np.uint16) * 4, spacing_mm=(3.0, 1.0, 1.0))
+    (tmp_path / "series" / ".DS_Store").write_bytes(b"of a file manager")
+    page.bring(tmp_path / "series")
+    assert page.scans()["series"]["view"]["slices"] == len(flair)
+    page.choose("series")
+    formats = [button.get_attribute("data-keep") for button in page.all("[data-keep]")]
+    assert formats == ["mask", "overlay", "dicom-seg", "files"]
+
+
+def test_loose_slices_are_one_scan(page, flair, tmp_path):
+    paths = dicom.write_series(tmp_path, flair.astype(np.uint16) * 4, series=2)
+    before = page.scans()
+    page.bring(*paths)
+    (name,) = page.scans().keys() - before.keys()
+    assert page.scans()[name]["view"]["slices"] == len(flair)
+
+
+def test_files_dropped_on_the_page(page, flair, tmp_path):
+    Image.fromarray(flair[3]).save(tmp_path / "dropped.png")
+    content = (tmp_path / "dropped.png").read_bytes()
+    page.driver.execute_script(
+        "const transfer = new DataTransfer();"
+        "transfer.items.add(new File([new Uint8Array(arguments[0])], 'dropped.png'));"
+        "for (const kind of ['dragenter', 'dragover', 'drop'])"
+        " document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: transfer, bubbles: true, cancelable: true}))",
+        list(content),
+    )
+    page.until(lambda: page.scans().get("dropped.png", {}).get("status") == "done")
+    page.until(lambda: page.entry("dropped.png").get_attribute("data-status") == "done")
+
+
+def test_a_refusal_stands_at_what_was_refused(page, tmp_path):
+    (tmp_path / "notes.txt").write_text("no scan", encoding="utf-8")
+    (tmp_path / "large.nii").write_bytes(b"\0" * 4_000_000)
+    for name in ("notes.txt", "large.nii"):
+        page.bring(tmp_path / name)
+        entry = page.entry(name)
+        sentence = entry.find_element(By.CLASS_NAME, "note").text
+        assert len(sentence.split()) > 4, sentence
+        entry.find_element(By.CLASS_NAME, "remove").click()
+    assert not page.all("[data-upload]")
+
+
+def test_a_scan_that_cannot_be_read_says_why(page, tmp_path):
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "whole.png")
+    content = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(content[: len(content) // 2])
+    page.bring(tmp_path / "half.png")
+    assert page.scans()["half.png"]["error"] in page.entry("half.png").text
+    assert not page.entry("half.png").find_element(By.CSS_SELECTOR, "[data-open]").is_enabled()
+
+
+def test_one_that_is_doubtful_can_stand_first(page, tmp_path):
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "blank.png")
+    page.bring(tmp_path / "blank.png")
+    row = page.scans()["blank.png"]["row"]
+    assert row["low_confidence"]
+    assert "look first" in page.entry("blank.png").text
+    assert row["why"] in page.entry("blank.png").text
+    assert page.all("#list [data-scan]")[0].text != page.entry("blank.png").text
+    page.id("doubt-first").click()
+    assert page.all("#list [data-scan]")[0].text == page.entry("blank.png").text
+    page.id("doubt-first").click()
+
+
+def test_a_scan_is_removed(page):
+    page.choose("blank.png")
+    assert page.id("doubt").is_displayed()
+    page.entry("blank.png").find_element(By.CSS_SELECTOR, "[data-remove]").click()
+    page.until(lambda: "blank.png" not in page.scans())
+    page.until(lambda: "blank.png" not in page.id("list").text)
+    assert page.id("scan-name").text != "blank.png"
+
+
+def test_the_next_scan_by_key(page):
+    page.choose("a.png")
+    page.press("j")
+    page.until(lambda: page.id("scan-name").text == "b.nii.gz")
+    page.press("k")
+    page.until(lambda: page.id("scan-name").text == "a.png")
+
+
+def test_the_model_is_one_click_away(page):
+    page.id("model-open").click()
+    assert page.api("model")["hash"] in page.id("model").text
+    page.until(lambda: page.id("card").text)
+    page.press(Keys.ESCAPE)
+    assert not page.id("model").is_displayed()
+
+
+def test_a_card_can_run_nothing(page):
+    hostile = (
+        "<p onclick='window.ran=1' style='color:red'>text<script>window.ran=1</script><img src=x onerror='window.ran=1'>"
+        "<a href='javascript:window.ran=1'>a</a><a href='https://example.invalid/'>b</a><svg onload='window.ran=1'/></p>"
+    )
+    cleaned = page.driver.execute_async_script(
+        "const [html, done] = arguments; import('/page/model.js').then(({clean}) => {"
+        "const box = document.createElement('div'); box.append(clean(html)); done(box.innerHTML)})",
+        hostile,
+    )
+    assert cleaned == (
+        '<p>text<a>a</a><a href="https://example.invalid/" rel="noopener noreferrer" target="_blank">b</a></p>'
+    )
+    page.driver.get_log("browser")  # the policy says what it stopped while the fragment was parsed
+
+
+def test_nothing_but_the_server_is_asked_and_the_policy_has_nothing_to_say(page):
+    page.open()
+    page.choose("b.nii.gz")
+    page.press("n")
+    asked = {
+        message["params"]["request"]["url"]
+        for entry in page.driver.get_log("performance")
+        if (message := json.loads(entry["message"])["message"])["method"] == "Network.requestWillBeSent"
+    }
+    assert len(asked) > 20
+    assert {url for url in asked if not url.startswith((page.address, "data:"))} == set()
+    assert page.driver.get_log("browser") == []
