@@ -5,26 +5,20 @@ brainseg predict /path/to/cases --model model.onnx --out predicted     # a folde
 brainseg predict scan.png --model git@host:team/brainseg@v1.0.0 --out predicted       # a registered version
 """
 
-import errno
 import sys
-import traceback
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from stages.core import errors
-from stages.core.errors import UserError
 from stages.inference import onnx_predictor
-from stages.inference.onnx_predictor import Exported
-from stages.predicting import channels, discovery, overlay, reading, segmenting, summary, writing
+from stages.predicting import channels, discovery, outcome, summary, writing
 from stages.predicting.scan import Scan, legible
 from stages.project.paths import HERE
 from stages.registry import versions
-from stages.scan.header import first_words
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SOME_FAILED = 3
@@ -62,9 +56,9 @@ def main(
     with summary.written(out, opened.spec, failed, left_out) as table:
         for scan in progress(listed.scans):
             try:
-                row = segment(scan, opened, out)
+                row = outcome.segment(scan, opened, out).row
             except Exception as error:
-                failed.append({"scan": str(scan), "error": legible(reason(error))})
+                failed.append({"scan": str(scan), "error": legible(outcome.reason(error))})
             else:
                 table.add(row)
                 segmented += 1
@@ -82,38 +76,6 @@ def main(
         print(legible(f"error: {entry['scan']}: {entry['error']}"), file=sys.stderr)
     if failed:
         raise typer.Exit(SOME_FAILED)
-
-
-def reason(error: Exception) -> str:
-    """Why a scan could not be segmented. What nobody foresaw is named as such, with the line that raised it,
-    and does not take the results of other scans with it. Raises the error again where the disk is full.
-    """
-    if isinstance(error, UserError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "it does not fit into memory"
-    if isinstance(error, OSError):
-        if error.errno == errno.ENOSPC:
-            raise error
-        if error.strerror:
-            return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
-    *_, last = traceback.extract_tb(error.__traceback__)
-    where = f"line {last.lineno} of {Path(last.filename).name}"
-    return f"{type(error).__name__}: {first_words(error)} ({where}); this was not foreseen, please report it"
-
-
-def segment(scan: Scan, model: Exported, out: Path) -> dict[str, Any]:
-    """Segment one scan and write what belongs to it; its row of the summary. Raises `UserError`."""
-    volume = reading.read(scan, model.spec.input)
-    segmented = segmenting.segment(volume.voxels, volume.spacing, model)
-    with writing.together(out, scan.folder) as folder:
-        files, remarks = writing.write(segmented.labels, scan, volume, model.spec, folder)
-        files.append(f"{scan.name}_overlay.png")
-        overlay.write(volume.voxels, segmented.labels, model.spec.input, folder / files[-1])
-    places = [str(PurePosixPath(scan.folder, name)) for name in files]
-    remarks += segmenting.remarks(volume.spacing, model)
-    volume = replace(volume, remarks=(*volume.remarks, *remarks))
-    return summary.row(scan, segmented, volume, model.spec, places)
 
 
 def progress(scans: list[Scan]) -> Iterable[Scan]:

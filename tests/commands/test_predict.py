@@ -14,6 +14,7 @@ from PIL import Image
 
 from stages.commands import predict
 from stages.core import errors
+from stages.predicting import outcome
 from tests.fixtures import dicom, graphs, scans, volumes
 from tests.pipeline.import_graph import reached_from
 
@@ -250,7 +251,7 @@ def test_a_failing_write_leaves_nothing_of_the_scan(tmp_path, flair, capfd, monk
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(predict.overlay, "write", full)
+    monkeypatch.setattr(outcome.overlay, "write", full)
     status, _, printed = run(capfd, tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
     assert status == 2
     assert printed.startswith("error: the disk is full; ")
@@ -270,6 +271,6 @@ def test_a_scan_too_large_for_this_machine(tmp_path, flair, capfd, monkeypatch):
         raise MemoryError
 
     Image.new("L", (8, 8)).save(tmp_path / "x.png")
-    monkeypatch.setattr(predict.reading, "read", exhausted)
+    monkeypatch.setattr(outcome.reading, "read", exhausted)
     status, _, printed = run(capfd, tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
     assert (status, printed) == (3, f"error: {tmp_path}/x.png: it does not fit into memory\n")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from stages.commands import predict
 from stages.core import errors
-from stages.predicting import discovery
+from stages.predicting import discovery, outcome
 from tests.fixtures import dicom, graphs, scans, volumes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,14 +213,14 @@ def test_a_fault_costs_one_scan(tmp_path, flair, capfd, monkeypatch):
     """The results of the others are kept, and the fault is called one."""
     for name in ("a", "b", "c"):
         Image.fromarray(head(1)[0][2]).save(tmp_path / f"{name}.png")
-    read = predict.reading.read
+    read = outcome.reading.read
 
     def broken(scan, model_input):
         if scan.name == "b":
             raise Surprise("index 3 is out of bounds\nfor axis 0")
         return read(scan, model_input)
 
-    monkeypatch.setattr(predict.reading, "read", broken)
+    monkeypatch.setattr(outcome.reading, "read", broken)
     out = tmp_path / "out"
     status, printed, (complaint,) = run(capfd, tmp_path, "--model", flair, "--out", out)
     assert (status, printed) == (3, f"2 of 3 scans segmented, 0 to look at first: {out}\n")

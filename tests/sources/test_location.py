@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.core.errors import UserError
-from stages.sources import brats, lgg, location
+from stages.sources import archive, brats, lgg, location
 from tests.fixtures import scans
 
 LAYOUT = "kaggle_3m/<case>/<case>_<number>.tif with <case>_<number>_mask.tif beside it"
@@ -32,7 +32,7 @@ def contents(root: Path) -> dict[str, bytes]:
     }
 
 
-def archive(path: Path, entries: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
+def zipped(path: Path, entries: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
     with zipfile.ZipFile(path, "w", compression) as file:
         for name, content in entries.items():
             file.writestr(name, content)
@@ -90,7 +90,7 @@ def test_a_real_archive_is_unpacked_whole(shared_data: Path, tmp_path: Path) -> 
         }
         assert (
             max(entry.file_size / max(entry.compress_size, 1) for entry in file.infolist())
-            > location.MAX_RATIO
+            > archive.MAX_RATIO
         )
     assert len(sizes) == 1660
     assert {
@@ -118,7 +118,7 @@ def test_a_folder_without_scans(tmp_path: Path, name: str | None) -> None:
 
 
 def test_an_archive_with_nothing_but_the_table(tmp_path: Path) -> None:
-    place = archive(tmp_path / "x.zip", {"kaggle_3m/data.csv": b"Patient\n", "a.txt": b""})
+    place = zipped(tmp_path / "x.zip", {"kaggle_3m/data.csv": b"Patient\n", "a.txt": b""})
     (tmp_path / "into").mkdir()
     with pytest.raises(UserError) as error:
         location.bring(lgg.LGG, place, tmp_path / "into")
@@ -142,7 +142,7 @@ def test_a_download_cut_short(folder: Path, tmp_path: Path) -> None:
 
 
 def test_an_archive_whose_directory_is_damaged(tmp_path: Path) -> None:
-    place = archive(tmp_path / "x.zip", {GOOD: b"scan"})
+    place = zipped(tmp_path / "x.zip", {GOOD: b"scan"})
     place.write_bytes(place.read_bytes().replace(b"PK\x01\x02", b"PK\x00\x00"))
     wanted = f"{place} is a damaged zip archive (Bad magic number for central directory); download it again"
     assert refused(place, tmp_path / "into") == wanted
@@ -159,7 +159,7 @@ def test_an_archive_whose_directory_is_damaged(tmp_path: Path) -> None:
 )
 def test_a_damaged_entry_is_named(tmp_path: Path, compression: int, position: int, reason: str) -> None:
     scan = np.random.default_rng(0).integers(0, 16, 4000, dtype=np.uint8).tobytes()
-    place = archive(tmp_path / "x.zip", {GOOD: scan}, compression)
+    place = zipped(tmp_path / "x.zip", {GOOD: scan}, compression)
     content = bytearray(place.read_bytes())
     content[position : position + 30] = bytes(range(200, 230))
     place.write_bytes(content)
@@ -177,7 +177,7 @@ def test_whatever_bytes_of_an_archive_are_damaged_the_files_are_right_or_it_is_r
 ) -> None:
     root, draw = tmp_path_factory.mktemp("zip"), random.Random(seed)
     entries = {f"k/c/c_{n}.tif": draw.randbytes(50) * 20 for n in range(3)}
-    place = archive(root / "x.zip", entries)
+    place = zipped(root / "x.zip", entries)
     content = bytearray(place.read_bytes())
     for _ in range(draw.choice([1, 3])):
         content[draw.randrange(len(content))] = draw.randrange(256)
@@ -206,7 +206,7 @@ def test_whatever_bytes_of_an_archive_are_damaged_the_files_are_right_or_it_is_r
     ],
 )
 def test_an_entry_that_would_leave_its_folder_refuses_the_archive_whole(tmp_path: Path, name: str) -> None:
-    place = archive(tmp_path / "x.zip", {GOOD: b"good", name: b"evil", "k/case/case_2.tif": b"good"})
+    place = zipped(tmp_path / "x.zip", {GOOD: b"good", name: b"evil", "k/case/case_2.tif": b"good"})
     with zipfile.ZipFile(place) as file:
         assert file.namelist()[1] == name  # zipfile wrote it as it is
     wanted = f"{place}: entry {name} would leave its folder; the archive is refused"
@@ -215,7 +215,7 @@ def test_an_entry_that_would_leave_its_folder_refuses_the_archive_whole(tmp_path
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
 def test_a_link_or_a_device_refuses_the_archive_whole(tmp_path: Path, kind: int) -> None:
-    place = archive(tmp_path / "x.zip", {GOOD: b"good"})
+    place = zipped(tmp_path / "x.zip", {GOOD: b"good"})
     entry = zipfile.ZipInfo("k/case/case_2.tif")
     entry.create_system = 3
     entry.external_attr = (kind | 0o777) << 16
@@ -245,7 +245,7 @@ def claiming(place: Path, name: str, size: int) -> None:
 
 
 def test_a_bomb_refuses_the_archive_whole(tmp_path: Path) -> None:
-    place = archive(tmp_path / "x.zip", {GOOD: b"good"})
+    place = zipped(tmp_path / "x.zip", {GOOD: b"good"})
     claiming(place, "k/case/case_2.tif", 10 << 30)
     wanted = f"{place}: entry k/case/case_2.tif expands over 200 times; the archive is refused"
     assert refused(place, tmp_path / "into") == wanted
@@ -261,7 +261,7 @@ def test_gibibytes_of_zeros_are_a_bomb(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.json", "data.csv"])
 def test_a_table_has_no_reason_to_expand(tmp_path: Path, name: str) -> None:
-    place = archive(tmp_path / "x.zip", {GOOD: b"good", f"k/{name}": b" " * (2 << 20)})
+    place = zipped(tmp_path / "x.zip", {GOOD: b"good", f"k/{name}": b" " * (2 << 20)})
     into = tmp_path / "into"
     into.mkdir()
     source = replace(lgg.LGG, belongs=lambda path: True)
@@ -271,9 +271,7 @@ def test_a_table_has_no_reason_to_expand(tmp_path: Path, name: str) -> None:
 
 def test_what_is_not_unpacked_cannot_harm(tmp_path: Path) -> None:
     """A log beside the scans may compress as it likes; the bombs inside 42.zip are never opened."""
-    place = archive(
-        tmp_path / "x.zip", {GOOD: b"good", "train.log": bytes(2 << 20), "42.zip": bytes(2 << 20)}
-    )
+    place = zipped(tmp_path / "x.zip", {GOOD: b"good", "train.log": bytes(2 << 20), "42.zip": bytes(2 << 20)})
     location.bring(lgg.LGG, place, tmp_path / "into")
     assert contents(tmp_path / "into") == {GOOD: b"good"}
 
@@ -285,10 +283,10 @@ def test_a_mask_that_is_nearly_all_zero_is_no_bomb(tmp_path: Path, dtype: type, 
     mask[300:310, 300:310] = 1
     stream = io.BytesIO()
     tifffile.imwrite(stream, mask)
-    place = archive(tmp_path / "x.zip", {"k/a/a_1_mask.tif": stream.getvalue()})
+    place = zipped(tmp_path / "x.zip", {"k/a/a_1_mask.tif": stream.getvalue()})
     with zipfile.ZipFile(place) as file:
         (entry,) = file.infolist()
-        assert entry.file_size > location.MAX_RATIO * entry.compress_size
+        assert entry.file_size > archive.MAX_RATIO * entry.compress_size
     location.bring(lgg.LGG, place, tmp_path / "into")
     assert contents(tmp_path / "into") == {"k/a/a_1_mask.tif": stream.getvalue()}
 
@@ -304,7 +302,7 @@ def test_a_blank_volume_is_no_bomb(tmp_path: Path) -> None:
 def test_an_archive_larger_than_the_disk_has_room_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = archive(tmp_path / "x.zip", {GOOD: random.Random(0).randbytes(1 << 20)})
+    place = zipped(tmp_path / "x.zip", {GOOD: random.Random(0).randbytes(1 << 20)})
     room = SimpleNamespace(free=1 << 19)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: room)
     wanted = f"{place} unpacks to 0.000977 GiB, and 0.000488 GiB are free here; free some space"
@@ -312,7 +310,7 @@ def test_an_archive_larger_than_the_disk_has_room_for(
 
 
 def test_a_blank_mask_is_no_bomb(tmp_path: Path) -> None:
-    place = archive(tmp_path / "x.zip", {GOOD: bytes(2**16)})
+    place = zipped(tmp_path / "x.zip", {GOOD: bytes(2**16)})
     with zipfile.ZipFile(place) as file:
         assert file.infolist()[0].file_size > 300 * file.infolist()[0].compress_size
     location.bring(lgg.LGG, place, tmp_path / "into")
@@ -324,28 +322,28 @@ def test_a_label_volume_is_no_bomb(shared_data: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(shared_data / "brats2015.zip") as file:
         name = next(name for name in file.namelist() if "OTMultiClass" in name)
         voxels = gzip.decompress(file.read(name))
-    place = archive(tmp_path / "a.zip", {"case/case_seg.nii": voxels})
+    place = zipped(tmp_path / "a.zip", {"case/case_seg.nii": voxels})
     with zipfile.ZipFile(place) as file:
         (entry,) = file.infolist()
-        assert entry.file_size > location.MAX_RATIO * entry.compress_size
+        assert entry.file_size > archive.MAX_RATIO * entry.compress_size
     location.bring(brats.BRATS, place, tmp_path / "into")
     assert contents(tmp_path / "into") == {"case/case_seg.nii": voxels}
 
 
 def test_what_one_entry_may_do_many_together_may_not(tmp_path: Path) -> None:
     """Ten gibibytes of zeros in entries that each could be a scan, and the true ratio of 1,000."""
-    place = archive(tmp_path / "a.zip", {GOOD: b"good"})
+    place = zipped(tmp_path / "a.zip", {GOOD: b"good"})
     for number in range(2, 12):
         claiming(place, f"k/case/case_{number}.tif", 1 << 30)
     assert refused(place, tmp_path / "into") == f"{place} expands over 200 times; the archive is refused"
 
 
 def test_a_name_that_is_a_file_and_a_folder(tmp_path: Path) -> None:
-    place = archive(tmp_path / "a.zip", {"x_1.tif": b"1", "x_1.tif/y_1.tif": b"2"})
+    place = zipped(tmp_path / "a.zip", {"x_1.tif": b"1", "x_1.tif/y_1.tif": b"2"})
     with pytest.raises(UserError) as error:
         location.bring(lgg.LGG, place, tmp_path / "into")
     assert str(error.value) == (
-        f"{place} uses one name for a file and a folder; unpack it and set ingest.location to the folder"
+        f"{place} uses one name for a file and a folder; unpack it and name the folder"
     )
 
 
@@ -361,24 +359,24 @@ def test_of_two_entries_of_one_name_the_later_counts(tmp_path: Path) -> None:
 def test_an_archive_that_claims_to_unpack_to_more_than_any_source_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = archive(tmp_path / "x.zip", {GOOD: b"good" * 300, "k/case/case_2.tif": b"good" * 300})
-    monkeypatch.setattr(location, "MAX_BYTES", 2**11)
+    place = zipped(tmp_path / "x.zip", {GOOD: b"good" * 300, "k/case/case_2.tif": b"good" * 300})
+    monkeypatch.setattr(archive, "MAX_BYTES", 2**11)
     assert refused(place, tmp_path / "into") == f"{place} unpacks to more than 0 GiB; the archive is refused"
 
 
 def test_an_encrypted_archive_says_so(tmp_path: Path) -> None:
-    place = archive(tmp_path / "x.zip", {GOOD: b"good"})
+    place = zipped(tmp_path / "x.zip", {GOOD: b"good"})
     content = bytearray(place.read_bytes())
     content[6] |= 1
     content[content.index(b"PK\x01\x02") + 8] |= 1
     place.write_bytes(content)
-    wanted = f"{place}: entry {GOOD} is encrypted; unpack the archive and set ingest.location to its folder"
+    wanted = f"{place}: entry {GOOD} is encrypted; unpack the archive and name its folder"
     assert refused(place, tmp_path / "into") == wanted
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path: Path, compression: int) -> None:
-    place = archive(tmp_path / "x.zip", {GOOD: b"good"}, compression)
+    place = zipped(tmp_path / "x.zip", {GOOD: b"good"}, compression)
     (tmp_path / "into" / GOOD).parent.mkdir(parents=True)
     (tmp_path / "into" / GOOD).symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
@@ -387,9 +385,9 @@ def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path: Path, compression: i
 
 def test_an_entry_too_large_for_memory_is_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = random.Random(0).randbytes(500) * 20
-    place = archive(tmp_path / "x.zip", {GOOD: scan}, zipfile.ZIP_DEFLATED)
-    monkeypatch.setattr(location, "WHOLE_BYTES", 100)
-    monkeypatch.setattr(location, "_inflated", None)
+    place = zipped(tmp_path / "x.zip", {GOOD: scan}, zipfile.ZIP_DEFLATED)
+    monkeypatch.setattr(archive, "WHOLE_BYTES", 100)
+    monkeypatch.setattr(archive, "_inflated", None)
     (tmp_path / "into").mkdir()
     location.bring(lgg.LGG, place, tmp_path / "into")
     assert (tmp_path / "into" / GOOD).read_bytes() == scan
@@ -400,7 +398,7 @@ def test_an_entry_too_large_for_memory_is_streamed(tmp_path: Path, monkeypatch: 
 )
 def test_a_deflated_entry_of_another_length_than_it_claims(tmp_path: Path, claimed: int, reason: str) -> None:
     scan = random.Random(0).randbytes(500) * 2
-    place = archive(tmp_path / "x.zip", {GOOD: scan}, zipfile.ZIP_DEFLATED)
+    place = zipped(tmp_path / "x.zip", {GOOD: scan}, zipfile.ZIP_DEFLATED)
     sizes = (1000).to_bytes(4, "little"), (1000 + claimed).to_bytes(4, "little")
     place.write_bytes(place.read_bytes().replace(*sizes))
     (tmp_path / "into").mkdir()

@@ -1,0 +1,67 @@
+"""One scan from its files to its mask, its picture and its row of the summary."""
+
+import errno
+import traceback
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from stages.core.errors import UserError
+from stages.inference.onnx_predictor import Exported
+from stages.predicting import overlay, reading, segmenting, summary, writing
+from stages.predicting.scan import Scan
+from stages.predicting.segmenting import Segmented
+from stages.scan.header import first_words
+from stages.scan.volume import Volume
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a scan. volume: its voxels with the channels that the model takes; row: of the summary."""
+
+    volume: Volume
+    segmented: Segmented
+    row: dict[str, Any]
+
+
+def segment(scan: Scan, model: Exported, out: Path) -> Outcome:
+    """Segment one scan and write what belongs to it into the folder `out`. Raises `UserError`."""
+    volume = reading.read(scan, model.spec.input)
+    segmented = segmenting.segment(volume.voxels, volume.spacing, model)
+    files, remarks = write(scan, volume, segmented.labels, model, out)
+    remarks += segmenting.remarks(volume.spacing, model)
+    remarked = replace(volume, remarks=(*volume.remarks, *remarks))
+    return Outcome(remarked, segmented, summary.row(scan, segmented, remarked, model.spec, files))
+
+
+def write(
+    scan: Scan, volume: Volume, labels: np.ndarray, model: Exported, out: Path
+) -> tuple[list[str], list[str]]:
+    """Write the mask of labels (S, H, W) and its picture; returns the files, relative to `out`, and remarks
+    on what they lack. All files of a scan are written, or none.
+    """
+    with writing.together(out, scan.folder) as folder:
+        files, remarks = writing.write(labels, scan, volume, model.spec, folder)
+        files.append(f"{scan.name}_overlay.png")
+        overlay.write(volume.voxels, labels, model.spec.input, folder / files[-1])
+    return [str(PurePosixPath(scan.folder, name)) for name in files], remarks
+
+
+def reason(error: Exception) -> str:
+    """Why a scan could not be segmented. What nobody foresaw is named as such, with the line that raised it,
+    and does not take the results of other scans with it. Raises the error again where the disk is full.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "it does not fit into memory"
+    if isinstance(error, OSError):
+        if error.errno == errno.ENOSPC:
+            raise error
+        if error.strerror:
+            return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+    *_, last = traceback.extract_tb(error.__traceback__)
+    where = f"line {last.lineno} of {Path(last.filename).name}"
+    return f"{type(error).__name__}: {first_words(error)} ({where}); this was not foreseen, please report it"
