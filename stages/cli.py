@@ -20,6 +20,7 @@ STAGES = {
 }
 COMMANDS = {
     "predict": "Segment new scans with an exported model.",
+    "serve": "A page to drop new scans on, look at their masks and correct them.",
     "headline": "Print the test Dice and where the report is.",
     "ensemble": "Join the folds of a cross-validation.",
     "tune": "Search params by validation Dice.",

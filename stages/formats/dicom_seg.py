@@ -1,6 +1,7 @@
 """Write a mask as DICOM Segmentation, which refers to the series that it was made from."""
 
 import warnings
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,16 +36,24 @@ _SERIES_NUMBER = 9000
 """Out of the way of the scanner's own series."""
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Who drew a mask: the model with weights of this hash, `corrected` by a person or not."""
+
+    model_hash: str
+    corrected: bool = False
+
+
 def write(
     labels: np.ndarray,
     headers: list[pydicom.Dataset],
     classes: dict[int, str],
-    model_hash: str,
+    drawn: Drawn,
     path: Path,
 ) -> list[str]:
     """Write labels (slices, rows, columns), in the series' own order, as one binary segment for each of
     `classes`, which have a name by number. headers: attributes of the series' files in the order of slices,
-    as `dicom.decode` leaves them. model_hash: of the weights, for the serial number of the device.
+    as `dicom.decode` leaves them. The model's hash becomes the serial number of the device.
 
     Returns remarks on what it could not repeat of the series, or had to make up. Raises `Unreadable` where
     the series lacks what a segmentation must have; nothing is written then.
@@ -54,6 +63,7 @@ def write(
     algorithm = hd.AlgorithmIdentificationSequence(
         name="brainseg", family=CodedConcept("123110", "DCM", "Artificial Intelligence"), version=program
     )
+    kinds = SegmentAlgorithmTypeValues
     of_tumour = not _TYPES.keys().isdisjoint(classes.values())
     category, other = (_ABNORMAL, _TYPES["tumour"]) if of_tumour else (_TISSUE, _TISSUE)
     segments = [
@@ -62,7 +72,7 @@ def write(
             segment_label=classes[label],
             segmented_property_category=category,
             segmented_property_type=_TYPES.get(classes[label], other),
-            algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_type=kinds.SEMIAUTOMATIC if drawn.corrected else kinds.AUTOMATIC,
             algorithm_identification=algorithm,
         )
         for number, label in enumerate(sorted(classes), 1)
@@ -82,7 +92,7 @@ def write(
                 manufacturer="brainseg",
                 manufacturer_model_name="brainseg",
                 software_versions=program,
-                device_serial_number=model_hash[:16],
+                device_serial_number=drawn.model_hash[:16],
                 series_description="Segmentation (research only)",
             )
             made.save_as(path)

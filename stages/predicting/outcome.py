@@ -37,13 +37,13 @@ def segment(scan: Scan, model: Exported, out: Path) -> Outcome:
 
 
 def write(
-    scan: Scan, volume: Volume, labels: np.ndarray, model: Exported, out: Path
+    scan: Scan, volume: Volume, labels: np.ndarray, model: Exported, out: Path, *, corrected: bool = False
 ) -> tuple[list[str], list[str]]:
     """Write the mask of labels (S, H, W) and its picture; returns the files, relative to `out`, and remarks
-    on what they lack. All files of a scan are written, or none.
+    on what they lack. All files of a scan are written, or none. corrected: a person drew in it.
     """
     with writing.together(out, scan.folder) as folder:
-        files, remarks = writing.write(labels, scan, volume, model.spec, folder)
+        files, remarks = writing.write(labels, scan, volume, model.spec, folder, corrected=corrected)
         files.append(f"{scan.name}_overlay.png")
         overlay.write(volume.voxels, labels, model.spec.input, folder / files[-1])
     return [str(PurePosixPath(scan.folder, name)) for name in files], remarks

@@ -17,6 +17,7 @@ from stages.predicting.scan import Scan, legible
 from stages.predicting.segmenting import Segmented
 from stages.predicting.writing import SUMMARY
 from stages.scan import spacing
+from stages.scan.spacing import Spacing
 from stages.scan.volume import Volume
 
 _NEARLY = 0.5
@@ -29,27 +30,33 @@ def row(scan: Scan, segmented: Segmented, volume: Volume, spec: Spec, files: lis
 
     Where the scan does not say its spacing (`spacing_known`), 1 mm is assumed for mm2 and ml.
     """
-    mm = volume.spacing or spacing.ASSUMED
-    millilitres = mm.voxel_ml
-    counts = np.bincount(segmented.labels.ravel(), minlength=256)
-    a_slice = (segmented.labels > 0).sum(axis=(1, 2))
     why = _doubt(segmented, spec)
-    names = {f"{name}_ml": classes for name, classes in spec.output.regions.items()}
-    names |= {f"{name}_ml": [label] for label, name in spec.output.classes.items()}
     return {
         "scan": str(scan),
         "kind": scan.kind,
-        "slices": len(segmented.labels),
-        f"{spec.output.noun}_slices": int((a_slice > 0).sum()),
-        "area_mm2": round(float(a_slice.max()) * mm.down * mm.across, 3),
-        "volume_ml": round(float(counts[1:].sum()) * millilitres, 4),
-        **{name: round(float(counts[classes].sum()) * millilitres, 4) for name, classes in names.items()},
+        **measures(segmented.labels, volume.spacing, spec),
         "spacing_known": volume.spacing is not None,
         "confidence": None if segmented.confidence is None else round(segmented.confidence, 4),
         "low_confidence": bool(why),
         "why": why,
         "remarks": legible("; ".join(volume.remarks)),
         "files": files,
+    }
+
+
+def measures(labels: np.ndarray, scan_spacing: Spacing | None, spec: Spec) -> dict[str, Any]:
+    """What a row says of labels (S, H, W): slices, mm2 of the largest, ml of regions and classes."""
+    mm = scan_spacing or spacing.ASSUMED
+    counts = np.bincount(labels.ravel(), minlength=256)
+    a_slice = (labels > 0).sum(axis=(1, 2))
+    names = {f"{name}_ml": classes for name, classes in spec.output.regions.items()}
+    names |= {f"{name}_ml": [label] for label, name in spec.output.classes.items()}
+    return {
+        "slices": len(labels),
+        f"{spec.output.noun}_slices": int((a_slice > 0).sum()),
+        "area_mm2": round(float(a_slice.max()) * mm.down * mm.across, 3),
+        "volume_ml": round(float(counts[1:].sum()) * mm.voxel_ml, 4),
+        **{name: round(float(counts[classes].sum()) * mm.voxel_ml, 4) for name, classes in names.items()},
     }
 
 

@@ -57,13 +57,14 @@ def together(out: Path, below: str = "") -> Iterator[Path]:
 
 
 def write(
-    labels: np.ndarray, scan: Scan, volume: Volume, spec: Spec, out: Path
+    labels: np.ndarray, scan: Scan, volume: Volume, spec: Spec, out: Path, *, corrected: bool = False
 ) -> tuple[list[str], list[str]]:
     """Write labels (S, H, W) into the folder `out`; returns the names of the files, of an LGG case of their
     folder, and remarks on what they lack. volume: as `reading.read` gives it; the scan's files are not opened
     again.
 
-    A picture of one class is 0 and 255, everything else holds the numbers of the classes.
+    A picture of one class is 0 and 255, everything else holds the numbers of the classes. corrected: by a
+    person, which DICOM says.
     """
     end = suffix_of(scan.files[0].name)
     if scan.kind in ("nifti", "brats"):
@@ -71,7 +72,7 @@ def write(
         _nifti(labels, volume, out / name)
         return [name], []
     if scan.kind == "dicom":
-        return _dicom(labels, volume, spec, out / f"{scan.name}_mask.nii.gz")
+        return _dicom(labels, volume, spec, out / f"{scan.name}_mask.nii.gz", corrected)
     painted = labels * np.uint8(_YES) if len(spec.output.classes) == 1 else labels
     if scan.kind == "lgg":
         (out / f"{scan.name}_mask").mkdir()
@@ -118,7 +119,9 @@ def _nifti(labels: np.ndarray, volume: Volume, path: Path) -> None:
     image(grid.from_slices(labels).reshape(shape), None, header).to_filename(path)
 
 
-def _dicom(labels: np.ndarray, volume: Volume, spec: Spec, path: Path) -> tuple[list[str], list[str]]:
+def _dicom(
+    labels: np.ndarray, volume: Volume, spec: Spec, path: Path, corrected: bool
+) -> tuple[list[str], list[str]]:
     """Both as NIfTI and, where the series has what that takes, as DICOM segmentation."""
     import nibabel as nib
 
@@ -129,9 +132,9 @@ def _dicom(labels: np.ndarray, volume: Volume, spec: Spec, path: Path) -> tuple[
     voxels = grid.from_slices(labels)
     nib.Nifti1Image(voxels, grid.affine, dtype=np.uint8).to_filename(path)
     segmentation = path.with_name(f"{stem(path.name)}.dcm")
-    ordered, output = voxels.transpose(2, 1, 0), spec.output
+    ordered, drawn = voxels.transpose(2, 1, 0), dicom_seg.Drawn(spec.model_hash, corrected)
     try:
-        remarks = dicom_seg.write(ordered, volume.header, output.classes, spec.model_hash, segmentation)
+        remarks = dicom_seg.write(ordered, volume.header, spec.output.classes, drawn, segmentation)
     except Unreadable as error:
         return [path.name], [f"no DICOM segmentation was written: {error}"]
     return [path.name, segmentation.name], remarks

@@ -9,12 +9,11 @@ from typing import Any, Protocol
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from stages.checks.catalogue import CHECKS
 from stages.core import tables
-from stages.reporting import headline, inline
+from stages.reporting import headline, inline, markdown
 from stages.reporting.published import PUBLISHED
 from stages.scoring import absence, agreement
 from stages.scoring.metrics import METRICS
@@ -105,25 +104,13 @@ def render(reports: Reports, card: str, lineage: Lineage, noun: str) -> str:
         png=inline.png,
         photo=inline.photo,
         lineage=lineage,
-        card=_markdown(card),
+        card=Markup(markdown.html(card, down=2)),
         noun=noun,
         style=_source(jinja, "report.css"),
         script=script,
         # The policy names the one script that may run: no name from the data can be another.
         script_hash=_hash("\n" + script),
     )
-
-
-def _markdown(text: str) -> Markup:
-    """Markdown as HTML, its headings two levels down, below the section's own."""
-    # The text quotes names from the data; raw HTML, links and pictures in them must stay text.
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-    reader.disable(["link", "image", "autolink", "reference"])
-    tokens = reader.parse(text)
-    for token in tokens:
-        if token.type.startswith("heading"):
-            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
-    return Markup(reader.renderer.render(tokens, reader.options, {}))
 
 
 def _source(jinja: Environment, name: str) -> Markup:

@@ -78,14 +78,14 @@ def write(root: Path, patients: int = PATIENTS, seed: int = 0) -> None:
         raise ValueError(f"the sample needs at least 1 patient, not {patients}")
     folder = root / "kaggle_3m"
     with workers.pool() as pool:
-        cases = list(pool.map(partial(_write_case, folder, seed), range(patients)))
+        cases = list(pool.map(partial(write_case, folder, seed), range(patients)))
     rows = [("Patient", "site"), *cases]
     with (folder / "data.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
-def _write_case(folder: Path, seed: int, index: int) -> tuple[str, str]:
-    """Write one patient; name and site."""
+def write_case(folder: Path, seed: int, index: int) -> tuple[str, str]:
+    """Write the case of patient number `index` into a folder of its own; name and site of the patient."""
     rng, site = np.random.default_rng([seed, index]), SCANNERS[index % len(SCANNERS)].site
     patient = f"SAMPLE_{site}_{1000 + index:04d}"
     name = f"{patient}_{rng.integers(1994, 2009)}{rng.integers(1, 13):02d}{rng.integers(1, 29):02d}"

@@ -108,7 +108,9 @@ def test_no_attribute_of_another_type_leads_to_another_error(tmp_path, kind):
         with suppress(Unreadable):
             series = read(paths)
             labels = np.zeros(VOXELS.shape, np.uint8)
-            dicom_seg.write(labels, series.header, {1: "tumour"}, "0" * 64, tmp_path / "mask")
+            dicom_seg.write(
+                labels, series.header, {1: "tumour"}, dicom_seg.Drawn("0" * 64), tmp_path / "mask"
+            )
 
 
 @settings(max_examples=300, deadline=None)

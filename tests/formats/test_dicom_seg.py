@@ -23,7 +23,7 @@ def segmented(paths, out) -> tuple[pydicom.Dataset, list[str]]:
     series = read(paths)
     assert series.grid is not None
     labels = series.grid.from_slices(LABELS).transpose(2, 1, 0)
-    remarks = dicom_seg.write(labels, series.header, {1: "tumour"}, "0" * 64, out)
+    remarks = dicom_seg.write(labels, series.header, {1: "tumour"}, dicom_seg.Drawn("0" * 64), out)
     mask = hd.seg.segread(out)
     for path in paths:
         source = pydicom.dcmread(path)
@@ -49,7 +49,9 @@ def test_a_segmentation_points_at_the_slices_it_was_made_of(tmp_path, plane):
     assert series.grid is not None
     labels = np.zeros(series.grid.shape, np.uint8).transpose(2, 1, 0)
     labels[0, 1, 1], labels[-1, 0, 1], labels[-1, 1, 0] = 1, 2, 3
-    dicom_seg.write(labels, series.header, described.output.classes, "0" * 64, tmp_path / "mask.dcm")
+    dicom_seg.write(
+        labels, series.header, described.output.classes, dicom_seg.Drawn("0" * 64), tmp_path / "mask.dcm"
+    )
     written = pydicom.dcmread(tmp_path / "mask.dcm")
     assert written.Modality == "SEG"
     assert [part.SegmentLabel for part in written.SegmentSequence] == list(graphs.BRATS_CLASSES.values())
@@ -66,7 +68,11 @@ def test_a_segmentation_points_at_the_slices_it_was_made_of(tmp_path, plane):
 def test_an_empty_segmentation(tmp_path):
     series = read(write_series(tmp_path, VOXELS))
     dicom_seg.write(
-        np.zeros(VOXELS.shape, np.uint8), series.header, {1: "tumour"}, "0" * 64, tmp_path / "mask.dcm"
+        np.zeros(VOXELS.shape, np.uint8),
+        series.header,
+        {1: "tumour"},
+        dicom_seg.Drawn("0" * 64),
+        tmp_path / "mask.dcm",
     )
     assert not pydicom.dcmread(tmp_path / "mask.dcm").pixel_array.any()
 
@@ -76,7 +82,9 @@ def test_each_class_of_children_and_after_treatment_has_its_code(tmp_path):
     codes = {}
     for name in ("brats_ped", "brats2024"):
         path = tmp_path / f"{name}.dcm"
-        dicom_seg.write(np.zeros((2, 3, 4), np.uint8), series.header, TASKS[name].classes, "0" * 64, path)
+        dicom_seg.write(
+            np.zeros((2, 3, 4), np.uint8), series.header, TASKS[name].classes, dicom_seg.Drawn("0" * 64), path
+        )
         for segment in pydicom.dcmread(path).SegmentSequence:
             code = segment.SegmentedPropertyTypeCodeSequence[0]
             codes[segment.SegmentLabel] = (code.CodingSchemeDesignator, code.CodeValue)

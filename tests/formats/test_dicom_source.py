@@ -133,7 +133,9 @@ def test_there_is_nothing_to_refer_to(tmp_path, name, value, sentence):
         edit(path, **{name: value})
     series = read(paths)
     with pytest.raises(Unreadable) as error:
-        dicom_seg.write(LABELS, series.header, {1: "tumour"}, "0" * 64, tmp_path / "mask.dcm")
+        dicom_seg.write(
+            LABELS, series.header, {1: "tumour"}, dicom_seg.Drawn("0" * 64), tmp_path / "mask.dcm"
+        )
     assert str(error.value) == sentence
     assert not (tmp_path / "mask.dcm").exists()
 
@@ -142,7 +144,9 @@ def test_files_of_two_studies(tmp_path):
     paths = write_series(tmp_path, VOXELS)
     edit(paths[0], StudyInstanceUID="1.2.3")
     with pytest.raises(Unreadable, match="several studies"):
-        dicom_seg.write(LABELS, read(paths).header, {1: "tumour"}, "0" * 64, tmp_path / "mask.dcm")
+        dicom_seg.write(
+            LABELS, read(paths).header, {1: "tumour"}, dicom_seg.Drawn("0" * 64), tmp_path / "mask.dcm"
+        )
 
 
 TEXTS = (
@@ -195,7 +199,7 @@ from stages.formats.file import File
 series = dicom.decode([File.at(path) for path in sorted(pathlib.Path({str(tmp_path)!r}).glob("*.dcm"))])
 labels = np.zeros(series.grid.shape[::-1], np.uint8)
 out = pathlib.Path({str(tmp_path / "mask")!r})
-print(dicom_seg.write(labels, series.header, {{1: "tumour"}}, "0" * 64, out))
+print(dicom_seg.write(labels, series.header, {{1: "tumour"}}, dicom_seg.Drawn("0" * 64), out))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOM, capture_output=True, text=True, check=True)
     assert (done.stderr, done.stdout) == ("", f"{[LEFT_OUT.format('PatientBirthDate')]}\n")

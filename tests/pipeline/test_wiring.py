@@ -44,10 +44,11 @@ ROOMS = (
     "comparison",
     "environment",
     "registry",
+    "serving",
     "commands",
 )
 """The folders of stages/: each may import from those before it, so that arrows point one way."""
-ANYWHERE = {"project", "experiments", "comparison", "environment", "registry", "commands"}
+ANYWHERE = {"project", "experiments", "comparison", "environment", "registry", "serving", "commands"}
 """Rooms of what the commands beside the DAG share: like scripts, they may read params and know the paths."""
 LIBRARY = [path for path in SOURCES if len(path.parts) == 3 and path.parts[1] not in ANYWHERE]
 

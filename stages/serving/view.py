@@ -1,0 +1,83 @@
+"""What the page draws of a scan: planes of 16 bits on the scan's own grid, read from disk one at a time."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stages.scan.volume import Volume
+
+AXES = ("axial", "coronal", "sagittal")
+TOP = 65535
+"""What the highest value of a sequence is drawn as; the lowest is 0."""
+_VOXELS, _LABELS = "voxels.npy", "labels.npy"
+_BRIGHTEST = 99.5
+"""Percentile that is white to begin with, as in the picture that predict writes."""
+_SAMPLE = 1 << 20
+"""Voxels that a percentile is taken of."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Of a scan (S, H, W) with its sequences by name. spacing_mm: between slices, rows and columns. flat: a
+    picture of one slice. ranges: of each sequence the values that 0 and `TOP` stand for. windows: those that
+    are black and white to begin with.
+    """
+
+    slices: int
+    rows: int
+    columns: int
+    spacing_mm: tuple[float, float, float] | None
+    flat: bool
+    sequences: tuple[str, ...]
+    ranges: tuple[tuple[float, float], ...]
+    windows: tuple[tuple[float, float], ...]
+
+
+def write(folder: Path, volume: Volume, labels: np.ndarray, sequences: tuple[str, ...]) -> View:
+    """Write voxels (S, H, W, C) and labels (S, H, W) uint8 for the page."""
+    voxels = volume.voxels
+    slices, rows, columns, count = voxels.shape
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = np.lib.format.open_memmap(
+        folder / _VOXELS, mode="w+", dtype="<u2", shape=(count, slices, rows, columns)
+    )
+    ranges, windows = [], []
+    for channel in range(count):
+        values = voxels[..., channel]
+        low, high = float(values.min()), float(values.max())
+        for place in range(slices):
+            share = (values[place].astype(np.float64) - low) / max(high - low, 1e-12)
+            drawn[channel, place] = np.rint(share * TOP)
+        step = max(1, values.size // _SAMPLE)
+        ranges.append((low, high))
+        windows.append((low, float(np.percentile(values.reshape(-1)[::step], _BRIGHTEST))))
+    drawn.flush()
+    write_labels(folder, labels)
+    spacing = volume.spacing and (volume.spacing.through, volume.spacing.down, volume.spacing.across)
+    flat = slices == 1 and volume.grid is None
+    return View(slices, rows, columns, spacing, flat, sequences, tuple(ranges), tuple(windows))
+
+
+def write_labels(folder: Path, labels: np.ndarray) -> None:
+    """Write labels (S, H, W) uint8 in place of those that are there."""
+    part = folder / f".{_LABELS}"
+    np.save(part.with_suffix(".part.npy"), np.ascontiguousarray(labels, np.uint8))
+    part.with_suffix(".part.npy").replace(folder / _LABELS)
+
+
+def labels(folder: Path) -> np.ndarray:
+    """(S, H, W) uint8, of a file that is read where it is looked at."""
+    stored: np.ndarray = np.load(folder / _LABELS, mmap_mode="r")
+    return stored
+
+
+def plane(folder: Path, sequence: int, axis: str, index: int) -> bytes:
+    """A plane of a sequence, row by row, little-endian: axial of (H, W), coronal of (S, W), sagittal of
+    (S, H). Raises IndexError where there is none.
+    """
+    if sequence < 0 or index < 0:
+        raise IndexError
+    volume = np.load(folder / _VOXELS, mmap_mode="r")[sequence]
+    planes: np.ndarray = np.moveaxis(volume, AXES.index(axis), 0)
+    return planes[index].tobytes()
