@@ -18,6 +18,8 @@ from stages.scan.header import Unreadable
 from tests.fixtures.dicom import write_series
 from tests.formats.test_dicom import VOXELS, read, refused
 
+DRAWN = dicom_seg.Drawn("0" * 64)
+
 
 def bare(path, implicit: bool = False, little: bool = True) -> None:
     """Leave of a file nothing but its attributes."""
@@ -108,9 +110,7 @@ def test_no_attribute_of_another_type_leads_to_another_error(tmp_path, kind):
         with suppress(Unreadable):
             series = read(paths)
             labels = np.zeros(VOXELS.shape, np.uint8)
-            dicom_seg.write(
-                labels, series.header, {1: "tumour"}, dicom_seg.Drawn("0" * 64), tmp_path / "mask"
-            )
+            dicom_seg.write(labels, series.header, {1: "tumour"}, DRAWN, tmp_path / "mask")
 
 
 @settings(max_examples=300, deadline=None)

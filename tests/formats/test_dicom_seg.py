@@ -13,6 +13,7 @@ from tests.fixtures import graphs
 from tests.fixtures.dicom import AXIAL, SAGITTAL, edit, forge, write_series
 from tests.formats.test_dicom import read
 
+DRAWN = dicom_seg.Drawn("0" * 64)
 VOXELS = np.arange(4 * 5 * 6, dtype=np.uint16).reshape(4, 5, 6)
 ROOM = Path(__file__).resolve().parents[2]
 LABELS = (VOXELS % 7 == 0).astype(np.uint8)
@@ -23,7 +24,7 @@ def segmented(paths, out) -> tuple[pydicom.Dataset, list[str]]:
     series = read(paths)
     assert series.grid is not None
     labels = series.grid.from_slices(LABELS).transpose(2, 1, 0)
-    remarks = dicom_seg.write(labels, series.header, {1: "tumour"}, dicom_seg.Drawn("0" * 64), out)
+    remarks = dicom_seg.write(labels, series.header, {1: "tumour"}, DRAWN, out)
     mask = hd.seg.segread(out)
     for path in paths:
         source = pydicom.dcmread(path)
@@ -49,9 +50,7 @@ def test_a_segmentation_points_at_the_slices_it_was_made_of(tmp_path, plane):
     assert series.grid is not None
     labels = np.zeros(series.grid.shape, np.uint8).transpose(2, 1, 0)
     labels[0, 1, 1], labels[-1, 0, 1], labels[-1, 1, 0] = 1, 2, 3
-    dicom_seg.write(
-        labels, series.header, described.output.classes, dicom_seg.Drawn("0" * 64), tmp_path / "mask.dcm"
-    )
+    dicom_seg.write(labels, series.header, described.output.classes, DRAWN, tmp_path / "mask.dcm")
     written = pydicom.dcmread(tmp_path / "mask.dcm")
     assert written.Modality == "SEG"
     assert [part.SegmentLabel for part in written.SegmentSequence] == list(graphs.BRATS_CLASSES.values())
@@ -71,7 +70,7 @@ def test_an_empty_segmentation(tmp_path):
         np.zeros(VOXELS.shape, np.uint8),
         series.header,
         {1: "tumour"},
-        dicom_seg.Drawn("0" * 64),
+        DRAWN,
         tmp_path / "mask.dcm",
     )
     assert not pydicom.dcmread(tmp_path / "mask.dcm").pixel_array.any()
@@ -82,9 +81,7 @@ def test_each_class_of_children_and_after_treatment_has_its_code(tmp_path):
     codes = {}
     for name in ("brats_ped", "brats2024"):
         path = tmp_path / f"{name}.dcm"
-        dicom_seg.write(
-            np.zeros((2, 3, 4), np.uint8), series.header, TASKS[name].classes, dicom_seg.Drawn("0" * 64), path
-        )
+        dicom_seg.write(np.zeros((2, 3, 4), np.uint8), series.header, TASKS[name].classes, DRAWN, path)
         for segment in pydicom.dcmread(path).SegmentSequence:
             code = segment.SegmentedPropertyTypeCodeSequence[0]
             codes[segment.SegmentLabel] = (code.CodingSchemeDesignator, code.CodeValue)

@@ -14,6 +14,7 @@ from tests.fixtures.dicom import ROOT, edit, forge, write_series
 from tests.formats.test_dicom import read
 from tests.formats.test_dicom_seg import LABELS, VOXELS, segmented
 
+DRAWN = dicom_seg.Drawn("0" * 64)
 ROOM = Path(__file__).resolve().parents[2]
 LEFT_OUT = "the DICOM segmentation leaves {} empty, not valid in the series"
 
@@ -133,9 +134,7 @@ def test_there_is_nothing_to_refer_to(tmp_path, name, value, sentence):
         edit(path, **{name: value})
     series = read(paths)
     with pytest.raises(Unreadable) as error:
-        dicom_seg.write(
-            LABELS, series.header, {1: "tumour"}, dicom_seg.Drawn("0" * 64), tmp_path / "mask.dcm"
-        )
+        dicom_seg.write(LABELS, series.header, {1: "tumour"}, DRAWN, tmp_path / "mask.dcm")
     assert str(error.value) == sentence
     assert not (tmp_path / "mask.dcm").exists()
 
@@ -144,9 +143,7 @@ def test_files_of_two_studies(tmp_path):
     paths = write_series(tmp_path, VOXELS)
     edit(paths[0], StudyInstanceUID="1.2.3")
     with pytest.raises(Unreadable, match="several studies"):
-        dicom_seg.write(
-            LABELS, read(paths).header, {1: "tumour"}, dicom_seg.Drawn("0" * 64), tmp_path / "mask.dcm"
-        )
+        dicom_seg.write(LABELS, read(paths).header, {1: "tumour"}, DRAWN, tmp_path / "mask.dcm")
 
 
 TEXTS = (
