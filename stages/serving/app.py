@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from stages.serving import view
@@ -25,6 +25,7 @@ from stages.serving.service import Service
 
 PAGE = Path(__file__).parent / "page"
 _OPENAPI = Path(__file__).parent / "openapi.json"
+OCTETS = "application/octet-stream"
 _MAX_WORDS = 1 << 14
 """Bytes of a request that says something of a scan."""
 _WHO = 200
@@ -42,9 +43,19 @@ def of(service: Service) -> Starlette:
         finally:
             work.cancel()
 
-    answers = Answers(service)
+    handlers: dict[Any, Any] = {Refusal: refused, HTTPException: unknown, Exception: unforeseen}
+    return Starlette(
+        routes=routes(Answers(service)),
+        lifespan=working,
+        exception_handlers=handlers,
+        middleware=[Middleware(Guard, access=service.settings.access)],
+    )
+
+
+def routes(answers: "Answers") -> list[BaseRoute]:
+    """Which answer stands where."""
     scan = "/api/scans/{key}"
-    routes = [
+    return [
         Route("/", answers.page),
         Route("/healthz", answers.health),
         Route("/openapi.json", answers.description),
@@ -64,13 +75,6 @@ def of(service: Service) -> Starlette:
         Route(f"{scan}/verdict", answers.verdict, methods=["PUT"]),
         Mount("/page", StaticFiles(directory=PAGE)),
     ]
-    handlers: dict[Any, Any] = {Refusal: refused, HTTPException: unknown, Exception: unforeseen}
-    return Starlette(
-        routes=routes,
-        lifespan=working,
-        exception_handlers=handlers,
-        middleware=[Middleware(Guard, access=service.settings.access)],
-    )
 
 
 async def refused(request: Request, refusal: Refusal) -> Response:
@@ -159,15 +163,16 @@ class Answers:
             content = await asyncio.to_thread(view.plane, entry.view, int(sequence), axis, index)
         except IndexError:
             raise Refusal(404, f"{entry.scan} has no such plane") from None
-        return Response(content, headers={"cache-control": "private, max-age=3600"})
+        kept = {"cache-control": "private, max-age=3600"}
+        return Response(content, headers=kept, media_type=OCTETS)
 
     async def labels(self, request: Request) -> Response:
         entry, _ = self.line.done(self._entry(request).key)
         content = (await asyncio.to_thread(view.labels, entry.view)).tobytes()
         if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(content)
+            return Response(content, media_type=OCTETS)
         packed = await asyncio.to_thread(gzip.compress, content, 1, mtime=0)
-        return Response(packed, headers={"content-encoding": "gzip"})
+        return Response(packed, headers={"content-encoding": "gzip"}, media_type=OCTETS)
 
     async def correct(self, request: Request) -> Response:
         entry, answer = self.line.done(self._entry(request).key)
@@ -210,7 +215,7 @@ def _archive(path: Path, name: str) -> Response:
 
 def _media_type(path: Path) -> str:
     known = {".png": "image/png", ".tif": "image/tiff", ".dcm": "application/dicom"}
-    return known.get(path.suffix, "application/octet-stream")
+    return known.get(path.suffix, OCTETS)
 
 
 async def _body(request: Request, most: int) -> bytes:

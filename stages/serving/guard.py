@@ -7,6 +7,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stages.serving.refusal import Refusal
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERY = ("0.0.0.0", "::")
 """Addresses that mean all of a machine's."""
@@ -36,23 +38,24 @@ class Access:
         """
         return cls(None if host in EVERY else frozenset({*LOOPBACK, host.lower()}), token)
 
-    def refusal(self, path: str, headers: Headers) -> tuple[int, str] | None:
-        """Why a request is refused, with the status; None where it is not."""
+    def refusal(self, path: str, headers: Headers) -> Refusal | None:
+        """Why a request is refused; None where it is not."""
         host = headers.get("host", "")
         if self.hosts is not None and hostname(host) not in self.hosts:
             # A page elsewhere whose name was made to lead to this machine sends its own name.
-            return 421, "this server does not answer under that name; use the address that it printed"
+            return Refusal(
+                421, "this server has another name; use the address that it printed"
+            )
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         foreign = origin is not None and origin.partition("://")[2] != host
         if path.startswith("/api") and (foreign or site in ("cross-site", "same-site")):
-            return 403, "another page asked for this; only the server's own may"
+            return Refusal(403, "another page asked for this; only the server's own may")
         if self.token is not None and path.startswith("/api"):
             scheme, _, sent = headers.get("authorization", "").partition(" ")
             right = hmac.compare_digest(sent.strip().encode(), self.token.encode())
             if scheme.lower() != "bearer" or not right:
-                return (
-                    401,
-                    "the token is missing or wrong; send Authorization: Bearer and the token of --token",
+                return Refusal(
+                    401, "the token is missing or wrong; send Authorization: Bearer <token>"
                 )
         return None
 
@@ -89,7 +92,6 @@ class Guard:
         if refused is None:
             await self.app(scope, receive, send_guarded)
             return
-        status, sentence = refused
-        more = {"www-authenticate": "Bearer"} if status == 401 else None
-        answer = JSONResponse({"error": sentence}, status, headers=more)
+        more = {"www-authenticate": "Bearer"} if refused.status == 401 else None
+        answer = JSONResponse({"error": refused.sentence}, refused.status, headers=more)
         await answer(scope, receive, send_guarded)

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 import uvicorn
 
@@ -35,9 +36,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
     except OSError as error:
         opened.close()
         if error.errno == errno.EADDRINUSE:
-            why = (
-                f"port {port} of {host} is taken, perhaps by another `brainseg serve`; choose one with --port"
-            )
+            why = f"port {port} is taken, perhaps by another `brainseg serve`; choose one with --port"
         else:
             why = f"{host}:{port} cannot be had ({error.strerror}); choose others with --host and --port"
         raise UserError(why) from None
@@ -75,7 +74,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
 def _announce(settings: Settings, listener: socket.socket, remark: str) -> None:
     host, port = listener.getsockname()[:2]
     named = socket.gethostname() if host in EVERY else f"[{host}]" if ":" in host else host
-    secret = f"#token={settings.access.token}" if settings.access.token else ""
+    secret = f"#token={quote(settings.access.token, safe='')}" if settings.access.token else ""
     if remark:
         print(f"note: {remark}", file=sys.stderr)
     print(f"http://{named}:{port}/{secret} shows new scans with their masks; Ctrl-C ends it", flush=True)

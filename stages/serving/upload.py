@@ -56,9 +56,8 @@ async def receive(
 
 
 def too_large(max_bytes: int) -> Refusal:
-    return Refusal(
-        413, f"it is larger than {max_bytes >> 20} MiB; send less at a time, or serve with --max-bytes"
-    )
+    size = f"{max_bytes / 2**20:.4g} MiB"
+    return Refusal(413, f"it is larger than {size}; send less at a time, or serve with --max-bytes")
 
 
 async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:

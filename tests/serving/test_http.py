@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
+from starlette.routing import Route
 
 from stages.serving import app
-from tests.fixtures import dicom, graphs, scans, served, volumes
-from tests.fixtures.served import Server
+from tests.fixtures import dicom, graphs, requested, scans, served, volumes
+from tests.fixtures.requested import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES, _ = scans.volume(5, seed=1)
@@ -61,9 +62,7 @@ def zipped(folder: Path) -> bytes:
 
 
 def png(pixels: np.ndarray = FLAIR[2]) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "png")
-    return content.getvalue()
+    return requested.png(pixels)
 
 
 def unpacked(content: bytes) -> dict[str, bytes]:
@@ -76,7 +75,9 @@ def test_results_are_what_predict_writes(server, model, made, tmp_path):
     shutil.rmtree(made / "f" / "g" / "nothing", ignore_errors=True)
     out = tmp_path / "out"
     command = ["brainseg", "predict", str(made), "--model", str(model), "--out", str(out)]
-    subprocess.run([sys.executable, "-m", "stages.cli", *command[1:]], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "stages.cli", *command[1:]], cwd=ROOT, check=True, capture_output=True
+    )
     for scan in server.scans():
         server.ask("delete", f"scans/{scan['id']}")
     keys = [scan["id"] for scan in server.send(zipped(made), "in.zip")]
@@ -84,7 +85,9 @@ def test_results_are_what_predict_writes(server, model, made, tmp_path):
     assert [scan["status"] for scan in done] == ["done"] * 5, done
     assert all("left out" in scan["notes"][0] for scan in done)  # the mask of the BraTS case
     files = unpacked(server.ask("get", "files").content)
-    expected = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    expected = {
+        path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()
+    }
     assert files.keys() == expected.keys()
     summary = json.loads(files["summary.json"]), json.loads(expected["summary.json"])
     for mine, theirs in zip(*(part["scans"] for part in summary), strict=True):
@@ -158,13 +161,17 @@ def test_scans_of_one_name_do_not_get_into_each_others_way(server):
     assert files["same_mask.png"] != files["2/same_mask.png"]
 
 
+def form(boundary: str) -> dict[str, str]:
+    return {"content-type": f"multipart/form-data; {boundary}"}
+
+
 @pytest.mark.parametrize(
     ("status", "sentence", "send"),
     [
         (415, "is no scan by its content", {"data": b"hello"}),
         (415, "x.png is no scan by its content", {"data": b"hello", "params": {"name": "x.png"}}),
-        (415, "no file is in it", {"files": {}, "headers": {"content-type": "multipart/form-data; boundary=x"}, "data": b"--x--\r\n"}),
-        (415, "holds no scan", {"files": {"f": ("notes.bin", b"hello")}}),
+        (415, "no file is in it", {"headers": form("boundary=x"), "data": b"--x--\r\n"}),
+        (415, "notes.bin is no scan", {"files": {"f": ("notes.bin", b"hello")}}),
         (415, "left out", {"files": [("f", ("a_mask.png", png())), ("f", ("b_mask.png", png()))]}),
         (413, "it is larger than 2.861 MiB", {"data": bytes(3_000_001)}),
         (413, "it is larger than 2.861 MiB", {"data": iter([bytes(1 << 20)] * 4)}),
@@ -172,8 +179,8 @@ def test_scans_of_one_name_do_not_get_into_each_others_way(server):
         (400, "is no name for a file here", {"files": {"f": ("../x.png", png())}}),
         (400, "is no name for a file here", {"data": png(), "params": {"name": "x" * 300 + ".png"}}),
         (400, "two files are called", {"files": [("f", ("a.png", png())), ("f", ("a.png", png()))]}),
-        (400, "the body is no multipart", {"data": b"x", "headers": {"content-type": "multipart/form-data"}}),
-        (400, "the body is no multipart", {"data": b"--y", "headers": {"content-type": "multipart/form-data; boundary=x"}}),
+        (400, "the body is no multipart", {"data": b"x", "headers": form("")}),
+        (400, "the body is no multipart", {"data": b"--y", "headers": form("boundary=x")}),
     ],
 )  # fmt: skip
 def test_what_is_refused(server, status, sentence, send):
@@ -181,6 +188,10 @@ def test_what_is_refused(server, status, sentence, send):
     assert (answer.status_code, list(answer.json())) == (status, ["error"]), answer.text
     assert sentence in answer.json()["error"]
     assert "/tmp" not in answer.json()["error"]
+
+
+def spoilt(content: bytes) -> bytes:
+    return content[:200] + bytes(byte ^ 255 for byte in content[200:240]) + content[240:]
 
 
 def archived(**entries: bytes) -> bytes:
@@ -198,7 +209,7 @@ def archived(**entries: bytes) -> bytes:
         (415, "would leave its folder", archived(**{"/etc/evil.png": png()})),
         (415, "expands over 200 times", archived(**{"x.dcm": bytes(300_000_000)})),
         (413, "unpacks to more than is taken", archived(**{"x.png": bytes(70_000_000)})),
-        (415, "cannot be unpacked", archived(**{"x.png": png() * 3}).replace(png()[20:60], bytes(40))),
+        (415, "cannot be unpacked", spoilt(archived(**{"x.png": png() * 3}))),
         (415, "holds no scan", archived(**{"x.bin": b"1"})),
         (415, "one name for a file and a folder", archived(**{"x.png": b"1", "x.png/y.png": b"1"})),
     ],
@@ -271,8 +282,15 @@ def test_planes_hold_the_values_of_the_scan(server, volume):
             answer = server.ask("get", f"scans/{volume['id']}/planes/{axis}/{index}")
             values = np.frombuffer(answer.content, "<u2") / 65535 * (high - low) + low
             np.testing.assert_allclose(values, np.take(voxels, index, number).ravel(), atol=0.01)
-        assert server.ask("get", f"scans/{volume['id']}/planes/{axis}/{voxels.shape[number]}").status_code == 404
-    for path in ("planes/oblique/0", "planes/axial/0?sequence=1", "planes/axial/0?sequence=-1", "planes/axial/-1"):
+        assert (
+            server.ask("get", f"scans/{volume['id']}/planes/{axis}/{voxels.shape[number]}").status_code == 404
+        )
+    for path in (
+        "planes/oblique/0",
+        "planes/axial/0?sequence=1",
+        "planes/axial/0?sequence=-1",
+        "planes/axial/-1",
+    ):
         assert server.ask("get", f"scans/{volume['id']}/{path}").status_code == 404
 
 
@@ -282,22 +300,17 @@ def test_a_corrected_mask_takes_the_place_of_the_model_s(server, volume, tmp_pat
     path = f"scans/{volume['id']}"
     labels = np.zeros(volume["voxels"].shape, np.uint8)
     labels[1, 2, 3] = labels[4, 11, 0] = 1
-    answer = server.ask("put", f"{path}/labels?who=Ada", data=gzip.compress(labels.tobytes()), headers={"content-encoding": "gzip"})  # fmt: skip
+    packed = {"data": gzip.compress(labels.tobytes()), "headers": {"content-encoding": "gzip"}}
+    answer = server.ask("put", f"{path}/labels?who=Ada", **packed)
     scan = answer.json()
     assert (answer.status_code, scan["verdict"], scan["row"]["tumour_slices"]) == (200, "corrected", 2)
     assert scan["row"]["volume_ml"] == pytest.approx(2 * 6 / 1000)
     assert "corrected by hand" in scan["row"]["remarks"]
     assert server.ask("get", f"{path}/labels").content == labels.tobytes()
     (tmp_path / "m.nii.gz").write_bytes(server.ask("get", f"{path}/mask").content)
-    (tmp_path / "v2.nii.gz").write_bytes((tmp_path / "v.nii.gz").read_bytes())
     mask = nib.load(tmp_path / "m.nii.gz")
-    np.testing.assert_array_equal(np.asanyarray(mask.dataobj).transpose(2, 1, 0)[:, ::-1, ::-1], volume_axes(mask, labels))
-    assert np.asanyarray(mask.dataobj).sum() == 2
+    np.testing.assert_array_equal(np.asanyarray(mask.dataobj).transpose(2, 1, 0), labels)
     assert server.ask("put", f"{path}/verdict", json={"verdict": "accepted"}).json()["verdict"] == "corrected"
-
-
-def volume_axes(mask: Any, labels: np.ndarray) -> np.ndarray:
-    return np.asanyarray(mask.dataobj).transpose(2, 1, 0)[:, ::-1, ::-1]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +319,7 @@ def volume_axes(mask: Any, labels: np.ndarray) -> np.ndarray:
         (400, "labels are 5 x 12 x 9 bytes, not 3", {"data": b"\0\0\0"}),
         (400, "labels are 0 to 1, not 7", {"data": b"\7" * 540}),
         (400, "the labels are no gzip", {"data": b"\0" * 540, "headers": {"content-encoding": "gzip"}}),
-        (400, "not 541", {"data": gzip.compress(bytes(10**8)), "headers": {"content-encoding": "gzip"}}),
+        (400, "not 541", {"data": gzip.compress(bytes(10**6)), "headers": {"content-encoding": "gzip"}}),
         (413, "it is longer than", {"data": bytes(10**6)}),
     ],
 )
@@ -318,7 +331,9 @@ def test_labels_that_are_none(server, volume, status, sentence, send):
     assert server.ask("get", f"scans/{volume['id']}/labels").content == before
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"verdict": "wrong"}', b'{"verdict": "accepted", "who": 7}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"null", b'{"verdict": "wrong"}', b'{"verdict": "accepted", "who": 7}', b"\xff"]
+)
 def test_verdicts_that_are_none(server, volume, body):
     answer = server.ask("put", f"scans/{volume['id']}/verdict", data=body)
     assert (answer.status_code, "a verdict is" in answer.json()["error"]) == (400, True)
@@ -335,7 +350,8 @@ def test_every_route_is_described():
     routes = {
         (route.path, method)
         for route in app.routes(app.Answers.__new__(app.Answers))
-        for method in (getattr(route, "methods", None) or ())
+        if isinstance(route, Route)
+        for method in route.methods or ()
         if method != "HEAD"
     }
     assert routes - {("/", "GET"), ("/openapi.json", "GET")} == documented
