@@ -76,14 +76,15 @@ def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
     tables.write(suspected, paths.suspects)
     tables.write(scored.per_case, paths.per_case)
     atomic.json_file(asdict(chosen), paths.decision)
+    own = slices.index[~tables.joined(slices.index)]
     metrics = {
         "test": headline(scored.per_case, regions, params.bootstrap),
         "val": {"dice": chosen.val_dice},
         "conventions": conventions.card(scored.per_slice)
         | {f"tta_{tta}": conventions.brief(table) for tta, table in by_tta.items()},
         "leaky": leaks(splits),
-        "patients_known": bool(slices.index["patient_known"].all()),
-        "box_labels": bool((slices.index["label_kind"] == "box").mean() > 0.5),
+        "patients_known": bool(own["patient_known"].all()),
+        "box_labels": bool((own["label_kind"] == "box").mean() > 0.5),
         "spacing_known": all(
             slices.meta.cases[case_id].spacing_known for case_id in scored.per_case["case_id"]
         ),

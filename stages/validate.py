@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from stages.checks import expectations, findings, statistics, twins
+from stages.checks import corrections, expectations, findings, statistics, twins
 from stages.checks.slices import empty_ends
 from stages.core import atomic, errors, tables
 from stages.core.errors import UserError
@@ -44,7 +44,8 @@ def run(params: Validate, paths: Paths) -> dict[str, Any]:
         expected, failed = expectations.check(rows.drop(columns="placement"), files, docs)
     with atomic.directory(paths.examples) as folder:
         examples.write(flagged, rows, paths.raw, folder)
-    good = table.assign(group=same.groups(rows))[kept]
+    good = table.assign(**corrections.columns(rows, same, kept))[kept]
+    joined = good[tables.joined(good)]
     tables.write(good, paths.validated)
     tables.write(flagged, paths.findings)
     levels, checks = flagged["severity"], flagged["check"].value_counts().sort_index()
@@ -59,6 +60,8 @@ def run(params: Validate, paths: Paths) -> dict[str, Any]:
         "checks": {name: int(count) for name, count in checks.items()},
         "expectations": {"total": expected, "failed": len(failed)},
     }
+    if len(joined):
+        metrics["corrections"] = {"cases": joined["case_id"].nunique(), "slices": len(joined)}
     atomic.metrics(metrics, paths.validate_metrics)
     for sentence in failed:
         print(f"warning: {sentence}", file=sys.stderr)

@@ -7,9 +7,11 @@ from stages.checks.slices import Slices
 
 
 def duplicate(slices: Slices) -> Iterator[Finding]:
+    """Not of corrections, which are meant to be of scans that are there already."""
     file = slices.rows.set_index("sample_id")["image"]
     for left, right in slices.same.identical:
-        yield Finding(right, file[right], f"its pixels are those of {left}")
+        if right not in slices.corrections:
+            yield Finding(right, file[right], f"its pixels are those of {left}")
 
 
 def near_duplicate(slices: Slices) -> Iterator[Finding]:
@@ -18,7 +20,10 @@ def near_duplicate(slices: Slices) -> Iterator[Finding]:
     for left, right in slices.same.near:
         first, second = by_id.loc[left], by_id.loc[right]
         if first["content"] != second["content"]:
-            text = f"it looks like {left} of patient {first['patient_id']}; both stay in one split"
+            together = "both stay in one split"
+            if slices.corrections.intersection((left, right)):
+                together = "a correction trains only where the patients that it looks like do"
+            text = f"it looks like {left} of patient {first['patient_id']}; {together}"
             yield Finding(right, str(second["image"]), text)
 
 

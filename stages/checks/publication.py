@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from stages.checks.check import Finding
 from stages.checks.slices import Slices
+from stages.core import tables
 from stages.sources.sources import SOURCES
 
 
 def subset(slices: Slices) -> Iterator[Finding]:
     """One finding where the source's published set is larger, or smaller."""
-    rows = slices.rows
+    rows = slices.rows[~tables.joined(slices.rows)]
     card = SOURCES[str(rows["source"].iloc[0])].card
     patients = rows["patient_id"].nunique()
     if card is None or card.slices is None:

@@ -10,6 +10,7 @@ import pandas as pd
 from stages.checks.check import Each
 from stages.checks.statistics import MIN_HEAD
 from stages.checks.twins import Same
+from stages.core import tables
 from stages.formats import formats
 
 
@@ -24,6 +25,11 @@ class Slices:
     def ends(self) -> pd.Series:
         """`empty_ends` of the rows."""
         return empty_ends(self.rows)
+
+    @cached_property
+    def corrections(self) -> set[str]:
+        """sample_ids of corrections that joined the set."""
+        return set(self.rows.loc[tables.joined(self.rows), "sample_id"])
 
     @cached_property
     def ordered(self) -> pd.DataFrame:

@@ -8,6 +8,10 @@ from urllib.parse import unquote
 _RESERVED = str.maketrans({"%": "%25", ";": "%3B", "#": "%23"})
 
 
+CORRECTIONS = "corrections"
+"""The source of masks that people accepted or corrected, of its folder in data/raw and its name in a row."""
+
+
 @dataclass(frozen=True)
 class Record:
     """One 2D slice as the source holds it; one row of `data/manifest.csv`.

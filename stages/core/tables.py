@@ -13,7 +13,7 @@ import pandas as pd
 
 from stages.core import atomic
 from stages.core.errors import UserError
-from stages.core.record import Record
+from stages.core.record import CORRECTIONS, Record
 
 Align = Literal["left", "right"]
 
@@ -54,10 +54,11 @@ _KINDS = {str: Kind.TEXT, int: Kind.COUNT, bool: Kind.YES_NO}
 MANIFEST = Schema(
     {entry.name: _KINDS[entry.type] for entry in fields(Record)}  # type: ignore[index]
     | dict.fromkeys(("sample_id", "case_id", "patient_id"), Kind.NAME),
-    {"group": Kind.NAME},
+    {"group": Kind.NAME, "ties": Kind.TEXT, "replaces": Kind.TEXT},
 )
 """A row a slice: what ingest wrote; also what is left of it after validate, which adds the group of slices
-that belong together, and the store's index, which has the labelled pixels of each.
+that belong together, and the store's index, which has the labelled pixels of each. Where corrections joined
+another set validate adds two columns more (`checks.corrections`).
 """
 FINDINGS = Schema(
     dict.fromkeys(("severity", "check"), Kind.NAME)
@@ -90,6 +91,15 @@ FRAMES = Schema(
 def from_records(records: list[Record]) -> pd.DataFrame:
     """The manifest of some records, in their order."""
     return pd.DataFrame([vars(record) for record in records], columns=list(MANIFEST.columns))
+
+
+def joined(manifest: pd.DataFrame) -> pd.Series:
+    """Which rows are of corrections that joined another set (`ingest.also`): bool, index as of the table.
+
+    None in a set that is made of corrections alone.
+    """
+    corrections = manifest["source"] == CORRECTIONS
+    return corrections & (not corrections.all())
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], align: Align = "left") -> str:

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
+from stages.core import tables
 from stages.exporting import onnx_export
 from stages.inference import spec
 from stages.inference.cases import Prediction
@@ -24,7 +25,7 @@ ENOUGH = 5
 def of(model: Model, chosen: Decision, store: Store) -> Spec:
     """All that a client needs beside the graph, but how sure is usual (`with_doubt`)."""
     sides = model.window or (model.size, model.size)
-    modalities = store.index["modalities"].unique()
+    modalities = store.index.loc[~tables.joined(store.index), "modalities"].unique()
     rule = {name: value for name, value in asdict(chosen).items() if name != "val_dice"}
     return Spec(
         model_hash=model.weights_hash,

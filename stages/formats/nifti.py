@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import BinaryIO
 
 import nibabel as nib
@@ -78,6 +79,19 @@ def decode(stream: BinaryIO) -> Volume:
 def decode_mask(stream: BinaryIO) -> Volume:
     """The same, but NaN outside is no label."""
     return outside.filled(_decode(stream), 0)
+
+
+def write(voxels: np.ndarray, grid: Grid, path: Path) -> None:
+    """Write slices (S, H, W, C) along the axes of `grid`, of one channel with three axes.
+
+    Integers and float32 are read back bit for bit; float16, which the format does not have, becomes float32.
+    """
+    kept = voxels.astype(np.float32) if voxels.dtype == np.float16 else voxels
+    channels = [grid.from_slices(kept[..., channel]) for channel in range(kept.shape[3])]
+    stored = np.stack(channels, axis=3) if len(channels) > 1 else channels[0]
+    image = nib.Nifti1Image(stored, grid.affine, dtype=stored.dtype)
+    image.header.set_xyzt_units("mm")
+    image.to_filename(path)
 
 
 def _decode(stream: BinaryIO) -> Volume:

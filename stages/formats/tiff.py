@@ -1,8 +1,9 @@
-"""Decode TIFF files with tifffile."""
+"""Decode TIFF files with tifffile, and write stacks that are read back bit for bit."""
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -33,6 +34,20 @@ def decode(stream: BinaryIO) -> Volume:
 def decode_mask(stream: BinaryIO) -> Volume:
     """The same, but of a palette the labels (`palette.labels`), and NaN outside is none."""
     return outside.filled(_decode(stream, _labelled), 0)
+
+
+def write(voxels: np.ndarray, path: Path) -> None:
+    """Write slices (S, H, W, C) of any numeric dtype as a file with a page a slice and C samples a pixel."""
+    with tifffile.TiffWriter(path) as writer:
+        for plane in voxels:
+            several = plane.shape[2] > 1
+            writer.write(
+                np.ascontiguousarray(plane if several else plane[:, :, 0]),
+                photometric="minisblack",
+                planarconfig="contig" if several else None,
+                compression="zlib",
+                metadata=None,  # a description would say what its pages are, in words that may be misread
+            )
 
 
 def _decode(stream: BinaryIO, of_palette: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Volume:

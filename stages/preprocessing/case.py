@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.core import tables
 from stages.core.errors import UserError
 from stages.formats.reader import Reader
 from stages.framing import sections, transform
@@ -19,13 +20,20 @@ from stages.store.shards import CaseMeta, Meta
 
 @dataclass(frozen=True)
 class Preparation:
-    """What all cases of a store share. `positions`: channels taken from a scan, None for their mean."""
+    """What all cases of a store share. `channels`: taken from each scan by name; `mean`: one, called gray, is
+    made of all that a scan has.
+    """
 
     size: int
     crop: str
     channels: list[str]
-    positions: list[int] | None
+    mean: bool
     task: Task
+
+    def positions(self, modalities: str) -> list[int] | None:
+        """Of the channels among those of a scan, a row's `modalities`; None for their mean."""
+        names = modalities.split(";")
+        return None if self.mean else [names.index(name) for name in self.channels]
 
     @property
     def slice_bytes(self) -> int:
@@ -54,11 +62,11 @@ class Prepared:
 
 
 def preparation(table: pd.DataFrame, channels: str | list[str], size: int, crop: str) -> Preparation:
-    """Turn `preprocess.channels` into channel positions, and the table's label sets into classes and regions.
+    """Turn `preprocess.channels` into names of channels, and the table's label sets into classes and regions.
 
     Raises `UserError` for an unknown name, and where the scans have no channels or no labels in common.
     """
-    positions, kept = _channels(table, channels)
+    kept = _channels(table, channels)
     tasks = [sources.task(name) for name in table["label_set"].unique()]
     if not all(task.alike(tasks[0]) for task in tasks):
         names = " and ".join(task.name for task in tasks)
@@ -66,26 +74,32 @@ def preparation(table: pd.DataFrame, channels: str | list[str], size: int, crop:
             f"the scans differ in their labels ({names}); ingest them separately, or set ingest.labels where "
             "one meaning holds for all"
         )
-    return Preparation(size, crop, kept, positions, tasks[0])
+    return Preparation(size, crop, kept, channels == "gray", tasks[0])
 
 
-def _channels(table: pd.DataFrame, channels: str | list[str]) -> tuple[list[int] | None, list[str]]:
+def _channels(table: pd.DataFrame, channels: str | list[str]) -> list[str]:
     if channels == "gray":
-        return None, ["gray"]
-    offered = table["modalities"].unique()
+        return ["gray"]
+    joined = tables.joined(table)
+    offered = table.loc[~joined, "modalities"].unique()
     if len(offered) > 1:
         raise UserError(
             f"the scans differ in their modalities ({offered[0]} and {offered[1]}); "
             "ingest them separately or set preprocess.channels: gray"
         )
     names = offered[0].split(";")
-    if channels == "all":
-        return list(range(len(names))), names
-    unknown = [name for name in channels if name not in names]
-    if unknown or not channels:
+    kept = names if channels == "all" else list(channels)
+    unknown = [name for name in kept if name not in names]
+    if unknown or not kept:
         what = f"names {unknown[0]}, which these scans do not have" if unknown else "is empty"
         raise UserError(f"preprocess.channels {what}; choose from {', '.join(names)}")
-    return [names.index(name) for name in channels], list(channels)
+    for row in table[joined].drop_duplicates("case_id").itertuples():
+        if lacking := [name for name in kept if name not in str(row.modalities).split(";")]:
+            raise UserError(
+                f"{row.case_id} of ingest.also lacks the channel {lacking[0]}; set preprocess.channels to "
+                f"some of its own ({str(row.modalities).replace(';', ', ')}), or remove it from that folder"
+            )
+    return kept
 
 
 Row = dict[str, Any]
@@ -101,7 +115,7 @@ def rows(table: pd.DataFrame) -> list[list[Row]]:
 
 def prepare(raw: Path, preparation: Preparation, rows: list[Row]) -> Prepared:
     """Read, scale, crop and resize the slices of one case (rows of the validated table)."""
-    volume, masks = read(Reader(raw), rows, preparation.positions)
+    volume, masks = read(Reader(raw), rows, preparation.positions(rows[0]["modalities"]))
     known = spacing.parse(rows[0]["spacing_mm"])
     mm = known or spacing.ASSUMED
     crop = preparation.crop == "brain"

@@ -28,12 +28,13 @@ class Section(BaseModel):
 
 
 class Ingest(Section):
-    source: Literal["sample", "lgg", "coco", "pairs", "brats", "nnunet", "nifti"]
+    source: Literal["sample", "lgg", "coco", "pairs", "brats", "nnunet", "nifti", "corrections"]
     location: str | None
     labels: str | dict[str, int | list[int]] | None
     channels: list[str] | None
     unannotated: Literal["drop", "negative"]
     categories: list[str | int] | None
+    also: str | None
     limit: Count | None
     seed: Seed
 

@@ -17,6 +17,10 @@ _NO_FOLDER = re.compile(r"\.[a-z][a-z0-9]{0,5}$", re.IGNORECASE)
 """How names of files end ("scan.tiff"), and names of folders do not, nor those of cases ("patient.01")."""
 
 
+LOCATION = "ingest.location"
+"""The key of params.yaml that names most folders."""
+
+
 @dataclass(frozen=True)
 class Absent:
     """A name in a folder whose content is elsewhere. `reason` says why and what to do."""
@@ -25,9 +29,9 @@ class Absent:
     reason: str
 
 
-def files(root: Path, belongs: Callable[[PurePosixPath], bool]) -> list[PurePosixPath]:
+def files(root: Path, belongs: Callable[[PurePosixPath], bool], key: str = LOCATION) -> list[PurePosixPath]:
     """Names below `root` of the files that belong, links to files and folders followed, sorted; no hidden
-    ones.
+    ones. key: of params.yaml that names the folder.
 
     Raises `UserError` where a file that belongs, or what may be a folder of such, is not there: a link that
     leads nowhere, a pointer of git-lfs or git-annex, a .dvc file alone; and where a folder cannot be read.
@@ -42,7 +46,7 @@ def files(root: Path, belongs: Callable[[PurePosixPath], bool]) -> list[PurePosi
             names.append(name)
             if reason := unfetched(root / name):
                 absent.append(Absent(name, reason))
-    refuse(root, absent)
+    refuse(root, absent, key)
     return names
 
 
@@ -56,13 +60,13 @@ def unfetched(path: Path) -> str | None:
     return File.at(path).unfetched()
 
 
-def refuse(location: Path, absent: list[Absent]) -> None:
+def refuse(location: Path, absent: list[Absent], key: str = LOCATION) -> None:
     """Raise `UserError` where the content of some files is elsewhere."""
     if not absent:
         return
     first, *others = absent
     also = f", nor are {len(others)} more" if others else ""
-    raise UserError(f"ingest.location {location}: {first.name} is not there{also}: {first.reason}")
+    raise UserError(f"{key} {location}: {first.name} is not there{also}: {first.reason}")
 
 
 def _walk(root: Path, folder: PurePosixPath, trail: list[Path]) -> Iterator[tuple[PurePosixPath, str]]:

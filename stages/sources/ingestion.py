@@ -12,7 +12,7 @@ from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import formats
 from stages.scan.task import Task
-from stages.sources import kaggle, labels, location
+from stages.sources import folder, kaggle, labels, location
 from stages.sources.source import Holding, Source
 
 
@@ -69,17 +69,14 @@ def _meaning(source: Source, said: Labels) -> Task | None:
     if said is None:
         return None
     known = {task.name: task for task in source.tasks}
+    choices = f"choose null or {', '.join(known)}" if known else "set it to null"
     if isinstance(said, str):
         if said not in known:
-            raise UserError(
-                f"ingest.labels {said} is no meaning of source {source.name}; choose null or "
-                f"{', '.join(known)}"
-            )
+            raise UserError(f"ingest.labels {said} is no meaning of source {source.name}; {choices}")
         return known[said]
     if not source.own_labels:
         raise UserError(
-            f"ingest.labels has names with numbers, which source {source.name} does not take; choose null or "
-            f"{', '.join(known)}"
+            f"ingest.labels has names with numbers, which source {source.name} does not take; {choices}"
         )
     try:
         return labels.parse(labels.text(labels.numbered(said)))
@@ -96,14 +93,15 @@ def bring(source: Source, place: Path | None, raw: Path, patients: int | None, s
 
 
 @contextmanager
-def naming(place: Path | None) -> Iterator[None]:
-    """A `UserError` inside the block says where its user has the files. What reads our copies of them knows
-    only a temporary folder, and names files by their path in it.
+def naming(place: Path | None, key: str = folder.LOCATION) -> Iterator[None]:
+    """A `UserError` inside the block says where its user has the files, by the key of params.yaml that names
+    the place. What reads our copies of them knows only a temporary folder, and names files by their path in
+    it.
     """
     try:
         yield
     except UserError as error:
-        raise UserError(f"ingest.location {place}: {error}" if place else str(error)) from None
+        raise UserError(f"{key} {place}: {error}" if place else str(error)) from None
 
 
 def annotated(scans: Holding, negative: bool) -> tuple[list[Record], list[str]]:

@@ -17,24 +17,27 @@ Progress = Callable[[Sequence[Any]], Iterable[Any]]
 """Hands out the items of a list while it shows how far it is."""
 
 
-def bring(source: Source, location: Path, into: Path, progress: Progress = iter) -> None:
+def bring(
+    source: Source, location: Path, into: Path, progress: Progress = iter, key: str = folder.LOCATION
+) -> None:
     """Copy or unpack the files `source` wants from `location` (a folder or a .zip) into the folder `into`.
+    key: of params.yaml that names the location.
 
     Files are copied, not hard-linked: with `cache.type hardlink` DVC makes the linked file itself read-only
     and part of its cache, which would turn the user's originals into cache entries. Raises `UserError` for a
     missing or foreign location, an archive that is damaged, or one that is out to do harm.
     """
     if location.is_dir():
-        names = _copy(source, location, into, progress)
+        names = _copy(source, location, into, progress, key)
     elif zipfile.is_zipfile(location):
         names = _unpack(source, location, into, progress)
     else:
-        raise UserError(f"ingest.location {location} {_unusable(location)}")
+        raise UserError(f"{key} {location} {_unusable(location)}")
     if all(name.suffix.lower() in (".csv", ".json") for name in names):
         what = "the folder" if location.is_dir() else "the archive"
         raise UserError(
-            f"ingest.location {location}: {what} holds no scans of source {source.name} ({source.layout}); "
-            "check ingest.source and ingest.location"
+            f"{key} {location}: {what} holds no scans of source {source.name} ({source.layout}); "
+            f"check {'ingest.source and ' if key == folder.LOCATION else ''}{key}"
         )
 
 
@@ -63,8 +66,8 @@ def _belongs(source: Source, relative: PurePosixPath) -> bool:
     return True
 
 
-def _copy(source: Source, location: Path, into: Path, progress: Progress) -> list[PurePosixPath]:
-    chosen = folder.files(location, lambda name: _belongs(source, name))
+def _copy(source: Source, location: Path, into: Path, progress: Progress, key: str) -> list[PurePosixPath]:
+    chosen = folder.files(location, lambda name: _belongs(source, name), key)
     for name in progress(chosen):
         target = into / name
         target.parent.mkdir(parents=True, exist_ok=True)

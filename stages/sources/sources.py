@@ -3,12 +3,15 @@
 from functools import lru_cache
 
 from stages.scan.task import Task
-from stages.sources import brats, coco, labels, lgg, nifti, nnunet, pairs
+from stages.sources import brats, coco, corrections, labels, lgg, nifti, nnunet, pairs, task_text
 from stages.sources.source import Source
 
 SOURCES: dict[str, Source] = {
     source.name: source
-    for source in (lgg.SAMPLE, lgg.LGG, coco.COCO, pairs.PAIRS, brats.BRATS, nnunet.NNUNET, nifti.NIFTI)
+    for source in (
+        *(lgg.SAMPLE, lgg.LGG, coco.COCO, pairs.PAIRS, brats.BRATS, nnunet.NNUNET, nifti.NIFTI),
+        corrections.SOURCE,
+    )
 }
 
 TASKS: dict[str, Task] = {task.name: task for source in SOURCES.values() for task in source.tasks}
@@ -17,5 +20,7 @@ TASKS: dict[str, Task] = {task.name: task for source in SOURCES.values() for tas
 
 @lru_cache
 def task(label_set: str) -> Task:
-    """By the `label_set` of a row: one of `TASKS`, or what `labels.text` wrote."""
-    return TASKS[label_set] if label_set in TASKS else labels.parse(label_set)
+    """By the `label_set` of a row: one of `TASKS`, or what `labels.text` or `task_text.text` wrote."""
+    if label_set in TASKS:
+        return TASKS[label_set]
+    return task_text.parse(label_set) if label_set.startswith("{") else labels.parse(label_set)

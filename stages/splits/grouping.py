@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
+from stages.core import tables
 from stages.core.errors import UserError
+from stages.splits import corrections
 
 SPLITS = ("train", "val", "test")
 _PUBLISHED = {
@@ -157,12 +159,14 @@ def _merged(sites: np.ndarray, levels: np.ndarray, least: int) -> np.ndarray:
 def proof(splits: pd.DataFrame, table: pd.DataFrame, strategy: str) -> dict[str, Any]:
     """Metrics that show what went where and that nothing leaked.
 
+    table: as of `assign`, with `source` and `patient_known`, and where there are corrections their `ties`.
     `overlap` counts patients, and groups of patients joined by copies, that are in two splits at once;
     `leaking_test_slices` is the share of test slices whose group was trained or validated on. Raises
     `UserError` where a "patient" or "site" split leaks, which would be a fault of this program.
     """
     patients = {name: set(rows["patient_id"]) for name, rows in splits.groupby("split")}
-    groups = {name: set(rows["group"]) for name, rows in splits.groupby("split")}
+    ties = corrections.ties(table).set_axis(table["sample_id"])
+    groups = {name: set[str]().union(*ties.loc[rows["sample_id"]]) for name, rows in splits.groupby("split")}
     pairs = [("train", "val"), ("train", "test"), ("val", "test")]
     overlap = {
         f"{a}_{b}": {"patients": len(patients[a] & patients[b]), "groups": len(groups[a] & groups[b])}
@@ -190,7 +194,7 @@ def proof(splits: pd.DataFrame, table: pd.DataFrame, strategy: str) -> dict[str,
         "strategy": strategy,
         "leaky": leaky,
         "leaking_test_slices": float((tested & seen).sum() / tested.sum()),
-        "patients_known": bool(table["patient_known"].all()),
+        "patients_known": bool(table.loc[~tables.joined(table), "patient_known"].all()),
         "overlap": overlap,
         **per_split,
     }

@@ -139,7 +139,7 @@ def _cases(store: Store, rows: np.ndarray) -> list[tuple[int, int]]:
         if last - first != len(case) or len(case) != int((store.index["case_id"] == case_id).sum()):
             raise UserError(
                 f"the split divides case {case_id}, and train.dims 3 needs whole ones; choose another "
-                "split.strategy"
+                "split.strategy, or take corrections of a part of it out of ingest.also"
             )
         runs.append((first, last))
     return runs

@@ -41,7 +41,7 @@ def a_slice(project: Project, ending: str) -> Path:
             "ingest.source",
             "brain",
             "params.yaml: ingest.source must be 'sample', 'lgg', 'coco', 'pairs', 'brats', "
-            "'nnunet' or 'nifti', not 'brain'",
+            "'nnunet', 'nifti' or 'corrections', not 'brain'",
         ),
     ],
 )

@@ -31,7 +31,7 @@ def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path, contex
     described = graphs.describe(context=context)
     model = onnx_predictor.open_model(graphs.write(tmp_path / "model.onnx", described))
     scans.write_lgg(tmp_path, patients=2, slices=6, seed=3)
-    preparation = case.Preparation(64, "brain", ["pre", "flair", "post"], [0, 1, 2], TUMOUR)
+    preparation = case.Preparation(64, "brain", ["pre", "flair", "post"], False, TUMOUR)
     for patient in range(2):
         name = scans.case_name(patient)
         files = [f"{name}/{name}_{number}" for number in range(1, 7)]

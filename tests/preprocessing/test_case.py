@@ -172,7 +172,7 @@ def test_grey_is_what_scans_of_different_modalities_have_in_common(
     assert set(mixed["modalities"]) == {"gray", "pre;flair;post"}
     preparation = case.preparation(mixed, "gray", 32, "brain")
     for case_id, rows in mixed.groupby("case_id"):
-        volume, _ = case.read(Reader(tmp_path), case.rows(rows)[0], preparation.positions)
+        volume, _ = case.read(Reader(tmp_path), case.rows(rows)[0], preparation.positions("gray"))
         assert volume.shape == (len(rows), 64, 64, 1), case_id
     assert case.prepare(tmp_path, preparation, case.rows(mixed[mixed["case_id"] == "grey"])[0]).images.any()
 
@@ -184,7 +184,8 @@ def test_volumes_come_as_chosen_modalities_and_one_set_of_classes(tmp_path: Path
     rows = tables.from_records(brats.find(tmp_path).records)
     anatomy = volumes.case(5, seed=(0, 1), enhancing=3 if year >= 2023 else 4)
     preparation = case.preparation(rows, ["t1ce", "flair"], 32, "brain")
-    volume, classes = case.read(Reader(tmp_path), case.rows(rows)[0], preparation.positions)
+    places = preparation.positions(rows["modalities"].iloc[0])
+    volume, classes = case.read(Reader(tmp_path), case.rows(rows)[0], places)
     assert volume.dtype == np.int16
     np.testing.assert_array_equal(volume, np.stack([anatomy["t1ce"], anatomy["flair"]], 3))
     np.testing.assert_array_equal(classes, np.where(anatomy["seg"] > 2, 3, anatomy["seg"]))

@@ -117,7 +117,8 @@ def test_pictures_may_differ_in_all_bits_of_their_hash(tmp_path: Path) -> None:
             "ingest",
             "source",
             "source: LGG",
-            "ingest.source must be 'sample', 'lgg', 'coco', 'pairs', 'brats', 'nnunet' or 'nifti', not 'LGG'",
+            "ingest.source must be 'sample', 'lgg', 'coco', 'pairs', 'brats', 'nnunet', 'nifti' or "
+            "'corrections', not 'LGG'",
         ),
         ("ingest", "location", "location: 7", "ingest.location must be text, not 7"),
         (

@@ -19,5 +19,5 @@ def test_a_published_set_is_drawn_or_has_a_place_to_load_it_from_and_the_users_o
 
 def test_a_name_stands_for_one_label_meaning() -> None:
     for source in SOURCES.values():
-        assert source.tasks
+        assert source.tasks or source.name == "corrections"  # each of which says its own
         assert all(TASKS[task.name] == task for task in source.tasks)
