@@ -15,9 +15,12 @@ def duplicate(slices: Slices) -> Iterator[Finding]:
 
 
 def near_duplicate(slices: Slices) -> Iterator[Finding]:
-    """Not what `duplicate` yields already."""
+    """Not what `duplicate` yields already, nor what is like the neighbours of the slice that it corrects."""
     by_id = slices.rows.set_index("sample_id")
+    copies = slices.corrections.intersection(right for _, right in slices.same.identical)
     for left, right in slices.same.near:
+        if copies.intersection((left, right)):
+            continue
         first, second = by_id.loc[left], by_id.loc[right]
         if first["content"] != second["content"]:
             together = "both stay in one split"

@@ -46,13 +46,12 @@ def counted(splits: pd.DataFrame, index: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def ties(index: pd.DataFrame) -> pd.Series:
-    """Groups that each slice stands for, a set: its own, and of a correction all that it is tied to."""
-    own = index["group"].map(lambda group: {group})
+def ties(index: pd.DataFrame) -> dict[str, set[str]]:
+    """For each correction's slice the groups of the set that it is tied to, beside its own."""
     if "ties" not in index:
-        return own
-    both = [one | set(_names(more)) for one, more in zip(own, index["ties"], strict=True)]
-    return pd.Series(both, index.index)
+        return {}
+    named = zip(index["sample_id"], index["ties"], strict=True)
+    return {sample_id: set(_names(names)) for sample_id, names in named}
 
 
 def sentence(counts: dict[str, Any]) -> str:

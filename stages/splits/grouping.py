@@ -165,8 +165,11 @@ def proof(splits: pd.DataFrame, table: pd.DataFrame, strategy: str) -> dict[str,
     `UserError` where a "patient" or "site" split leaks, which would be a fault of this program.
     """
     patients = {name: set(rows["patient_id"]) for name, rows in splits.groupby("split")}
-    ties = corrections.ties(table).set_axis(table["sample_id"])
-    groups = {name: set[str]().union(*ties.loc[rows["sample_id"]]) for name, rows in splits.groupby("split")}
+    ties = corrections.ties(table)
+    groups = {
+        name: set(rows["group"]).union(*(ties.get(sample_id, ()) for sample_id in rows["sample_id"]))
+        for name, rows in splits.groupby("split")
+    }
     pairs = [("train", "val"), ("train", "test"), ("val", "test")]
     overlap = {
         f"{a}_{b}": {"patients": len(patients[a] & patients[b]), "groups": len(groups[a] & groups[b])}
