@@ -11,7 +11,8 @@ export function css(label) {
   return `rgb(${colour(label).join(" ")})`;
 }
 
-/** Event "change". tool: null, brush, eraser, fill or delete; size in pixels across; label: the class drawn. */
+/** Event "change". tool: null, brush, eraser, fill or delete; size in pixels across; label: the class it draws.
+ */
 export class Display extends EventTarget {
   isOn = true;
   isOutline = false;

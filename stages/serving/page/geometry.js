@@ -1,6 +1,6 @@
-// Three planes through a volume (slices, rows, columns): their size and aspect, and where a voxel lies in each.
+// Three planes through a volume (slices, rows, columns): their size, their aspect, and where a voxel is.
 
-/** Axes of the volume in each plane; letters at the top, right, bottom and left, as radiologists look at it. */
+/** Axes of the volume in each plane; letters at the top, right, bottom and left, as radiologists look. */
 const PLANES = {
   axial: { through: 0, down: 1, across: 2, headUp: false, letters: ["A", "L", "P", "R"] },
   coronal: { through: 1, down: 0, across: 2, headUp: true, letters: ["S", "L", "I", "R"] },
@@ -13,11 +13,11 @@ export class Cut {
   /** shape and mm: slices, rows, columns. */
   constructor(name, shape, mm) {
     const { through, down, across, headUp, letters } = PLANES[name];
-    const strides = [shape[1] * shape[2], shape[2], 1];
     Object.assign(this, { name, through, down, across, headUp, letters });
     [this.depth, this.height, this.width] = [shape[through], shape[down], shape[across]];
     [this.mmDown, this.mmAcross] = [mm[down], mm[across]];
-    [this.strideThrough, this.strideDown, this.strideAcross] = [strides[through], strides[down], strides[across]];
+    const way = (axis) => shape.slice(axis + 1).reduce((product, length) => product * length, 1);
+    [this.strideThrough, this.strideDown, this.strideAcross] = [way(through), way(down), way(across)];
   }
 
   /** Row as the server has it, or as drawn: slices run from the feet up, a head is drawn upright. */

@@ -4,6 +4,7 @@ import { element } from "./notice.js";
 
 const FAR = 10;
 const UP = { ArrowUp: 1, ArrowDown: -1, PageUp: 1, PageDown: -1 };
+const NEXT = { ArrowLeft: -1, ArrowRight: 1 };
 /** CSS pixels to the right and down. */
 const PAN = {
   "shift+ArrowUp": [0, -40],
@@ -12,18 +13,19 @@ const PAN = {
   "shift+ArrowRight": [40, 0],
 };
 
-/** [keys, what they do, act]. A key is as KeyboardEvent.key has it, "ctrl+" and "shift+" before it where held. */
+/** [keys, what they do, act]. A key is as KeyboardEvent.key has it, after "ctrl+" and "shift+" where held. */
 function table({ viewer, display, page }) {
   const { reading, editor } = viewer;
   const step = (by) => reading.step(reading.active, by);
+  const end = (isLast) => reading.goTo(reading.active, isLast ? Infinity : 0);
   const tool = (name) => display.change({ tool: display.tool === name ? null : name });
   const size = (by) => display.change({ size: Math.min(60, Math.max(1, display.size + by)) });
   return [
-    [["ArrowUp", "ArrowDown"], "slices, towards the head and the feet in the axial plane", (key) => step(UP[key])],
+    [["ArrowUp", "ArrowDown"], "slices, to the head and to the feet", (key) => step(UP[key])],
     [["PageUp", "PageDown"], "ten slices at once", (key) => step(UP[key] * FAR)],
-    [["Home", "End"], "first and last slice", (key) => reading.goTo(reading.active, key === "Home" ? 0 : Infinity)],
+    [["Home", "End"], "first and last slice", (key) => end(key === "End")],
     [["n", "p"], "next and previous slice with mask", (key) => page.marked(key === "n" ? 1 : -1)],
-    [["ArrowLeft", "ArrowRight"], "another plane", (key) => viewer.activateNext(key === "ArrowLeft" ? -1 : 1)],
+    [["ArrowLeft", "ArrowRight"], "another plane", (key) => viewer.activateNext(NEXT[key])],
     [["j", "k"], "next and previous scan", (key) => page.next(key === "j" ? 1 : -1)],
     [[..."123456789"], "sequence by its number", (key) => reading.choose(Number(key) - 1)],
     [["+", "=", "-"], "zoom in and out", (key) => viewer.zoom(key === "-" ? -1 : 1)],
@@ -79,7 +81,7 @@ function isTaken({ target, key, ctrlKey }) {
 export function openHelp() {
   const dialog = document.getElementById("help");
   const row = (keys, what) => {
-    const marks = keys.flatMap((key, n) => [...(n ? [" "] : []), element("kbd", { textContent: legible(key) })]);
+    const marks = keys.flatMap((key) => [element("kbd", { textContent: legible(key) }), " "]);
     return element("tr", {}, element("td", {}, ...marks), element("td", { textContent: what }));
   };
   const rows = table({ viewer: {} }).map(([keys, what]) => row(keys.length > 4 ? ["1 to 9"] : keys, what));
@@ -89,7 +91,14 @@ export function openHelp() {
   dialog.showModal();
 }
 
-const LEGIBLE = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", PageUp: "Page ↑", PageDown: "Page ↓" };
+const LEGIBLE = {
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  PageUp: "Page ↑",
+  PageDown: "Page ↓",
+};
 
 function legible(key) {
   return key

@@ -55,8 +55,8 @@ export class List {
       const again = element("button", { type: "button", textContent: "Try again", className: "small" });
       again.addEventListener("click", () => this.uploads.again(item));
       const drop = cross(`Remove ${item.name}`, () => this.uploads.remove(item));
-      const text = element("div", { className: "open" }, element("span", { className: "name", textContent: item.name }));
-      text.append(bar, note, again);
+      const name = element("span", { className: "name", textContent: item.name });
+      const text = element("div", { className: "open" }, name, bar, note, again);
       const node = element("li", {}, text, drop);
       node.dataset.upload = item.id;
       return { node, bar, note, again };
@@ -75,7 +75,8 @@ export class List {
 
   #scan(scan) {
     const build = () => {
-      const [name, note, badges] = ["name", "note", "badges"].map((className) => element("span", { className }));
+      const part = (className) => element("span", { className });
+      const [name, note, badges] = [part("name"), part("note"), part("badges")];
       const open = element("button", { type: "button", className: "open" }, name, badges, note);
       open.dataset.open = "";
       open.addEventListener("click", () => this.open(this.scans.get(scan.id)));
@@ -90,7 +91,7 @@ export class List {
       name.textContent = open.title = scan.name;
       note.textContent = this.#note(scan);
       const texts = [scan.row?.low_confidence && "look first", scan.verdict].filter(Boolean);
-      badges.replaceChildren(...texts.map((text) => element("span", { className: `badge ${text.split(" ")[0]}`, textContent: text })));
+      badges.replaceChildren(...texts.map(badge));
       open.disabled = scan.status !== "done";
       open.setAttribute("aria-current", String(scan.id === this.opened));
       const ends = { done: "segmented", failed: `failed. ${scan.error}` };
@@ -120,6 +121,10 @@ export class List {
 export function number(value) {
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : value >= 0.1 || value === 0 ? 2 : 4;
   return value.toLocaleString("en", { maximumFractionDigits: digits });
+}
+
+function badge(text) {
+  return element("span", { className: `badge ${text.split(" ")[0]}`, textContent: text });
 }
 
 function cross(label, act) {

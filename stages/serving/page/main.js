@@ -30,7 +30,8 @@ class Page {
     this.scans = new Scans();
     this.uploads = new Uploads();
     const open = () => this.viewer;
-    this.list = new List(this.scans, this.uploads, { open: (scan) => this.choose(scan), remove: (scan) => this.remove(scan) });
+    const acts = { open: (scan) => this.choose(scan), remove: (scan) => this.remove(scan) };
+    this.list = new List(this.scans, this.uploads, acts);
     this.toolbar = new Toolbar(this.display, open);
     this.panel = new Panel(facts, this.display);
     this.verdict = new Verdict(facts, open, (scan) => this.scans.replace(scan));
@@ -63,7 +64,8 @@ class Page {
       if (marked) this.marked(Number(marked));
     });
     if (!HERE.has(location.hostname)) {
-      $("where").textContent = `They are read by the program that serves this page, on ${location.hostname}, and go nowhere else.`;
+      const where = `on ${location.hostname}, and go nowhere else.`;
+      $("where").textContent = `They are read by the program that serves this page, ${where}`;
     }
     keys.listen(() => this.viewer && { viewer: this.viewer, display: this.display, page: this });
     addEventListener("beforeunload", (event) => this.viewer?.reading.isUnsaved && event.preventDefault());

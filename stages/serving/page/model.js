@@ -10,7 +10,7 @@ const TAGS = new Set(
   `h1 h2 h3 h4 h5 h6 p br hr ul ol li dl dt dd table caption thead tbody tfoot tr th td strong em b i code pre
   blockquote a sup sub div span section details summary`.split(/\s+/),
 );
-const GONE = new Set(["SCRIPT", "STYLE", "TEMPLATE", "IFRAME", "OBJECT", "EMBED", "SVG", "MATH", "HEAD", "TITLE"]);
+const GONE = new Set("SCRIPT STYLE TEMPLATE IFRAME OBJECT EMBED SVG MATH TITLE".split(" "));
 const ATTRIBUTES = new Set(["href", "colspan", "rowspan", "scope", "align", "id"]);
 
 export class Model {
@@ -21,6 +21,7 @@ export class Model {
     $("model-name").textContent = facts.name.split("/").slice(-2).join("/");
     $("model-version").textContent = facts.version ?? facts.hash.slice(0, 8);
     $("model-open").addEventListener("click", () => this.open());
+    const below = facts.low_confidence_below;
     const regions = Object.keys(facts.regions).map(legible).join(", ");
     const rows = [
       ["Name", facts.name],
@@ -28,10 +29,11 @@ export class Model {
       ["Hash", facts.hash],
       ["Sequences", facts.channels.join(", ")],
       ["Regions", regions],
-      ["Look first", facts.low_confidence_below === null ? "" : `confidence below ${facts.low_confidence_below}`],
+      ["Look first", below === null ? "" : `confidence below ${below}`],
       ["Remark", facts.remark],
-    ].filter(([, text]) => text);
-    const row = ([name, text]) => element("div", {}, element("dt", { textContent: name }), element("dd", { textContent: text }));
+    ].filter(([, value]) => value);
+    const text = (tag, textContent) => element(tag, { textContent });
+    const row = ([name, value]) => element("div", {}, text("dt", name), text("dd", value));
     $("model-facts").replaceChildren(...rows.map(row));
   }
 
@@ -42,8 +44,8 @@ export class Model {
       $("card").replaceChildren(clean(await (await ask("api/model/card")).text()));
       this.#hasCard = true;
     } catch (refusal) {
-      const none = "This model has no card.";
-      $("card").replaceChildren(element("p", { textContent: refusal.status === 404 ? none : refusal.message }));
+      const textContent = refusal.status === 404 ? "This model has no card." : refusal.message;
+      $("card").replaceChildren(element("p", { textContent }));
     }
   }
 }

@@ -14,7 +14,7 @@ export function say(sentence, isSeen = false) {
   timer = setTimeout(() => (toast.hidden = true), FADES_MS);
 }
 
-/** The value of the button that was pressed; "" for Escape. choices: [value, text], the last one stands out. */
+/** Value of the button that was pressed, "" for Escape. choices: [value, text], the last one stands out. */
 export function question(title, text, choices) {
   const dialog = document.getElementById("question");
   dialog.querySelector("h2").textContent = title;
@@ -30,7 +30,9 @@ export function question(title, text, choices) {
   dialog.returnValue = "";
   dialog.showModal();
   buttons.at(-1).focus();
-  return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue), { once: true }));
+  return new Promise((done) => {
+    dialog.addEventListener("close", () => done(dialog.returnValue), { once: true });
+  });
 }
 
 /** A token typed by the user. */

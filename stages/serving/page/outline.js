@@ -1,7 +1,7 @@
 // Borders of the classes in a plane, as lines along the sides of pixels.
 
-/** Path2D in pixel coordinates for each visible class of a plane (uint8, width pixels a row). A side between two
- *  classes belongs to the higher one.
+/** Path2D in pixel coordinates for each visible class of a plane (uint8, width pixels a row). A side between
+ *  two classes belongs to the higher one.
  */
 export function outlines(plane, width, height, visible) {
   const paths = new Map();
@@ -28,7 +28,9 @@ export function outlines(plane, width, height, visible) {
       }
     }
   };
-  scan(height, width, (y, x) => [label(x, y - 1), label(x, y)], (owner, y, from, to) => line(owner, from, y, to, y));
-  scan(width, height, (x, y) => [label(x - 1, y), label(x, y)], (owner, x, from, to) => line(owner, x, from, x, to));
+  const above = (y, x) => [label(x, y - 1), label(x, y)];
+  const before = (x, y) => [label(x - 1, y), label(x, y)];
+  scan(height, width, above, (owner, y, from, to) => line(owner, from, y, to, y));
+  scan(width, height, before, (owner, x, from, to) => line(owner, x, from, x, to));
   return paths;
 }

@@ -6,7 +6,7 @@ const A_WINDOW_PX = 600; // the mouse's way through the whole range of values
 const WHEEL_ZOOM = 1.0015;
 const A_NOTCH = 60; // of the wheel, for a slice
 
-/** Gestures on the canvas of a plane. editor takes strokes; activate: this plane is the one that keys mean. */
+/** Gestures on the canvas of a plane. editor takes strokes; activate: keys mean this plane from now on. */
 export class Pointer {
   #fingers = new Map();
   #gesture = null;
@@ -15,7 +15,7 @@ export class Pointer {
   constructor(plane, editor, activate) {
     Object.assign(this, { plane, editor, activate, reading: plane.reading });
     const { canvas } = plane;
-    const on = (name, act) => canvas.addEventListener(name, (event) => act.call(this, event), { passive: false });
+    const on = (name, act) => canvas.addEventListener(name, act.bind(this), { passive: false });
     on("pointerdown", this.#down);
     on("pointermove", this.#move);
     on("pointerup", this.#up);

@@ -40,7 +40,8 @@ export class Scans extends EventTarget {
   /** Scans that the server has just taken in: of them it says no more than id and name. */
   add(taken) {
     const rest = { status: "queued", error: null, row: null, verdict: null, view: null, formats: [] };
-    this.#take([...this.all, ...taken.filter(({ id }) => !this.get(id)).map(({ id, name }) => ({ id, name, ...rest }))]);
+    const fresh = taken.filter(({ id }) => !this.get(id)).map(({ id, name }) => ({ id, name, ...rest }));
+    this.#take([...this.all, ...fresh]);
     return this.refresh();
   }
 

@@ -1,4 +1,4 @@
-// Light or dark, as the system has it or as the button was last set. No module: it runs before anything is drawn.
+// Light or dark, as the system has it or the button was last set. No module: it runs before anything is drawn.
 "use strict";
 {
   const KEPT = "brainseg-theme";

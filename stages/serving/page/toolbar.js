@@ -25,7 +25,8 @@ export class Toolbar {
       button.addEventListener("click", () => display.change({ tool: display.tool === tool ? null : tool }));
     }
     const classes = Object.entries(display.classes);
-    $("class").replaceChildren(...classes.map(([value, textContent]) => element("option", { value, textContent })));
+    const options = classes.map(([value, textContent]) => element("option", { value, textContent }));
+    $("class").replaceChildren(...options);
     $("class-line").hidden = classes.length < 2;
   }
 

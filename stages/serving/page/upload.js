@@ -95,8 +95,8 @@ export class Uploads extends EventTarget {
       request.onerror = async () => {
         const isUp = await isThere();
         if (!isUp) goneAway();
-        const why = isUp ? "The server ended the upload: it may be too large." : "The server does not answer.";
-        failed(new Refusal(why, 0));
+        const ended = "The server ended the upload: it may be too large.";
+        failed(new Refusal(isUp ? ended : "The server does not answer.", 0));
       };
       request.send(body);
     });

@@ -90,12 +90,13 @@ export class Verdict {
     const isSending = this.#isSending || isBusy;
     $("accept").disabled = isSending || isUnsaved || scan.verdict !== null;
     $("save").disabled = isSending || !isUnsaved;
-    const words = { accepted: "Accepted", corrected: "Corrected" };
-    $("verdict").textContent = isUnsaved ? "Corrections not saved yet" : (words[scan.verdict] ?? "Not judged yet");
+    const verdict = { accepted: "Accepted", corrected: "Corrected" }[scan.verdict] ?? "Not judged yet";
+    $("verdict").textContent = isUnsaved ? "Corrections not saved yet" : verdict;
     $("unsaved").textContent = this.model.corrections
       ? "Verdicts and corrections are kept in the folder that the server was started with."
       : "The server keeps these until it ends; started with --corrections FOLDER it keeps them there.";
-    for (const button of $("keep").children) button.title = isUnsaved ? "Without the corrections not saved yet" : "";
+    const title = isUnsaved ? "Without the corrections not saved yet" : "";
+    for (const button of $("keep").children) button.title = title;
   }
 }
 

@@ -76,19 +76,22 @@ export class Viewer extends EventTarget {
     canvas.setAttribute("role", "img");
     const box = element("div", { className: "picture" }, canvas);
     if (reading.view.spacing_mm && !reading.view.flat) box.append(...this.#letters(name));
-    if (!reading.view.flat) box.append(element("span", { className: "title", textContent: name[0].toUpperCase() + name.slice(1) }));
+    const title = name[0].toUpperCase() + name.slice(1);
+    if (!reading.view.flat) box.append(element("span", { className: "title", textContent: title }));
     const figure = element("figure", { className: name }, box);
     const part = { name, figure, plane: new Plane(canvas, reading, name, display, () => this.again()) };
     new Pointer(part.plane, this.editor, () => this.activate(name));
     canvas.addEventListener("focus", () => this.activate(name));
-    if (part.plane.cut.depth > 1 && !reading.view.flat) Object.assign(part, this.#slider(name, part.plane.cut, figure));
+    const { cut } = part.plane;
+    if (cut.depth > 1 && !reading.view.flat) Object.assign(part, this.#slider(name, cut, figure));
     return part;
   }
 
   /** Where the patient's front, left, back and right are. Only of scans that know how they lie. */
   #letters(name) {
-    return this.reading.cuts[name].letters.map((letter, n) => {
-      const made = element("span", { className: `letter ${["top", "right", "bottom", "left"][n]}`, textContent: letter });
+    const sides = ["top", "right", "bottom", "left"];
+    return this.reading.cuts[name].letters.map((textContent, n) => {
+      const made = element("span", { className: `letter ${sides[n]}`, textContent });
       made.setAttribute("aria-hidden", "true");
       return made;
     });
@@ -106,8 +109,8 @@ export class Viewer extends EventTarget {
       this.reading.goTo(name, Number(input.value));
     });
     const row = element("div", { className: "slices" }, element("div", {}, marks, input), output);
-    for (const [text, step, label] of [["‹", -1, "Previous"], ["›", 1, "Next"]]) {
-      const button = element("button", { type: "button", textContent: text, title: `${label} slice with mask` });
+    for (const [textContent, step, label] of [["‹", -1, "Previous"], ["›", 1, "Next"]]) {
+      const button = element("button", { type: "button", textContent, title: `${label} slice with mask` });
       button.setAttribute("aria-label", `${label} ${name} slice with mask`);
       button.dataset.marked = step;
       button.addEventListener("click", () => this.activate(name));
