@@ -17,7 +17,10 @@ from tests.fixtures.served import Page
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The page of a model that takes one sequence; nothing is sent yet."""
     model = graphs.export(tmp_path_factory.mktemp("model"), graphs.describe(channels=("flair",)))
-    with served.running(model, "--max-bytes", "3000000") as address, browser.chrome(size="1400,900") as chrome:
+    with (
+        served.running(model, "--max-bytes", "3000000") as address,
+        browser.chrome(size="1400,900") as chrome,
+    ):
         yield Page(chrome, address).open()
 
 
@@ -43,7 +46,9 @@ def test_a_picture(page, flair, tmp_path):
     assert "mask: tumour" in page.canvas("axial").get_attribute("aria-label")
     assert page.id("spacing").is_displayed()
     area = page.driver.find_element(By.CSS_SELECTOR, "#numbers [data-number=area_mm2]").text
-    assert float(area.removesuffix(" mm²")) == pytest.approx(page.scans()["a.png"]["row"]["area_mm2"], abs=0.5)
+    assert float(area.removesuffix(" mm²")) == pytest.approx(
+        page.scans()["a.png"]["row"]["area_mm2"], abs=0.5
+    )
 
 
 def test_a_volume(page, flair, tmp_path):
@@ -87,7 +92,8 @@ def test_files_dropped_on_the_page(page, flair, tmp_path):
         "const transfer = new DataTransfer();"
         "transfer.items.add(new File([new Uint8Array(arguments[0])], 'dropped.png'));"
         "for (const kind of ['dragenter', 'dragover', 'drop'])"
-        " document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: transfer, bubbles: true, cancelable: true}))",
+        " document.body.dispatchEvent(new DragEvent(kind,"
+        " {dataTransfer: transfer, bubbles: true, cancelable: true}))",
         list(content),
     )
     page.until(lambda: page.scans().get("dropped.png", {}).get("status") == "done")
@@ -155,8 +161,9 @@ def test_the_model_is_one_click_away(page):
 
 def test_a_card_can_run_nothing(page):
     hostile = (
-        "<p onclick='window.ran=1' style='color:red'>text<script>window.ran=1</script><img src=x onerror='window.ran=1'>"
-        "<a href='javascript:window.ran=1'>a</a><a href='https://example.invalid/'>b</a><svg onload='window.ran=1'/></p>"
+        "<p onclick='window.ran=1' style='color:red'>text<script>window.ran=1</script>"
+        "<img src=x onerror='window.ran=1'><a href='javascript:window.ran=1'>a</a>"
+        "<a href='https://example.invalid/'>b</a><svg onload='window.ran=1'/></p>"
     )
     cleaned = page.driver.execute_async_script(
         "const [html, done] = arguments; import('/page/model.js').then(({clean}) => {"
@@ -164,7 +171,8 @@ def test_a_card_can_run_nothing(page):
         hostile,
     )
     assert cleaned == (
-        '<p>text<a>a</a><a href="https://example.invalid/" rel="noopener noreferrer" target="_blank">b</a></p>'
+        '<p>text<a>a</a><a href="https://example.invalid/"'
+        ' rel="noopener noreferrer" target="_blank">b</a></p>'
     )
     page.driver.get_log("browser")  # the policy says what it stopped while the fragment was parsed
 

@@ -61,8 +61,8 @@ def head(page: Page, tmp_path: Path) -> Iterator[Page]:
     page.choose("head.nii.gz")
     yield page
     page.driver.execute_async_script(
-        "const done = arguments[0]; fetch('api/scans').then((answer) => answer.json()).then((scans) => Promise.all("
-        "scans.map(({id}) => fetch(`api/scans/${id}`, {method: 'DELETE'})))).then(done)"
+        "const done = arguments[0]; fetch('api/scans').then((answer) => answer.json()).then((scans) =>"
+        " Promise.all(scans.map(({id}) => fetch(`api/scans/${id}`, {method: 'DELETE'})))).then(done)"
     )
 
 
@@ -112,12 +112,10 @@ def test_a_brush_is_round_in_mm_and_stays_in_its_slice(head):
     before = head.labels("head.nii.gz")
     size(head, 9)
     draw(head, "b", "coronal", FREE)  # 3 mm from slice to slice, 1.25 mm from column to column
-    changed = np.argwhere(save(head) != before)
-    extent = np.ptp(changed, axis=0) * MM
-    assert extent[1] == 0
-    assert extent[2] == pytest.approx(8 * 1.25, abs=1.3)
-    assert extent[0] == pytest.approx(8 * 1.25, abs=3.1)
-    assert (changed.min(axis=0) + changed.max(axis=0)).tolist() == [2 * place for place in FREE]
+    changed = save(head) != before
+    slices, rows, columns = np.indices(SHAPE) - np.array(FREE).reshape(3, 1, 1, 1)
+    disc = (rows == 0) & (np.hypot(slices * MM[0], columns * MM[2]) <= 9 * 1.25 / 2)
+    assert (changed == disc).all()
 
 
 def test_a_line_has_no_gap_and_one_undo_takes_it_all(head):
@@ -200,7 +198,7 @@ def test_accept_keeps_the_mask_and_who_looked(head, corrections):
 
 def test_a_correction_is_kept_with_who_drew_it(head, corrections):
     head.id("who").clear()
-    head.id("who").send_keys("Ada")
+    head.id("who").send_keys("Ada", Keys.ENTER)
     size(head, 3)
     draw(head, "b", "axial", FREE)
     labels = save(head)
@@ -244,9 +242,9 @@ def test_files_are_downloaded_under_their_names(head, tmp_path):
 
 
 def in_page(page: Page, script: str, *arguments: object) -> object:
-    """What a script answers that may `await`; its arguments are in `given`."""
+    """What a script answers that may `await`; its arguments are in `inputs`."""
     return page.driver.execute_async_script(
-        "const given = [...arguments], done = given.pop();"
+        "const inputs = [...arguments], done = inputs.pop();"
         f"(async () => {{ {script} }})().then(done, (error) => done(String(error)))",
         *arguments,
     )
@@ -261,8 +259,9 @@ def test_parts_are_those_of_scipy(page):
         start = int(rng.choice(np.flatnonzero(visible)))
         voxels = in_page(
             page,
-            "const {component} = await import('/page/area.js'); const {Labels} = await import('/page/labels.js');"
-            "return component(new Labels(Uint8Array.from(given[0]), [5, 9, 7]), given[1], [0, 1, 0, 1])",
+            "const {component} = await import('/page/area.js');"
+            "const {Labels} = await import('/page/labels.js');"
+            "return component(new Labels(Uint8Array.from(inputs[0]), [5, 9, 7]), inputs[1], [0, 1, 0, 1])",
             volume.ravel().tolist(),
             start,
         )
@@ -274,10 +273,12 @@ def test_memory_of_corrections_is_bounded_and_what_is_left_can_be_undone(page):
     page.open()
     answer = in_page(
         page,
-        "const {History} = await import('/page/history.js'); const {Labels} = await import('/page/labels.js');"
+        "const {History} = await import('/page/history.js');"
+        "const {Labels} = await import('/page/labels.js');"
         "const labels = new Labels(new Uint8Array(3e6), [3, 1000, 1000]); const history = new History();"
         "const at = Uint32Array.from({length: 3e6}, (_, n) => n);"
-        "for (let n = 0; n < 5; n++) { const before = labels.data.slice(), after = before.slice().fill(n + 1);"
+        "for (let n = 0; n < 5; n++) {"
+        " const before = labels.data.slice(), after = before.slice().fill(n + 1);"
         " at.forEach((place) => labels.set(place, n + 1)); history.add({at, before, after}); }"
         "let undone = 0; while (history.canUndo) { history.undo(labels); undone++; }"
         "return [undone, labels.data[0], labels.total, history.isSaved]",
@@ -292,8 +293,8 @@ def test_counts_follow_corrections(page):
     counts, marks = in_page(
         page,
         "const {Labels} = await import('/page/labels.js');"
-        "const labels = new Labels(Uint8Array.from(given[0]), [4, 5, 6]);"
-        "given[1].forEach((label, at) => labels.set(at, label));"
+        "const labels = new Labels(Uint8Array.from(inputs[0]), [4, 5, 6]);"
+        "inputs[1].forEach((label, at) => labels.set(at, label));"
         "return [[...labels.counts].slice(0, 3), labels.marks.map((counts) => [...counts])]",
         start.ravel().tolist(),
         end.ravel().tolist(),

@@ -1,5 +1,6 @@
 """What the page draws of a volume: where, how bright, in which slice. In a browser without WebGL."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,18 +62,18 @@ def head(page: Page) -> Page:
     return page
 
 
-def spot(page: Page, plane: str, voxel: tuple[int, int, int], shift: tuple[int, int] = (0, 0)) -> tuple[int, int]:
-    """Where on the screenshot of a plane a voxel is, by what a radiologist expects; shift: pixels to the right
-    and down. The patient's right and front are on the left of the screen, the head is above.
+def spot(page: Page, plane: str, voxel: tuple[int, ...]) -> tuple[int, int]:
+    """Where on the screenshot of a plane a voxel is, by what a radiologist expects: the patient's right and
+    front are on the left of the screen, the head is above.
     """
     _, down, across = AXES[plane]
     x, y = voxel[across], voxel[down] if plane == "axial" else SHAPE[0] - 1 - voxel[down]
     extent = SHAPE[across], SHAPE[down], MM[across], MM[down]
-    left, top = page.at(plane, (x + shift[0], y + shift[1]), extent)
+    left, top = page.at(plane, (x, y), extent)
     return round(top), round(left)
 
 
-def colour(page: Page, plane: str, voxel: tuple[int, int, int]) -> np.ndarray:
+def colour(page: Page, plane: str, voxel: tuple[int, ...]) -> np.ndarray:
     """Median colour around the middle of a voxel."""
     top, left = spot(page, plane, voxel)
     return np.median(page.picture(plane)[top - 2 : top + 3, left - 2 : left + 3].reshape(-1, 3), axis=0)
@@ -161,7 +162,8 @@ def test_the_window_makes_it_darker_and_auto_takes_it_back(head):
 def test_shift_and_drag_change_the_window(head):
     before = head.id("level-value").text, head.id("width-value").text
     head.driver.execute_script(
-        "const canvas = document.querySelector('canvas[data-plane=axial]'); const box = canvas.getBoundingClientRect();"
+        "const canvas = document.querySelector('canvas[data-plane=axial]');"
+        "const box = canvas.getBoundingClientRect();"
         "for (const [kind, by] of [['pointerdown', 0], ['pointermove', 80], ['pointerup', 80]])"
         " canvas.dispatchEvent(new PointerEvent(kind, {pointerId: 7, pointerType: 'mouse', shiftKey: true,"
         " bubbles: true, clientX: box.x + 100 + by, clientY: box.y + 100 + by / 2}))"
@@ -203,7 +205,8 @@ def test_keys_move_from_mask_to_mask(head):
 def test_the_slider_has_marks_where_the_mask_is(head):
     marks = head.driver.find_element(By.CSS_SELECTOR, "figure.axial .marks")
     row = head.driver.execute_script(
-        "const marks = arguments[0]; const {data} = marks.getContext('2d').getImageData(0, 2, marks.width, 1);"
+        "const marks = arguments[0];"
+        "const {data} = marks.getContext('2d').getImageData(0, 2, marks.width, 1);"
         "return [...data].filter((_, n) => n % 4 === 3)",
         marks,
     )
@@ -218,8 +221,8 @@ def test_the_slider_has_marks_where_the_mask_is(head):
 def test_the_wheel_moves_through_slices_and_zooms_with_ctrl(head):
     head.go("axial", 5)
     wheel = (
-        "document.querySelector('canvas[data-plane=axial]').dispatchEvent(new WheelEvent('wheel', {deltaY: -180,"
-        " ctrlKey: arguments[0], bubbles: true, cancelable: true}))"
+        "document.querySelector('canvas[data-plane=axial]').dispatchEvent(new WheelEvent('wheel',"
+        " {deltaY: -180, ctrlKey: arguments[0], bubbles: true, cancelable: true}))"
     )
     head.driver.execute_script(wheel, False)
     head.drawn()
@@ -263,7 +266,9 @@ def test_a_finger_moves_through_slices_and_two_zoom(head):
     box = canvas.rect
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     for kind, apart in (("touchStart", 40), ("touchMove", 60), ("touchMove", 90), ("touchEnd", None)):
-        points = [] if apart is None else [{"x": x + by, "y": y, "id": n} for n, by in enumerate((-apart, apart))]
+        points = (
+            [] if apart is None else [{"x": x + by, "y": y, "id": n} for n, by in enumerate((-apart, apart))]
+        )
         head.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     head.drawn()
     assert head.slice("axial") == 10
@@ -293,7 +298,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, Path]
 
 
 def test_sequences_of_a_case_by_key_and_button(case):
-    page, folder = case
+    page, _ = case
     buttons = page.all("#sequences button")
     assert [button.text for button in buttons] == ["pre", "flair", "post"]
     assert buttons[1].get_attribute("aria-pressed") == "true"
@@ -303,7 +308,7 @@ def test_sequences_of_a_case_by_key_and_button(case):
         page.press(key)
         page.until(lambda key=key: page.canvas("axial").get_attribute("data-sequence") == str(int(key) - 1))
         pictures.append(page.picture("axial"))
-    assert not any((one == other).all() for one, other in zip(pictures, pictures[1:], strict=False))
+    assert not any((first == second).all() for first, second in itertools.pairwise(pictures))
     buttons[0].click()
     page.until(lambda: page.canvas("axial").get_attribute("data-sequence") == "0")
     page.press("9")

@@ -32,18 +32,18 @@ async function walk(entry, files) {
     // A reader hands out a hundred or so at a time, and nothing at the end.
     const some = await new Promise((done, failed) => reader.readEntries(done, failed));
     if (!some.length) return;
-    for (const one of some) await walk(one, files);
+    for (const inner of some) await walk(inner, files);
   }
 }
 
 /** A folder is a parcel, so is an archive. Loose files are one together: they may be the slices of a scan. */
 function parcels(files) {
   const made = new Map();
-  for (const one of files.filter(({ path }) => !LITTER.test(path))) {
-    const folder = one.path.includes("/") ? one.path.split("/")[0] : "";
-    const key = folder ? `${folder}/` : ARCHIVE.test(one.path) ? one.path : "";
-    if (!made.has(key)) made.set(key, { name: folder || one.path, files: [] });
-    made.get(key).files.push(one);
+  for (const item of files.filter(({ path }) => !LITTER.test(path))) {
+    const folder = item.path.includes("/") ? item.path.split("/")[0] : "";
+    const key = folder ? `${folder}/` : ARCHIVE.test(item.path) ? item.path : "";
+    if (!made.has(key)) made.set(key, { name: folder || item.path, files: [] });
+    made.get(key).files.push(item);
   }
   const loose = made.get("");
   if (loose?.files.length > 1) loose.name = `${loose.files.length} files`;

@@ -35,7 +35,7 @@ export class History {
 
   add(correction) {
     if (this.#saved > this.position) this.#saved = -1; // what was saved cannot be come back to
-    for (const one of this.#undone.splice(0)) this.#bytes -= BYTES_A_VOXEL * one.at.length;
+    for (const { at } of this.#undone.splice(0)) this.#bytes -= BYTES_A_VOXEL * at.length;
     this.#done.push(correction);
     this.#bytes += BYTES_A_VOXEL * correction.at.length;
     while (this.#bytes > MOST_BYTES && this.#done.length > 1) {

@@ -20,8 +20,8 @@ export function outlines(plane, width, height, visible) {
     for (let n = 0; n <= across; n++) {
       let [owner, from] = [0, 0];
       for (let m = 0; m <= along; m++) {
-        const [one, other] = m < along ? sides(n, m) : [0, 0];
-        const next = one === other ? 0 : Math.max(one, other);
+        const [near, far] = m < along ? sides(n, m) : [0, 0];
+        const next = near === far ? 0 : Math.max(near, far);
         if (next === owner) continue;
         if (owner) put(owner, n, from, m);
         [owner, from] = [next, m];

@@ -47,12 +47,12 @@ export class Scans extends EventTarget {
 
   /** A scan as the server answered it just now. */
   replace(scan) {
-    this.#take(this.all.map((one) => (one.id === scan.id ? scan : one)));
+    this.#take(this.all.map((old) => (old.id === scan.id ? scan : old)));
   }
 
   async remove(scan) {
     await ask(`api/scans/${scan.id}`, { method: "DELETE" });
-    this.#take(this.all.filter((one) => one.id !== scan.id));
+    this.#take(this.all.filter(({ id }) => id !== scan.id));
   }
 
   #take(all) {

@@ -25,7 +25,7 @@ export class Uploads extends EventTarget {
   }
 
   remove(item) {
-    this.items = this.items.filter((one) => one !== item);
+    this.items = this.items.filter((other) => other !== item);
     item.stop?.();
     this.#changed();
   }
@@ -39,7 +39,7 @@ export class Uploads extends EventTarget {
     if (this.#isSending) return;
     this.#isSending = true;
     for (;;) {
-      const item = this.items.find((one) => one.state === "waiting");
+      const item = this.items.find(({ state }) => state === "waiting");
       if (!item) break;
       await this.#deliver(item);
     }

@@ -19,6 +19,8 @@ export class Verdict {
     Object.assign(this, { model, open, saved });
     $("who").value = localStorage.getItem(KEPT) ?? "";
     $("who").addEventListener("change", () => localStorage.setItem(KEPT, $("who").value.trim()));
+    // Once the name is written, keys mean the planes again.
+    $("who").addEventListener("keydown", ({ key }) => key === "Enter" && $("who").blur());
     $("accept").addEventListener("click", () => this.accept());
     $("save").addEventListener("click", () => this.save());
     $("keep-all").addEventListener("click", () => fetched("api/files", "masks.zip", $("keep-all")));
