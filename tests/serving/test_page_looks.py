@@ -66,7 +66,7 @@ def narrow(page: Page, width: int) -> None:
 def test_text_can_be_read(seen, scheme):
     browser.in_colours(seen.driver, scheme)
     texts = seen.driver.execute_script(TEXTS)
-    assert len(texts) >= 12
+    assert len(texts) >= 8
     for colour, ground, text in texts:
         assert browser.contrast(colour, ground) >= 4.5, (text, colour, ground)
     paper = seen.driver.execute_script("return getComputedStyle(document.body).backgroundColor")
@@ -149,10 +149,8 @@ def test_what_happens_is_said(seen):
 
 
 def test_the_keyboard_shows_where_it_is(seen):
-    seen.driver.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
-    seen.open()
-    seen.choose("head.nii.gz")
-    seen.driver.execute_script("document.activeElement.blur()")
+    seen.open()  # opens the first scan by itself
+    seen.until(lambda: seen.id("scan-name").text == "head.nii.gz")
     names = set()
     for _ in range(60):
         seen.driver.switch_to.active_element.send_keys(Keys.TAB)

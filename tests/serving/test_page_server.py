@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from tests.fixtures import browser, graphs, scans, served
 from tests.fixtures.served import Page
 
-TOKEN = "a token/with=signs"
+TOKEN = "token/with=signs+&%41"
 
 
 @pytest.fixture(scope="module")

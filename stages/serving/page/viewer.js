@@ -103,12 +103,13 @@ export class Viewer extends EventTarget {
     input.setAttribute("aria-label", `Slice, ${name}`);
     const marks = element("canvas", { className: "marks" });
     marks.setAttribute("aria-hidden", "true");
-    const output = element("output", { className: "number" });
+    const number = element("span", { className: "number" });
+    number.setAttribute("aria-hidden", "true"); // the slider says it
     input.addEventListener("input", () => {
       this.activate(name);
       this.reading.goTo(name, Number(input.value));
     });
-    const row = element("div", { className: "slices" }, element("div", {}, marks, input), output);
+    const row = element("div", { className: "slices" }, element("div", {}, marks, input), number);
     for (const [textContent, step, label] of [["‹", -1, "Previous"], ["›", 1, "Next"]]) {
       const button = element("button", { type: "button", textContent, title: `${label} slice with mask` });
       button.setAttribute("aria-label", `${label} ${name} slice with mask`);
@@ -117,10 +118,10 @@ export class Viewer extends EventTarget {
       row.append(button);
     }
     figure.append(row);
-    return { input, marks, output };
+    return { input, marks, number };
   }
 
-  #draw({ name, figure, plane, input, marks, output }) {
+  #draw({ name, figure, plane, input, marks, number }) {
     const { reading } = this;
     figure.classList.toggle("active", reading.active === name && reading.names.length > 1);
     plane.canvas.dataset.tool = this.display.tool ?? "";
@@ -129,7 +130,7 @@ export class Viewer extends EventTarget {
     const slice = reading.slice(name);
     input.value = slice;
     input.setAttribute("aria-valuetext", `${slice + 1} of ${plane.cut.depth}`);
-    output.textContent = `${slice + 1} / ${plane.cut.depth}`;
+    number.textContent = `${slice + 1} / ${plane.cut.depth}`;
     this.#drawMarks(marks, reading.labels.marks[plane.cut.through]);
   }
 
