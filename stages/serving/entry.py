@@ -32,6 +32,15 @@ class Answer:
         return next((name for name in self.files if kind in ends and name.endswith(ends[kind])), None)
 
 
+@dataclass(frozen=True)
+class Statement:
+    """What a person says of a mask. who: free text; version: of the model that made it, where it has one."""
+
+    verdict: Verdict
+    who: str
+    version: str | None
+
+
 KINDS = ("mask", "overlay", "dicom-seg")
 
 

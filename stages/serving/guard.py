@@ -43,9 +43,7 @@ class Access:
         host = headers.get("host", "")
         if self.hosts is not None and hostname(host) not in self.hosts:
             # A page elsewhere whose name was made to lead to this machine sends its own name.
-            return Refusal(
-                421, "this server has another name; use the address that it printed"
-            )
+            return Refusal(421, "this server has another name; use the address that it printed")
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         foreign = origin is not None and origin.partition("://")[2] != host
         if path.startswith("/api") and (foreign or site in ("cross-site", "same-site")):
@@ -54,9 +52,7 @@ class Access:
             scheme, _, sent = headers.get("authorization", "").partition(" ")
             right = hmac.compare_digest(sent.strip().encode(), self.token.encode())
             if scheme.lower() != "bearer" or not right:
-                return Refusal(
-                    401, "the token is missing or wrong; send Authorization: Bearer <token>"
-                )
+                return Refusal(401, "the token is missing or wrong; send Authorization: Bearer <token>")
         return None
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from stages.core.errors import UserError
 from stages.serving import worker
-from stages.serving.entry import Answer, Entry
+from stages.serving.entry import Answer, Entry, Statement
 from stages.serving.refusal import Refusal
 from stages.serving.worker import Opened
 
@@ -131,6 +131,13 @@ class Line:
             raise Refusal(409, f"the correction was not kept: {error}") from None
         entry.verdict = "corrected"
         self.finished(entry)
+
+    async def collect(self, entry: Entry, statement: Statement, folder: Path) -> None:
+        """Add a scan and its mask to the corrections in a folder. Raises `Refusal` where that cannot be."""
+        try:
+            await self._ask(worker.collect, entry.scan, entry.view, statement, folder)
+        except UserError as error:
+            raise Refusal(409, f"the correction was not collected: {error}") from None
 
     async def _ask(self, job: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
         """Have the process do something. One that died is replaced; raises `UserError` then."""

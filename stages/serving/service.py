@@ -14,7 +14,7 @@ import numpy as np
 from starlette.datastructures import Headers
 
 from stages.serving import archives, demo, intake, upload
-from stages.serving.entry import Entry
+from stages.serving.entry import Entry, Statement
 from stages.serving.line import Line, full
 from stages.serving.refusal import Refusal
 from stages.serving.settings import Settings
@@ -127,6 +127,9 @@ class Service:
 
     async def _collect(self, entry: Entry, who: str) -> None:
         """Add a mask that a person judged to the corrections, where these are kept."""
+        if self.settings.corrections and entry.verdict:
+            statement = Statement(entry.verdict, who, self.settings.version)
+            await self.line.collect(entry, statement, self.settings.corrections)
 
     def results(self, key: str) -> Path:
         """An archive of a scan's files, which its reader removes."""

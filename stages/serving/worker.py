@@ -17,7 +17,7 @@ from stages.core.errors import UserError
 from stages.inference.spec import Spec
 from stages.predicting.scan import Scan, legible
 from stages.serving import view
-from stages.serving.entry import Answer
+from stages.serving.entry import Answer, Statement
 
 if TYPE_CHECKING:
     from stages.inference.onnx_predictor import Exported
@@ -87,3 +87,14 @@ def correct(scan: Scan, answer: Answer, results: Path, drawn: Path, labels: np.n
     sentences = [*volume.remarks, *remarks, "its mask was corrected by hand"]
     row = answer.row | measures | {"remarks": legible("; ".join(sentences)), "files": files}
     return replace(answer, row=row, files=tuple(files))
+
+
+def collect(scan: Scan, drawn: Path, statement: Statement, folder: Path) -> None:
+    """Add a scan and its mask as it is now to the corrections in a folder. Raises `UserError`."""
+    from stages.predicting import outcome
+    from stages.serving import collection
+
+    try:
+        collection.add(folder, scan, np.array(view.labels(drawn)), statement, _model.spec)
+    except Exception as error:
+        raise UserError(legible(outcome.reason(error))) from None
