@@ -1,19 +1,16 @@
-"""Something to segment, not read yet: from files of a folder, or from bytes that somebody handed over."""
+"""Something to segment, not read yet."""
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import Self
 
-from stages.core import natural
-from stages.core.errors import UserError
 from stages.formats.file import File
 from stages.formats.suffixes import NIFTI, stem, suffix_of
 from stages.sources import brats_cases
 
-KINDS = ("flat", "nifti", "brats", "dicom", "lgg")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -71,34 +68,6 @@ def legible(text: str) -> str:
 def writable(name: str) -> str:
     """A name that any file system takes, of one that this one has."""
     return legible(name).replace("\\", "%")
-
-
-def received(kind: str, name: str, parts: Sequence[tuple[str, bytes]]) -> Scan:
-    """A scan from names and contents of its files, in any order. Of the names folders are dropped: masks are
-    named after them, and must not lead out of the folder of masks.
-
-    Raises `UserError` where these files make no scan of this kind.
-    """
-    if name in ("", "..") or _plain(name) != name:
-        raise UserError(f"{name!r:.80} is no name for a scan; name it without folders")
-    if kind not in KINDS or not parts or (kind in ("flat", "nifti") and len(parts) > 1):
-        raise UserError(f"{len(parts)} files make no scan of kind {kind}; kinds are {', '.join(KINDS)}")
-    files = [File.of(_plain(part), content) for part, content in parts]
-    files.sort(key=lambda file: (natural.key(file.name), file.name))
-    if kind not in ("nifti", "brats"):
-        return Scan(Path(name), kind, tuple(files), name)
-    roles = {file: role for file in files if (role := role_of(name, file.name)) != "seg"}
-    if kind == "nifti":
-        return Scan(Path(name), kind, tuple(files), name, tuple(filter(None, roles.values())))
-    by_role = {role: file for file, role in roles.items() if role}
-    if not by_role or len(by_role) < sum(map(bool, roles.values())):
-        raise UserError(f"the names of the files of {name} do not tell one modality each; name them as BraTS")
-    return Scan(Path(name), kind, tuple(by_role.values()), name, tuple(by_role))
-
-
-def _plain(name: str) -> str:
-    """A file name without its folders, as either system separates them."""
-    return PureWindowsPath(name.replace("\0", "")).name
 
 
 def role_of(case: str, name: str) -> str:

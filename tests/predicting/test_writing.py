@@ -13,10 +13,12 @@ from PIL import Image
 
 from stages.core.errors import UserError
 from stages.predicting import discovery, reading, writing
+from stages.scan.header import Unreadable
 from tests.fixtures import dicom, graphs, scans, volumes
 from tests.fixtures.volumes import FIELDS, forge
 
 ONE = graphs.describe(channels=("flair",))
+T2 = graphs.describe(channels=("t2",))
 NESTED = graphs.describe(channels=("flair",), regions=graphs.BRATS)
 
 
@@ -239,3 +241,19 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         with pytest.raises(UserError) as error:
             writing.prepare(folder, overwrite=True)
         assert str(error.value) == f"{folder} cannot be written ({reason}); name another folder with --out"
+
+
+def test_a_mask_lies_on_the_first_volume_although_the_model_takes_another(tmp_path):
+    (case,) = volumes.write_brats(tmp_path, cases=1, slices=3, size=16)
+    turned = np.ones((3, 16, 16), np.int16)
+    volumes.save(case / f"{case.name}_flair.nii", turned, "SLA")
+    (scan,) = discovery.find([case]).scans
+    volume = reading.read(scan, T2.input)
+    labels = np.random.default_rng(0).integers(0, 2, (3, 16, 16), np.uint8)
+    (name,), _ = writing.write(labels, scan, volume, T2, tmp_path)
+    assert "".join(nib.aff2axcodes(nib.load(tmp_path / name).affine)) == "SLA"
+    (again,) = discovery.find([tmp_path / name]).scans
+    np.testing.assert_array_equal(reading.read(again, T2.input).voxels[..., 0], labels)
+    volumes.save(case / f"{case.name}_flair.nii", turned[:2])
+    with pytest.raises(Unreadable, match=r"^its modalities differ in size$"):
+        reading.read(scan, T2.input)
