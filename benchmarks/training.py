@@ -55,7 +55,7 @@ class Bench:
             name: dataset.rows_of(self.store, HERE.splits, name) for name in ("train", "val", "test")
         }
         self.depth = self.data.window[0]
-        self.precision = fitting.precision(self.params.precision, self.params.dims)
+        self.precision = fitting.precision(self.params.precision, self.params.arch, self.params.dims)
         self.machine = fitting.Machine(self.precision, 1, 1, self.params.workers)
         self.busy: list[int] = []
 

@@ -46,7 +46,7 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     """
     allocation.keep_freed_memory()
     data = of_split(params, paths)
-    precision = fitting.precision(params.precision, params.dims)
+    precision = fitting.precision(params.precision, params.arch, params.dims)
     machine = fitting.Machine(precision, params.devices, params.nodes, params.workers, params.compile)
     loaders = fitting.loaders(
         data.training, data.validation, params.sampling, params.batch_size, params.seed, machine

@@ -77,9 +77,6 @@ class _Ledger:
 
     def __init__(self, network: torch.nn.Module) -> None:
         self.weights = {weight.untyped_storage()._cdata for weight in network.parameters()}
-        self.clear()
-
-    def clear(self) -> None:
         self.kept: dict[int, int] = {}
 
     def pack(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -109,14 +106,13 @@ def measure(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trial = copy.deepcopy(segmenter).to(device).train()
-    ledger = _Ledger(trial)
     with torch.random.fork_rng(), torch.autocast(device.type, torch.bfloat16, precision == "bf16"):
         images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
         labelled = shape[1:4] if isinstance(trial.network, VolumeNetwork) else shape[2:4]
         labels = torch.randint(0, 2, (shape[0], *labelled), dtype=torch.uint8, device=device)
         for _ in range(2):
             began = time.perf_counter()
-            ledger.clear()
+            ledger = _Ledger(trial)
             with torch.autograd.graph.saved_tensors_hooks(ledger.pack, _as_it_is):
                 loss = trial.loss(trial.network(images), trial.truth(labels))
             loss.backward()

@@ -58,15 +58,25 @@ class ProgressBar(TQDMProgressBar):
         return metrics if dice is None else metrics | {"val_dice": f"{dice:.3f}"}
 
 
-def precision(name: Literal["auto"] | Precision, dims: int = 2) -> Precision:
+_STEADY = "dynunet"
+"""The only 3D network whose trainings in bf16 on a CPU came out the same each time."""
+
+
+def precision(name: Literal["auto"] | Precision, arch: str, dims: int = 2) -> Precision:
     """The precision to train in: "auto" is bf16 where the GPU or the processor gains by it.
 
-    dims: of the network. 3D ones train in fp32 on a CPU: with AVX512-BF16 and no AMX torch's 3D convolutions
-    of 8 and 16 channels gave other numbers in each run in bf16, and NaN.
+    arch, dims: of the network. 3D ones train in fp32 on a CPU: with AVX512-BF16 and no AMX torch's 3D
+    convolutions of 8 and 16 channels gave other numbers in each run in bf16, and NaN. Raises `UserError`
+    where bf16 is asked for there, but for the network that was the same in 80 runs.
     """
+    on_gpu = torch.cuda.is_available()
+    if name == "bf16" and dims == 3 and not on_gpu and arch != _STEADY:
+        raise UserError(
+            f"train.precision bf16 is not the same twice for {arch} on a CPU, and may end in NaN; set it to "
+            f"auto or fp32, or train.arch to {_STEADY}"
+        )
     if name != "auto":
         return name
-    on_gpu = torch.cuda.is_available()
     gains = torch.cuda.is_bf16_supported() if on_gpu else dims == 2 and Processor.here().bf16
     return "bf16" if gains else "fp32"
 

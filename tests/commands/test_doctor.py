@@ -401,7 +401,7 @@ def test_bf16_is_what_training_decides() -> None:
     from stages.training import fitting
 
     told = machine.bf16().found.startswith("yes")
-    assert told == (fitting.precision("auto") == "bf16")
+    assert told == (fitting.precision("auto", "unet") == "bf16")
 
 
 # Kaggle.

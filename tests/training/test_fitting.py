@@ -150,8 +150,8 @@ def test_gradients_are_clipped(setup, tmp_path):
 
 
 def test_precision_by_name(monkeypatch):
-    assert fitting.precision("fp32") == "fp32"
-    assert fitting.precision("bf16") == "bf16"
+    assert fitting.precision("fp32", "unet") == "fp32"
+    assert fitting.precision("bf16", "unet") == "bf16"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for flags, *expected in (
         ({"amx_tile", "amx_bf16"}, "bf16", "fp32"),
@@ -160,11 +160,22 @@ def test_precision_by_name(monkeypatch):
     ):
         cpu = Processor("GenuineIntel", frozenset(flags))
         monkeypatch.setattr(Processor, "here", lambda cpu=cpu: cpu)
-        assert [fitting.precision("auto", dims) for dims in (2, 3)] == expected
+        assert [fitting.precision("auto", "any", dims) for dims in (2, 3)] == expected
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     for native, name in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda native=native: native)
-        assert fitting.precision("auto") == name
+        assert fitting.precision("auto", "any") == name
+
+
+@pytest.mark.parametrize("arch", ["segresnet", "basicunet", "unetr"])
+def test_bf16_is_refused_where_it_is_not_the_same_twice(monkeypatch, arch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=f"train.precision bf16 is not the same twice for {arch} on a CPU"):
+        fitting.precision("bf16", arch, 3)
+    assert fitting.precision("fp32", arch, 3) == "fp32"
+    assert fitting.precision("bf16", "dynunet", 3) == "bf16"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert fitting.precision("bf16", arch, 3) == "bf16"
 
 
 def test_bf16_multiplies_in_bf16(setup, tmp_path):
