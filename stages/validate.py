@@ -41,7 +41,7 @@ def run(params: Validate, paths: Paths) -> dict[str, Any]:
 
     with atomic.directory(paths.data_docs) as docs:
         files = statistics.scans(paths.raw, rows)
-        expected, failed = expectations.check(rows.drop(columns="placement"), files, docs)
+        expected, failed = expectations.check(rows.drop(columns=["placement", "planes"]), files, docs)
     with atomic.directory(paths.examples) as folder:
         examples.write(flagged, rows, paths.raw, folder)
     good = table.assign(**corrections.columns(rows, same, kept))[kept]

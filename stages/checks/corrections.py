@@ -58,10 +58,10 @@ def _replaced(rows: pd.DataFrame) -> dict[str, list[str]]:
     ids, cases = list(rows["sample_id"]), list(rows["case_id"])
     planes: list[Planes] = []
     replaced = {}
-    columns = zip(rows["modalities"], rows["content"], rows["head"], tables.joined(rows), strict=True)
-    for place, (modalities, content, head, joined) in enumerate(columns):
-        names, hashes = modalities.split(";"), content.split(";")
-        own = dict(zip(names, hashes, strict=True)) if content and len(names) == len(hashes) else {}
+    columns = zip(rows["modalities"], rows["planes"], rows["head"], tables.joined(rows), strict=True)
+    for place, (modalities, hashed, head, joined) in enumerate(columns):
+        names, hashes = modalities.split(";"), hashed.split(";")
+        own = dict(zip(names, hashes, strict=True)) if hashed and len(names) == len(hashes) else {}
         if joined and head >= MIN_HEAD:
             near = {other for plane in own.items() for other in by_plane[plane]}
             replaced[ids[place]] = [

@@ -32,8 +32,8 @@ def measure(raw: Path, rows: list[dict[Any, Any]]) -> pd.DataFrame:
     pixel; height, width, channels: as decoded; lowest, highest: values of a pixel; mask_matches: same size as
     the image; mask_lies: the mask is as wide as the image is high, and the other way round; mask_pixels;
     head: share of pixels brighter than a tenth of the range, 0 where all are equal; copied_channels: two
-    channels are identical; content: hashes of the decoded pixels of each channel, ";"-separated; picture:
-    576-bit hash of the picture (`fingerprint`), empty where it says nothing.
+    channels are identical; content: hash of the decoded pixels; planes: the same of each channel,
+    ";"-separated; picture: 576-bit hash of the picture (`fingerprint`), empty where it says nothing.
     """
     reader = Reader(raw)
     return pd.DataFrame([_measure(reader, row) for row in rows])
@@ -84,14 +84,16 @@ def _of_image(image: np.ndarray | None) -> dict[str, Any]:
         "head": 0.0,
         "copied_channels": False,
         "content": "",
+        "planes": "",
         "picture": "",
     }
     if image is None:
         return numbers
     numbers |= dict(zip(("height", "width", "channels"), image.shape, strict=True))
     numbers["finite"] = bool(np.isfinite(image).all())
+    numbers["content"] = hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
     planes = np.ascontiguousarray(np.moveaxis(image, 2, 0))
-    numbers["content"] = ";".join(hashlib.sha256(plane).hexdigest() for plane in planes)
+    numbers["planes"] = ";".join(hashlib.sha256(plane).hexdigest() for plane in planes)
     if numbers["finite"]:
         numbers |= {"lowest": float(image.min()), "highest": float(image.max())}
         grey = image.mean(axis=2, dtype=np.float32)

@@ -170,7 +170,7 @@ def rows_of_both(draw: st.DrawFn) -> pd.DataFrame:
     rows["sample_id"] = [f"s{number:02d}" for number in range(len(rows))]
     rows["case_id"] = [f"c{number // 2}" for number in range(len(rows))]
     rows["source"] = ["lgg"] * 12 + [CORRECTIONS] * count
-    return rows.assign(head=0.5, picture="", patient_known=True)
+    return rows.assign(planes=rows["content"], head=0.5, picture="", patient_known=True)
 
 
 @settings(max_examples=100, deadline=None)
