@@ -31,7 +31,7 @@ def run(paths: Paths, place: Path, also: Path | None) -> None:
     preprocess.run(shipped.preprocess.model_copy(update={"size": SIDE}), paths)
     split.run(shipped.split, paths)
     augment.run(shipped.augment, paths)
-    tiny = {"epochs": 1, "depth": 3, "keep": "last"}
+    tiny = {"epochs": 1, "depth": 3, "keep": "last", "encoder": "tu-test_resnet", "encoder_weights": None}
     train.run(shipped.train.model_copy(update=tiny), paths)
     evaluate.run(shipped.evaluate.model_copy(update={"bootstrap": 100, "tta": "none"}), paths)
     export.run(shipped.export.model_copy(update={"int8": False}), paths)

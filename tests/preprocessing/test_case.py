@@ -12,9 +12,9 @@ from stages.core.errors import UserError
 from stages.formats.reader import Reader
 from stages.framing import transform
 from stages.preprocessing import case
-from stages.sources import brats, lgg
+from stages.sources import brats, joining, lgg
 from stages.store import shards
-from tests.fixtures import scans, volumes
+from tests.fixtures import corrections, scans, volumes
 
 
 @pytest.fixture
@@ -258,3 +258,29 @@ def test_the_store_does_not_depend_on_the_units_of_a_scan(
     assert np.abs(other.images.astype(int) - plain.images).max() <= 2
     mean = np.array(plain.summary.meta.mean) * gain + offset
     np.testing.assert_allclose(other.summary.meta.mean, mean, atol=abs(gain))
+
+
+def test_a_correction_with_some_of_the_channels_in_another_order(tmp_path: Path) -> None:
+    scans.write_lgg(tmp_path / "raw", patients=2, slices=3)
+    images, masks = scans.volume(3, seed=(0, 1))
+    names = ("post", "flair")
+    corrections.write(tmp_path / "also", "x.tif", images[..., [2, 1]], masks, channels=names)
+    base = lgg.find(tmp_path / "raw").records
+    rows, _ = joining.join(base, tmp_path / "also", tmp_path / "raw")
+    table = pd.concat(
+        [
+            tables.from_records(base).assign(source="lgg"),
+            tables.from_records(rows).assign(source="corrections"),
+        ],
+        ignore_index=True,
+    )
+    preparation = case.preparation(table, ["flair", "post"], 32, "brain")
+    *_, original, corrected = (case.prepare(tmp_path / "raw", preparation, own) for own in case.rows(table))
+    np.testing.assert_array_equal(original.images, corrected.images)
+    np.testing.assert_array_equal(original.masks, corrected.masks)
+    with pytest.raises(UserError) as error:
+        case.preparation(table, "all", 32, "brain")
+    assert str(error.value) == (
+        f"{rows[0].case_id} of ingest.also lacks the channel pre; set preprocess.channels to some of its own "
+        "(post, flair), or remove it from that folder"
+    )

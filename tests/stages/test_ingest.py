@@ -17,7 +17,7 @@ from stages.formats.reader import Reader
 from stages.project.paths import HERE
 from stages.sources import kaggle, pairs
 from stages.store import shards
-from tests.fixtures import coco, pictures, scans, volumes
+from tests.fixtures import coco, corrections, pictures, scans, volumes
 from tests.pipeline.import_graph import ROOT
 
 TRIANGLES = [coco.annotation([coco.TRIANGLE], image_id=number) for number in (1, 2, 3)]
@@ -374,3 +374,51 @@ def test_a_meaning_that_the_source_does_not_have(project: Path, source: str, cho
     )
     assert not HERE.manifest.exists()
     assert len(ingested(source, labels=choices.rpartition(", ")[2] if source == "lgg" else "brats"))
+
+
+def test_corrections_join_whatever_patients_the_limit_draws(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scans.write_lgg(Path("../scans"), patients=6, slices=3, size=32)
+    alone = ingested("lgg", limit=2)
+    for name in ("x.tif", f"{alone['case_id'].iloc[0]}/1.tif"):
+        corrections.small(Path("../also"), name)
+    capsys.readouterr()
+    table = ingested("lgg", limit=2, also="../also")
+    assert (
+        "2 corrections (4 slices) join the set for training, 1 of patients of the set; "
+        in capsys.readouterr().err
+    )
+    pd.testing.assert_frame_equal(table.iloc[: len(alone)], alone)
+    assert list(table["source"].iloc[len(alone) :]) == ["corrections"] * 4
+    assert {
+        name for row in table.itertuples() for name in (row.image.split("#")[0], row.mask.split("#")[0])
+    } == {name for name in tree(HERE.raw) if name.endswith(".tif")}
+
+
+def test_corrections_are_a_set_by_themselves_and_join_no_other_then(project: Path) -> None:
+    for name in ("a", "b"):
+        corrections.small(Path("../scans"), name)
+    table = ingested("corrections")
+    assert (table["patient_id"].nunique(), len(table), set(table["source"])) == (2, 4, {"corrections"})
+    with pytest.raises(UserError) as refused:
+        ingested("corrections", also="../scans")
+    assert str(refused.value) == (
+        "ingest.also joins corrections to another set; with ingest.source: corrections set it to null"
+    )
+    with pytest.raises(UserError) as refused:
+        ingested("corrections", labels="tumour")
+    assert str(refused.value) == "ingest.labels tumour is no meaning of source corrections; set it to null"
+
+
+def test_a_bad_correction_leaves_data_as_it_was(project: Path) -> None:
+    scans.write_lgg(Path("../scans"), patients=2, slices=2, size=32)
+    ingested("lgg")
+    before = tree(project / "data")
+    (corrections.small(Path("../also")) / "mask.tif").unlink()
+    with pytest.raises(
+        UserError, match=r"^ingest\.also .*also: .* names mask\.tif, which is not beside it; "
+    ):
+        ingested("lgg", also="../also")
+    assert tree(project / "data") == before
+    assert not list(project.rglob(".*part*"))
