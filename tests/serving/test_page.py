@@ -85,19 +85,22 @@ def test_loose_slices_are_one_scan(page, flair, tmp_path):
     assert page.scans()[name]["view"]["slices"] == len(flair)
 
 
-def test_files_dropped_on_the_page(page, flair, tmp_path):
+def test_a_file_and_a_folder_within_folders_dropped_at_once(page, flair, tmp_path):
     Image.fromarray(flair[3]).save(tmp_path / "dropped.png")
-    content = (tmp_path / "dropped.png").read_bytes()
-    page.driver.execute_script(
-        "const transfer = new DataTransfer();"
-        "transfer.items.add(new File([new Uint8Array(arguments[0])], 'dropped.png'));"
-        "for (const kind of ['dragenter', 'dragover', 'drop'])"
-        " document.body.dispatchEvent(new DragEvent(kind,"
-        " {dataTransfer: transfer, bubbles: true, cancelable: true}))",
-        list(content),
-    )
-    page.until(lambda: page.scans().get("dropped.png", {}).get("status") == "done")
-    page.until(lambda: page.entry("dropped.png").get_attribute("data-status") == "done")
+    series = flair[:4].astype(np.uint16) * 4
+    dicom.write_series(tmp_path / "patient" / "study" / "series", series, series=3)
+    files = [str(tmp_path / name) for name in ("dropped.png", "patient")]
+    for kind in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": files, "dragOperationsMask": 1}
+        page.driver.execute_cdp_cmd(
+            "Input.dispatchDragEvent", {"type": kind, "x": 700, "y": 400, "data": data}
+        )
+        is_shown = page.driver.execute_script("return document.documentElement.matches('[data-dropping]')")
+        assert is_shown is (kind != "drop")
+    done = "#list [data-status=done] .name"
+    page.until(lambda: {"dropped.png", "patient"} <= {name.text.split("/")[0] for name in page.all(done)})
+    (name,) = [name for name in page.scans() if name.startswith("patient")]
+    assert page.scans()[name]["view"]["slices"] == len(series)
 
 
 def test_a_refusal_stands_at_what_was_refused(page, tmp_path):
@@ -140,7 +143,7 @@ def test_a_scan_is_removed(page):
     page.entry("blank.png").find_element(By.CSS_SELECTOR, "[data-remove]").click()
     page.until(lambda: "blank.png" not in page.scans())
     page.until(lambda: "blank.png" not in page.id("list").text)
-    assert page.id("scan-name").text != "blank.png"
+    page.until(lambda: page.id("scan-name").text not in ("", "blank.png"))  # another opened by itself
 
 
 def test_the_next_scan_by_key(page):

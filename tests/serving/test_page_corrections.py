@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -241,7 +242,7 @@ def test_files_are_downloaded_under_their_names(head, tmp_path):
     head.until(lambda: len(list((tmp_path / "got").glob("*.zip"))) == 2)
 
 
-def in_page(page: Page, script: str, *arguments: object) -> object:
+def in_page(page: Page, script: str, *arguments: object) -> Any:
     """What a script answers that may `await`; its arguments are in `inputs`."""
     return page.driver.execute_async_script(
         "const inputs = [...arguments], done = inputs.pop();"
@@ -284,6 +285,24 @@ def test_memory_of_corrections_is_bounded_and_what_is_left_can_be_undone(page):
         "return [undone, labels.data[0], labels.total, history.isSaved]",
     )
     assert answer == [2, 3, 3_000_000, False]  # of 18 MB each, two are kept
+
+
+def test_another_correction_in_the_place_of_a_saved_one_is_not_saved(page):
+    page.open()
+    answer = in_page(
+        page,
+        "const {History} = await import('/page/history.js');"
+        "const {Labels} = await import('/page/labels.js');"
+        "const labels = new Labels(new Uint8Array(4), [1, 2, 2]); const history = new History();"
+        "const add = (at) => { labels.set(at, 1); history.add({at: Uint32Array.of(at),"
+        " before: Uint8Array.of(0), after: Uint8Array.of(1)}); return history.isSaved; };"
+        "add(0); add(1); history.save(history.position); const heard = [history.isSaved];"
+        "history.undo(labels); heard.push(history.isSaved); history.redo(labels);"
+        "heard.push(history.isSaved);"
+        "history.undo(labels); heard.push(add(2)); history.undo(labels); heard.push(history.isSaved);"
+        "return heard",
+    )
+    assert answer == [True, False, True, False, False]
 
 
 def test_counts_follow_corrections(page):

@@ -124,9 +124,9 @@ class Page {
     this.list.draw();
     this.toolbar.build(this.viewer);
     this.verdict.build(this.viewer);
-    this.viewer.addEventListener("drawn", () => {
-      for (const part of [this.toolbar, this.panel, this.verdict]) part.draw(this.viewer);
-    });
+    const draw = () => [this.toolbar, this.panel, this.verdict].forEach((part) => part.draw(this.viewer));
+    this.viewer.addEventListener("drawn", draw);
+    draw(); // at once: nobody sees the numbers of the scan before
     say(`${reading.scan.name} is open.`);
   }
 
