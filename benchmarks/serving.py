@@ -25,16 +25,22 @@ from typing import Any
 import numpy as np
 import requests
 import staging
-from PIL import Image
+import tifffile
+
+from stages.inference import onnx_predictor
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(staging.ROOT)}
-SIDE = 1414
-"""Pixels a side of a picture that takes 2 MB: random numbers do not compress."""
+BYTES = 2_000_000
+"""Of a picture: random numbers do not compress."""
 
 
-def picture() -> bytes:
+def picture(model: str) -> bytes:
+    """A TIFF with as many channels as a model takes."""
+    channels = len(onnx_predictor.open_model(Path(model)).spec.input.channels)
+    side = round((BYTES / channels) ** 0.5)
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, channels), np.uint8)
     content = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (SIDE, SIDE), np.uint8)).save(content, "png")
+    tifffile.imwrite(content, pixels, photometric="minisblack", planarconfig="contig")
     return content.getvalue()
 
 
@@ -56,9 +62,9 @@ def opening(model: str, content: bytes, repeat: int) -> tuple[list[float], list[
     """Seconds of a whole prediction of one picture, and until a server answers, in turns."""
     cold, opened = [], []
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "x.png").write_bytes(content)
+        (Path(folder) / "x.tif").write_bytes(content)
         for number in range(repeat):
-            words = [f"{folder}/x.png", "--model", model, "--out", f"{folder}/out{number}"]
+            words = [f"{folder}/x.tif", "--model", model, "--out", f"{folder}/out{number}"]
             command = [sys.executable, "-m", "stages.commands.predict", *words]
             began = time.perf_counter()
             subprocess.run(command, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
@@ -87,7 +93,7 @@ def load(model: str, content: bytes, uploads: int) -> None:
                 memory[0] = max(memory[0], sum(map(staging.memory, staging.family(process.pid))))
 
         def send(number: int) -> int:
-            url = f"{address}api/scans?name={number}.png"
+            url = f"{address}api/scans?name={number}.tif"
             return requests.post(url, data=content, timeout=600).status_code
 
         watchers = [threading.Thread(target=watch), threading.Thread(target=weigh)]
@@ -133,7 +139,7 @@ def main() -> None:
     parser.add_argument("--uploads", type=int, default=200)
     parser.add_argument("--repeat", type=int, default=5)
     args = parser.parse_args()
-    content = picture()
+    content = picture(args.model)
     cold, opened = opening(args.model, content, args.repeat)
     print(
         f"predict of one picture, cold: {np.median(cold):.2f} s; "

@@ -5,7 +5,7 @@ import errno
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -25,10 +25,11 @@ _PATIENCE = 3
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A socket at an address; port 0 takes a free one. Raises `UserError` where it cannot be had."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError):
         raise UserError(f"--host {host} is no address of this machine; leave it out, or name one") from None
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol: asyncio lets small answers wait, for 40 ms, at sockets that do not tell theirs.
+    opened = socket.socket(family, kind, protocol)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(address)
@@ -64,8 +65,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
                 server_header=False,
                 timeout_graceful_shutdown=_PATIENCE,
             )
-            server = _Server(config)
-            _announce(settings, listener, service.line.opened.remark)
+            server = _Server(config, lambda: _announce(settings, listener, service.line.opened.remark))
             await server.serve([listener])
         finally:
             service.line.close()
@@ -81,7 +81,17 @@ def _announce(settings: Settings, listener: socket.socket, remark: str) -> None:
 
 
 class _Server(uvicorn.Server):
-    """One that ends at a signal and lets its caller clean up; uvicorn's raises the signal again."""
+    """One that ends at a signal and lets its caller clean up; uvicorn's raises the signal again. announce:
+    called once it answers, and signals end it well.
+    """
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.announce()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -20,8 +20,8 @@ _SAMPLE = 1 << 20
 @dataclass(frozen=True)
 class View:
     """Of a scan (S, H, W) with its sequences by name. spacing_mm: between slices, rows and columns. flat: a
-    picture of one slice. ranges: of each sequence the values that 0 and `TOP` stand for. windows: those that
-    are black and white to begin with.
+    picture of one slice. oriented: its files tell which side is the patient's right. ranges: of each sequence
+    the values that 0 and `TOP` stand for. windows: those that are black and white to begin with.
     """
 
     slices: int
@@ -29,6 +29,7 @@ class View:
     columns: int
     spacing_mm: tuple[float, float, float] | None
     flat: bool
+    oriented: bool
     sequences: tuple[str, ...]
     ranges: tuple[tuple[float, float], ...]
     windows: tuple[tuple[float, float], ...]
@@ -55,8 +56,9 @@ def write(folder: Path, volume: Volume, labels: np.ndarray, sequences: tuple[str
     drawn.flush()
     write_labels(folder, labels)
     spacing = volume.spacing and (volume.spacing.through, volume.spacing.down, volume.spacing.across)
-    flat = slices == 1 and volume.grid is None
-    return View(slices, rows, columns, spacing, flat, sequences, tuple(ranges), tuple(windows))
+    oriented = volume.grid is not None
+    sides = spacing, slices == 1 and not oriented, oriented
+    return View(slices, rows, columns, *sides, sequences, tuple(ranges), tuple(windows))
 
 
 def write_labels(folder: Path, labels: np.ndarray) -> None:

@@ -75,7 +75,7 @@ export class Viewer extends EventTarget {
     canvas.dataset.plane = name;
     canvas.setAttribute("role", "img");
     const box = element("div", { className: "picture" }, canvas);
-    if (reading.view.spacing_mm && !reading.view.flat) box.append(...this.#letters(name));
+    if (reading.view.oriented) box.append(...this.#letters(name));
     const title = name[0].toUpperCase() + name.slice(1);
     if (!reading.view.flat) box.append(element("span", { className: "title", textContent: title }));
     const figure = element("figure", { className: name }, box);
