@@ -19,6 +19,8 @@ from stages.store import shards
 from tests.fixtures import corrections, scans
 from tests.pipeline.import_graph import ROOT
 
+pytestmark = pytest.mark.slow
+
 PATIENTS, SLICES, SIDE = 8, 4, 64
 
 

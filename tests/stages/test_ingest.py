@@ -391,9 +391,8 @@ def test_corrections_join_whatever_patients_the_limit_draws(
     )
     pd.testing.assert_frame_equal(table.iloc[: len(alone)], alone)
     assert list(table["source"].iloc[len(alone) :]) == ["corrections"] * 4
-    assert {
-        name for row in table.itertuples() for name in (row.image.split("#")[0], row.mask.split("#")[0])
-    } == {name for name in tree(HERE.raw) if name.endswith(".tif")}
+    named = {reference.split("#")[0] for column in ("image", "mask") for reference in table[column]}
+    assert named == {name for name in tree(HERE.raw) if name.endswith(".tif")}
 
 
 def test_corrections_are_a_set_by_themselves_and_join_no_other_then(project: Path) -> None:
