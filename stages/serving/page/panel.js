@@ -70,8 +70,9 @@ export class Panel {
     ];
     this.#write(numbers);
     $("spacing").hidden = row.spacing_known;
-    $("remarks").hidden = !row.remarks;
-    $("remarks").textContent = row.remarks;
+    const remarks = [row.remarks, ...scan.notes].filter(Boolean).join("; ");
+    $("remarks").hidden = !remarks;
+    $("remarks").textContent = remarks;
   }
 
   #write(numbers) {
