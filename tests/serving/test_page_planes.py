@@ -343,3 +343,8 @@ def test_what_does_not_say_how_it_lies_has_no_letters(case):
     page, _ = case
     assert page.id("spacing").is_displayed()
     assert not page.all(".letter")
+
+
+def test_what_was_left_out_of_an_upload_is_said(case):
+    page, _ = case
+    assert "5 files are masks or earlier results and were left out" in page.id("remarks").text
