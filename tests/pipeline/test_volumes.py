@@ -11,7 +11,8 @@ from stages.inference import onnx_predictor
 from stages.networks import modelfile
 from stages.predicting import discovery, reading, segmenting
 from stages.project.paths import Paths
-from tests.fixtures import layouts
+from tests.fixtures import layouts, served
+from tests.fixtures.requested import Server
 from tests.pipeline.test_layouts import prepared
 
 VOLUMES: dict[str, object] = {"dims": 3, "window": [4, 32, 32], "encoder_weights": None, "batch_size": 2}
@@ -51,3 +52,9 @@ def test_volumes_come_to_a_model_that_segments(
     assert remark.startswith(
         "it does not tell how far its slices lie apart, and the model was trained on 2 mm"
     )
+    with served.running(paths.export) as address:
+        server = Server(address)
+        answer = server.done(server.send(scan.path.read_bytes(), scan.path.name)["id"])
+        assert answer["status"] == "done", answer["error"]
+        labels = server.ask("get", f"scans/{answer['id']}/labels").content
+        assert labels == segmented.labels.tobytes()

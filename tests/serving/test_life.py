@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,24 @@ def temporary(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def started(model: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "stages.cli", "serve", "--model", str(model), "--port", "0", *words]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+Started = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def started(temporary) -> Iterator[Started]:
+    """Starts servers; those that a test leaves are killed."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(model: Path, *words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "stages.cli", "serve", "--model", str(model), "--port", "0", *words]
+        pipe = subprocess.PIPE
+        processes.append(subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 def address(process: subprocess.Popen[str]) -> str:
@@ -50,7 +66,7 @@ def png() -> bytes:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_at_a_signal_and_leaves_nothing(model, temporary, number):
+def test_it_ends_at_a_signal_and_leaves_nothing(started, model, temporary, number):
     process = started(model)
     server = Server(address(process))
     (folder,) = temporary.glob("brainseg-serve-*")
@@ -64,7 +80,7 @@ def test_it_ends_at_a_signal_and_leaves_nothing(model, temporary, number):
     assert list(temporary.iterdir()) == []
 
 
-def test_what_a_killed_server_left_is_removed_at_the_next_start(model, temporary):
+def test_what_a_killed_server_left_is_removed_at_the_next_start(started, model, temporary):
     first = started(model)
     server = Server(address(first))
     server.done(server.send(png(), "patient.png")["id"])
@@ -84,7 +100,7 @@ def test_what_a_killed_server_left_is_removed_at_the_next_start(model, temporary
     assert list(temporary.glob("brainseg-serve-*")) == []
 
 
-def test_the_process_with_the_model_ends_with_its_server(model, temporary):
+def test_the_process_with_the_model_ends_with_its_server(started, model, temporary):
     process = started(model)
     address(process)
     children = worker_of(process.pid)
@@ -106,26 +122,22 @@ def worker_of(server: int) -> list[int]:
     return children
 
 
-def test_a_process_that_dies_takes_one_scan_along(model, temporary):
+def test_a_process_that_dies_takes_one_scan_along(started, model, temporary):
     process = started(model)
-    try:
-        server = Server(address(process))
-        (worker,) = worker_of(process.pid)
-        os.kill(worker, signal.SIGSTOP)
-        first, second = (server.send(png(), name) for name in ("first.png", "second.png"))
-        end = time.monotonic() + 20
-        while server.ask("get", f"scans/{first['id']}").json()["status"] != "running":
-            assert time.monotonic() < end
-        os.kill(worker, signal.SIGKILL)
-        lost = server.done(first["id"])
-        assert (lost["status"], "ended" in lost["error"]) == ("failed", True)
-        assert server.done(second["id"])["status"] == "done"
-    finally:
-        process.terminate()
-        process.communicate()
+    server = Server(address(process))
+    (worker,) = worker_of(process.pid)
+    os.kill(worker, signal.SIGSTOP)
+    first, second = (server.send(png(), name) for name in ("first.png", "second.png"))
+    end = time.monotonic() + 20
+    while server.ask("get", f"scans/{first['id']}").json()["status"] != "running":
+        assert time.monotonic() < end
+    os.kill(worker, signal.SIGKILL)
+    lost = server.done(first["id"])
+    assert (lost["status"], "ended" in lost["error"]) == ("failed", True)
+    assert server.done(second["id"])["status"] == "done"
 
 
-def test_results_are_kept_where_that_is_asked(model, temporary, tmp_path):
+def test_results_are_kept_where_that_is_asked(started, model, temporary, tmp_path):
     keep = tmp_path / "keep"
     process = started(model, "--keep", str(keep))
     server = Server(address(process))
@@ -152,7 +164,7 @@ def test_results_are_kept_where_that_is_asked(model, temporary, tmp_path):
         (("--token", ""), "--token must be printable ASCII"),
     ],
 )
-def test_what_cannot_be_served(model, temporary, words, sentence):
+def test_what_cannot_be_served(started, model, temporary, words, sentence):
     process = started(model, *words)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (2, "")
@@ -162,7 +174,7 @@ def test_what_cannot_be_served(model, temporary, words, sentence):
     assert list(temporary.iterdir()) == []
 
 
-def test_a_model_that_cannot_be_opened(model, temporary, tmp_path):
+def test_a_model_that_cannot_be_opened(started, model, temporary, tmp_path):
     process = started(tmp_path / "nothing")
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (2, "")
@@ -171,7 +183,7 @@ def test_a_model_that_cannot_be_opened(model, temporary, tmp_path):
     assert list(temporary.iterdir()) == []
 
 
-def test_a_second_start_on_a_port_is_told_so(model, temporary):
+def test_a_second_start_on_a_port_is_told_so(started, model, temporary):
     first = started(model)
     port = address(first).rstrip("/").rpartition(":")[2]
     second = started(model, "--port", port)
