@@ -160,7 +160,7 @@ class Answers:
         try:
             if axis not in view.AXES or not sequence.isdecimal():
                 raise IndexError
-            content = await asyncio.to_thread(view.plane, entry.view, int(sequence), axis, index)
+            content = await self.line.plane(entry, int(sequence), axis, index)
         except IndexError:
             raise Refusal(404, f"{entry.scan} has no such plane") from None
         kept = {"cache-control": "private, max-age=3600"}
@@ -168,10 +168,9 @@ class Answers:
 
     async def labels(self, request: Request) -> Response:
         entry, _ = self.line.done(self._entry(request).key)
-        content = (await asyncio.to_thread(view.labels, entry.view)).tobytes()
+        packed = await asyncio.to_thread(view.labels, entry.view)
         if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(content, media_type=OCTETS)
-        packed = await asyncio.to_thread(gzip.compress, content, 1, mtime=0)
+            return Response(await asyncio.to_thread(gzip.decompress, packed), media_type=OCTETS)
         return Response(packed, headers={"content-encoding": "gzip"}, media_type=OCTETS)
 
     async def correct(self, request: Request) -> Response:

@@ -1,5 +1,6 @@
 """A scan at the server: what is known of it, from its arrival to its mask."""
 
+import asyncio
 import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
@@ -46,9 +47,9 @@ KINDS = ("mask", "overlay", "dicom-seg")
 
 @dataclass
 class Entry:
-    """A scan. home: its folder, in which results/ has what predict writes and view/ what the page draws.
-    uploaded: the folder of its upload, which scans share that came together. notes: on the upload. place:
-    the folder of its results among those of all.
+    """A scan. home: its folder, in which results/ has what predict writes, view/ its labels and what the page
+    draws. uploaded: the folder of its upload, which scans share that came together. notes: on the upload.
+    place: the folder of its results among those of all.
     """
 
     scan: Scan
@@ -61,6 +62,7 @@ class Entry:
     verdict: Verdict | None = None
     place: str = ""
     key: str = field(default_factory=lambda: secrets.token_hex(8))
+    drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     def lost(cls, path: Path, why: str, uploaded: Path, notes: tuple[str, ...]) -> Self:

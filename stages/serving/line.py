@@ -17,13 +17,15 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 from stages.core.errors import UserError
-from stages.serving import worker
+from stages.serving import view, worker
 from stages.serving.entry import Answer, Entry, Statement
 from stages.serving.refusal import Refusal
 from stages.serving.worker import Opened
 
 P = ParamSpec("P")
 T = TypeVar("T")
+DRAWN = 8
+"""Scans that are drawn on disk at a time: one of BraTS takes 70 MB."""
 _DIED = "the process that segments it ended, as it does where memory runs out; other scans go on"
 
 
@@ -36,6 +38,8 @@ class Line:
         self.entries: dict[str, Entry] = {}
         """By key, in the order of arrival."""
         self.opened: Opened
+        self._looked_at: list[Entry] = []
+        """Scans that are drawn, the last one last."""
         self._names: Counter[str] = Counter()
         self._waiting: asyncio.Queue[Entry] = asyncio.Queue()
         self._process: Executor
@@ -132,10 +136,28 @@ class Line:
         entry.verdict = "corrected"
         self.finished(entry)
 
-    async def collect(self, entry: Entry, statement: Statement, folder: Path) -> None:
+    async def plane(self, entry: Entry, sequence: int, axis: str, index: int) -> bytes:
+        """A plane of a scan (`view.plane`), which is drawn where it is not among those looked at last.
+
+        Raises `Refusal` where its files cannot be read any more, and IndexError where there is no such plane.
+        """
+        async with entry.drawing:
+            if not view.is_drawn(entry.view):
+                try:
+                    await self._ask(worker.draw, entry.scan, entry.view)
+                except UserError as error:
+                    raise Refusal(409, str(error)) from None
+            self._looked_at = [*(other for other in self._looked_at if other is not entry), entry]
+            for other in self._looked_at[:-DRAWN]:
+                if not other.drawing.locked():
+                    self._looked_at.remove(other)
+                    view.forget(other.view)
+            return await asyncio.to_thread(view.plane, entry.view, sequence, axis, index)
+
+    async def collect(self, entry: Entry, answer: Answer, statement: Statement, folder: Path) -> None:
         """Add a scan and its mask to the corrections in a folder. Raises `Refusal` where that cannot be."""
         try:
-            await self._ask(worker.collect, entry.scan, entry.view, statement, folder)
+            await self._ask(worker.collect, entry.scan, entry.view, answer.view, statement, folder)
         except UserError as error:
             raise Refusal(409, f"the correction was not collected: {error}") from None
 

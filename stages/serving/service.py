@@ -6,7 +6,8 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,20 +128,23 @@ class Service:
 
     async def _collect(self, entry: Entry, who: str) -> None:
         """Add a mask that a person judged to the corrections, where these are kept."""
-        if self.settings.corrections and entry.verdict:
+        answer = entry.answer
+        if self.settings.corrections and entry.verdict and answer:
             statement = Statement(entry.verdict, who, self.settings.version)
-            await self.line.collect(entry, statement, self.settings.corrections)
+            await self.line.collect(entry, answer, statement, self.settings.corrections)
 
     def results(self, key: str) -> Path:
-        """An archive of a scan's files, which its reader removes."""
+        """An archive of a scan's files with its summary, which its reader removes."""
         entry, _ = self.line.done(key)
-        return self._packed(list(archives.below(entry.results)))
+        return self._summarised([replace(entry, place="")])
 
     def all_results(self) -> Path:
-        """An archive of all scans' files with their summaries, which its reader removes."""
+        """An archive of all scans' files with their summary, which its reader removes."""
+        return self._summarised(self.line.entries.values())
+
+    def _summarised(self, entries: Iterable[Entry]) -> Path:
         with tempfile.TemporaryDirectory(dir=self.home) as folder:
-            spec = self.line.opened.spec
-            return self._packed(archives.everything(self.line.entries.values(), spec, Path(folder)))
+            return self._packed(archives.everything(entries, self.line.opened.spec, Path(folder)))
 
     def folder_of_masks(self, folder: Path) -> Path:
         """An archive of a folder of masks, which its reader removes."""

@@ -1,16 +1,18 @@
 """What the page draws of a scan: planes of 16 bits on the scan's own grid, read from disk one at a time."""
 
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from stages.core import atomic
 from stages.scan.volume import Volume
 
 AXES = ("axial", "coronal", "sagittal")
 TOP = 65535
 """What the highest value of a sequence is drawn as; the lowest is 0."""
-_VOXELS, _LABELS = "voxels.npy", "labels.npy"
+_VOXELS, _LABELS = "voxels.npy", "labels.gz"
 _BRIGHTEST = 99.5
 """Percentile that is white to begin with, as in the picture that predict writes."""
 _SAMPLE = 1 << 20
@@ -35,43 +37,55 @@ class View:
     windows: tuple[tuple[float, float], ...]
 
 
-def write(folder: Path, volume: Volume, labels: np.ndarray, sequences: tuple[str, ...]) -> View:
-    """Write voxels (S, H, W, C) and labels (S, H, W) uint8 for the page."""
-    voxels = volume.voxels
-    slices, rows, columns, count = voxels.shape
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = np.lib.format.open_memmap(
-        folder / _VOXELS, mode="w+", dtype="<u2", shape=(count, slices, rows, columns)
-    )
+def of(volume: Volume, sequences: tuple[str, ...]) -> View:
+    """What is said of a scan before any of it is drawn."""
+    slices, rows, columns, count = volume.voxels.shape
     ranges, windows = [], []
     for channel in range(count):
-        values = voxels[..., channel]
+        values = volume.voxels[..., channel]
         low, high = float(values.min()), float(values.max())
-        for place in range(slices):
-            share = (values[place].astype(np.float64) - low) / max(high - low, 1e-12)
-            drawn[channel, place] = np.rint(share * TOP)
         step = max(1, values.size // _SAMPLE)
         ranges.append((low, high))
         windows.append((low, float(np.percentile(values.reshape(-1)[::step], _BRIGHTEST))))
-    drawn.flush()
-    write_labels(folder, labels)
     spacing = volume.spacing and (volume.spacing.through, volume.spacing.down, volume.spacing.across)
     oriented = volume.grid is not None
     sides = spacing, slices == 1 and not oriented, oriented
     return View(slices, rows, columns, *sides, sequences, tuple(ranges), tuple(windows))
 
 
+def draw(folder: Path, volume: Volume) -> None:
+    """Write voxels (S, H, W, C) for `plane`: two bytes each, so only of scans that somebody looks at."""
+    slices, rows, columns, count = volume.voxels.shape
+    with atomic.file(folder / _VOXELS) as part:
+        shape = count, slices, rows, columns
+        drawn = np.lib.format.open_memmap(part, mode="w+", dtype="<u2", shape=shape)
+        for channel in range(count):
+            values = volume.voxels[..., channel]
+            low, high = float(values.min()), float(values.max())
+            for place in range(slices):
+                share = (values[place].astype(np.float64) - low) / max(high - low, 1e-12)
+                drawn[channel, place] = np.rint(share * TOP)
+        drawn.flush()
+
+
+def is_drawn(folder: Path) -> bool:
+    return (folder / _VOXELS).exists()
+
+
+def forget(folder: Path) -> None:
+    """Remove what `draw` wrote."""
+    (folder / _VOXELS).unlink(missing_ok=True)
+
+
 def write_labels(folder: Path, labels: np.ndarray) -> None:
     """Write labels (S, H, W) uint8 in place of those that are there."""
-    part = folder / f".{_LABELS}"
-    np.save(part.with_suffix(".part.npy"), np.ascontiguousarray(labels, np.uint8))
-    part.with_suffix(".part.npy").replace(folder / _LABELS)
+    with atomic.file(folder / _LABELS) as part:
+        part.write_bytes(gzip.compress(np.ascontiguousarray(labels, np.uint8).tobytes(), 1, mtime=0))
 
 
-def labels(folder: Path) -> np.ndarray:
-    """(S, H, W) uint8, of a file that is read where it is looked at."""
-    stored: np.ndarray = np.load(folder / _LABELS, mmap_mode="r")
-    return stored
+def labels(folder: Path) -> bytes:
+    """Bytes of labels (S, H, W) uint8, packed by gzip."""
+    return (folder / _LABELS).read_bytes()
 
 
 def plane(folder: Path, sequence: int, axis: str, index: int) -> bytes:

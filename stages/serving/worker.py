@@ -3,6 +3,7 @@
 What that takes is imported there: the process that answers requests needs none of it.
 """
 
+import gzip
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ from stages.inference.spec import Spec
 from stages.predicting.scan import Scan, legible
 from stages.serving import view
 from stages.serving.entry import Answer, Statement
+from stages.serving.view import View
 
 if TYPE_CHECKING:
     from stages.inference.onnx_predictor import Exported
@@ -57,7 +59,7 @@ def open_model(path: Path) -> Opened:
 
 
 def segment(scan: Scan, results: Path, drawn: Path) -> Answer:
-    """Segment a scan: what predict writes of it into the folder `results`, what the page draws into `drawn`.
+    """Segment a scan: what predict writes of it into the folder `results`, its labels into `drawn`.
 
     Raises `UserError` for whatever went wrong, as predict says it.
     """
@@ -67,10 +69,21 @@ def segment(scan: Scan, results: Path, drawn: Path) -> Answer:
     try:
         made = outcome.segment(scan, _model, results)
         sequences = tuple(_model.spec.input.channels)
-        drawn_view = view.write(drawn, made.volume, made.segmented.labels, sequences)
+        seen = view.of(made.volume, sequences)
+        view.write_labels(drawn, made.segmented.labels)
     except Exception as error:
         raise UserError(legible(outcome.reason(error))) from None
-    return Answer(made.row, drawn_view, tuple(made.row["files"]))
+    return Answer(made.row, seen, tuple(made.row["files"]))
+
+
+def draw(scan: Scan, drawn: Path) -> None:
+    """Write what the page draws of a scan. Raises `UserError`."""
+    from stages.predicting import outcome, reading
+
+    try:
+        view.draw(drawn, reading.read(scan, _model.spec.input))
+    except Exception as error:
+        raise UserError(legible(outcome.reason(error))) from None
 
 
 def correct(scan: Scan, answer: Answer, results: Path, drawn: Path, labels: np.ndarray) -> Answer:
@@ -89,12 +102,14 @@ def correct(scan: Scan, answer: Answer, results: Path, drawn: Path, labels: np.n
     return replace(answer, row=row, files=tuple(files))
 
 
-def collect(scan: Scan, drawn: Path, statement: Statement, folder: Path) -> None:
+def collect(scan: Scan, drawn: Path, seen: View, statement: Statement, folder: Path) -> None:
     """Add a scan and its mask as it is now to the corrections in a folder. Raises `UserError`."""
     from stages.predicting import outcome
     from stages.serving import collection
 
     try:
-        collection.add(folder, scan, np.array(view.labels(drawn)), statement, _model.spec)
+        content = np.frombuffer(gzip.decompress(view.labels(drawn)), np.uint8)
+        labels = content.reshape(seen.slices, seen.rows, seen.columns)
+        collection.add(folder, scan, labels, statement, _model.spec)
     except Exception as error:
         raise UserError(legible(outcome.reason(error))) from None

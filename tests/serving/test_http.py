@@ -111,7 +111,10 @@ def test_results_are_what_predict_writes(server, model, made, tmp_path):
         assert (answer.status_code, answer.content) == (200, files[file]), name
         assert file in answer.headers["content-disposition"]
     own = unpacked(server.ask("get", f"scans/{by_name['in/e']['id']}/files").content)
-    assert own == {name: files[name] for name in ("e_mask.nii.gz", "e_mask.dcm", "e_overlay.png")}
+    summary_names = {"summary.json", "summary.csv"}
+    masks = ("e_mask.nii.gz", "e_mask.dcm", "e_overlay.png")
+    assert {name: own[name] for name in own.keys() - summary_names} == {name: files[name] for name in masks}
+    assert [row["scan"] for row in json.loads(own["summary.json"])["scans"]] == ["in/e"]
 
 
 def test_a_case_of_slices_has_a_folder_of_masks(tmp_path, tmp_path_factory):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stages.serving import workspace
+from stages.serving.line import DRAWN
 from tests.fixtures import graphs, requested, scans
 from tests.fixtures.requested import Server
 
@@ -207,3 +208,13 @@ def test_a_folder_of_another_s_is_left_alone(tmp_path, monkeypatch):
     assert (tmp_path / "elsewhere" / "lock").exists()
     assert (tmp_path / "brainseg-serve-young").exists()
     assert not folder.exists()
+
+
+def test_only_scans_that_are_looked_at_are_drawn_on_disk(started, model, temporary):
+    server = Server(address(started(model)))
+    keys = [server.done(server.send(png(), f"{place}.png")["id"])["id"] for place in range(DRAWN + 2)]
+    assert not list(temporary.rglob("voxels.npy"))
+    planes = [server.ask("get", f"scans/{key}/planes/axial/0") for key in (*keys, keys[0])]
+    assert {answer.status_code for answer in planes} == {200}
+    assert len({answer.content for answer in planes}) == 1
+    assert len(list(temporary.rglob("voxels.npy"))) == DRAWN
