@@ -1,0 +1,86 @@
+"""The order in which scans are worth labelling, by one of several strategies. Numpy only.
+
+Chance is the scans' own hashes: an order depends on the scans, and not on the order in which they came.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from stages.predicting.priority import Priority
+
+
+def order(priorities: Sequence[Priority], strategy: str) -> list[int]:
+    """Positions of all scans, those to label first before others.
+
+    Scans without a head come after all that have one, and then scans whose content is that of another: a
+    second copy teaches nothing.
+    """
+    alike = sorted(range(len(priorities)), key=lambda place: priorities[place].hash)
+    first = [
+        place
+        for before, place in zip([None, *alike], alike, strict=False)
+        if before is None or priorities[before].hash != priorities[place].hash
+    ]
+    heads = [place for place in first if not priorities[place].blank]
+    ranked = STRATEGIES[strategy]([priorities[place] for place in heads])
+    blank = [place for place in first if priorities[place].blank]
+    return [heads[number] for number in ranked] + blank + sorted(set(alike) - set(first), key=alike.index)
+
+
+def _by_chance(priorities: Sequence[Priority]) -> list[int]:
+    return list(range(len(priorities)))
+
+
+def _foreground(priorities: Sequence[Priority]) -> list[int]:
+    """Those with a mask first: "foreground aware random", here without a look at labels (Lüth et al. 2025,
+    nnActive, arXiv 2511.19183).
+    """
+    return sorted(range(len(priorities)), key=lambda place: priorities[place].volume_ml == 0)
+
+
+def _errors(priorities: Sequence[Priority]) -> list[int]:
+    """The largest expected error first: uncertainty sampling (Lewis and Gale 1994) by the measure of masks."""
+    return sorted(range(len(priorities)), key=lambda place: -priorities[place].expected_error)
+
+
+def _diverse(priorities: Sequence[Priority]) -> list[int]:
+    """The scan next whose expected error times its distance to the nearest scan before is largest.
+
+    Farthest first, the greedy k-centre of core-sets (Sener and Savarese 2018), with weights as Dyer and
+    Frieze (1985) have them for weighted centres.
+    """
+    if not priorities:
+        return []
+    points = standardised(priorities)
+    errors = np.array([priority.expected_error for priority in priorities])
+    nearest = np.full(len(priorities), np.inf)
+    left = np.ones(len(priorities), bool)
+    ranked = [int(errors.argmax())]
+    while True:
+        left[ranked[-1]] = False
+        if not left.any():
+            return ranked
+        nearest = np.minimum(nearest, distances(points, ranked[-1]))
+        ranked.append(int(np.where(left, errors * nearest, -1.0).argmax()))
+
+
+def standardised(priorities: Sequence[Priority]) -> np.ndarray:
+    """Looks of the scans (n, F), each number with mean 0 and deviation 1 over them; 0 where all are alike."""
+    looks = np.stack([priority.looks for priority in priorities])
+    spread = looks.std(axis=0)
+    return (looks - looks.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf)
+
+
+def distances(points: np.ndarray, place: int) -> np.ndarray:
+    """Of points (n, F) to one of them, root mean square over the numbers: (n,)."""
+    return np.sqrt(((points - points[place]) ** 2).mean(axis=1))
+
+
+STRATEGIES: dict[str, Callable[[Sequence[Priority]], list[int]]] = {
+    "random": _by_chance,
+    "foreground": _foreground,
+    "errors": _errors,
+    "diverse": _diverse,
+}
+"""Each orders scans that are sorted by their hashes and differ in them."""
