@@ -15,11 +15,11 @@ patients, both resampled (Owen 2007, the pigeonhole bootstrap).
 import argparse
 import hashlib
 import json
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as L
 import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
@@ -34,6 +34,7 @@ from stages.masks.levels import LEVELS
 from stages.networks import pretrained
 from stages.predicting import priority, ranking
 from stages.predicting.priority import Priority
+from stages.predicting.ranking import Strategy
 from stages.project import params
 from stages.project.paths import HERE
 from stages.scoring import decision, intervals, prediction
@@ -45,6 +46,13 @@ from stages.training.checkpoint import Keeper
 
 BASELINES = ("random", "foreground")
 RESAMPLES = 10_000
+
+
+class Nothing(Keeper):
+    """Keeps nothing: few patients make many short epochs, and writing each takes longer than training."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        pass
 
 
 class Replay:
@@ -90,7 +98,7 @@ class Replay:
         rows = self.rows(labelled)
         augment = partial(policies.apply, policies.build("default", self.store.meta.channels))
         training = SliceDataset(self.store, rows, 1, augment, seed)
-        validation = SliceDataset(self.store, self.rows(labelled[:1]))  # nothing is chosen by it
+        validation = SliceDataset(self.store, rows[: recipe.batch_size])  # nothing is chosen by it
         mean, std = dataset.mean_std(self.store, rows)
         window = (1, *self.store.shape[:2])
         data = train.Data(self.store, training, validation, window, mean, std)
@@ -99,8 +107,7 @@ class Replay:
         machine = fitting.Machine(fitting.precision(recipe.precision), 1, 1)
         loaders = fitting.loaders(training, validation, recipe.sampling, recipe.batch_size, seed, machine)
         epochs = max(1, round(self.options.slices / (len(loaders[0]) * recipe.batch_size)))
-        with tempfile.TemporaryDirectory() as folder:
-            fitting.fit(segmenter, *loaders, Keeper(Path(folder), None, choice="last"), machine, epochs, None)
+        fitting.fit(segmenter, *loaders, Nothing(Path(self.options.cache), None), machine, epochs, None)
         return TorchPredictor(segmenter.network, 1, recipe.batch_size)
 
     def measured(self, model: Predictor, patients: list[str]) -> dict[str, Any]:
@@ -136,7 +143,7 @@ class Replay:
         return pd.DataFrame(rows, columns=["seed", "strategy", "round", "patient", "dice", "expected"])
 
 
-def chosen(results: dict[str, Any], strategy: str, seed: int, count: int) -> list[str]:
+def chosen(results: dict[str, Any], strategy: Strategy, seed: int, count: int) -> list[str]:
     """The patients that a strategy labels next; chance is of the seed and the patient."""
     names = sorted(results)
     priorities = [
@@ -204,8 +211,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder of what was trained")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--test", type=int, default=20, help="test patients")
-    parser.add_argument("--first", type=int, default=6, help="patients labelled at first")
-    parser.add_argument("--more", type=int, default=6, help="patients that a round adds")
+    parser.add_argument("--first", type=int, default=3, help="patients labelled at first")
+    parser.add_argument("--more", type=int, default=3, help="patients that a round adds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--slices", type=int, default=1500, help="slices that a training goes through")
     replay = Replay(parser.parse_args())

@@ -21,6 +21,7 @@ STAGES = {
 COMMANDS = {
     "predict": "Segment new scans with an exported model.",
     "serve": "A page to drop new scans on, look at their masks and correct them.",
+    "next": "Rank scans by what labelling them would bring.",
     "headline": "Print the test Dice and where the report is.",
     "ensemble": "Join the folds of a cross-validation.",
     "tune": "Search params by validation Dice.",

@@ -1,1 +1,1 @@
-"""New scans through an exported model: listed, read, segmented, mapped back and written."""
+"""New scans through an exported model: listed, read, segmented, mapped back, written, ranked for labels."""

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.inference.spec import Spec
+from stages.masks import label_map
 from stages.masks.levels import LEVELS
 from stages.masks.rule import Rule
+from stages.predicting import segmenting
+from stages.predicting.segmenting import Answer
 
 LOWEST = 0.05
 """Probability from which a voxel outside the mask belongs to its surroundings. What networks say of the rest
@@ -31,6 +35,19 @@ class Priority:
     volume_ml: float
     blank: bool
     looks: np.ndarray
+
+
+def of(answer: Answer, spec: Spec, content: str) -> Priority:
+    """Of a scan by what a model says of it. content: the hash of the scan."""
+    segmented = segmenting.segmented(answer, spec)
+    regions = spec.output.regions
+    return Priority(
+        hash=content,
+        expected_error=expected_error(answer.levels, regions, spec.decision, answer.voxel_ml),
+        volume_ml=float(np.count_nonzero(segmented.labels)) * answer.voxel_ml,
+        blank=segmented.blank,
+        looks=looks(answer.slices, label_map.highest(answer.probabilities, regions)),
+    )
 
 
 def expected_error(

@@ -4,13 +4,16 @@ Chance is the scans' own hashes: an order depends on the scans, and not on the o
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
 from stages.predicting.priority import Priority
 
+Strategy = Literal["random", "foreground", "errors", "diverse"]
 
-def order(priorities: Sequence[Priority], strategy: str) -> list[int]:
+
+def order(priorities: Sequence[Priority], strategy: Strategy) -> list[int]:
     """Positions of all scans, those to label first before others.
 
     Scans without a head come after all that have one, and then scans whose content is that of another: a
@@ -40,7 +43,7 @@ def _foreground(priorities: Sequence[Priority]) -> list[int]:
 
 
 def _errors(priorities: Sequence[Priority]) -> list[int]:
-    """The largest expected error first: uncertainty sampling (Lewis and Gale 1994) by the measure of masks."""
+    """The largest expected error first: uncertainty sampling (Lewis and Gale 1994), measured in Dice."""
     return sorted(range(len(priorities)), key=lambda place: -priorities[place].expected_error)
 
 
@@ -61,26 +64,43 @@ def _diverse(priorities: Sequence[Priority]) -> list[int]:
         left[ranked[-1]] = False
         if not left.any():
             return ranked
-        nearest = np.minimum(nearest, distances(points, ranked[-1]))
+        nearest = np.minimum(nearest, distances(points, points[ranked[-1]]))
         ranked.append(int(np.where(left, errors * nearest, -1.0).argmax()))
 
 
 def standardised(priorities: Sequence[Priority]) -> np.ndarray:
     """Looks of the scans (n, F), each number with mean 0 and deviation 1 over them; 0 where all are alike."""
     looks = np.stack([priority.looks for priority in priorities])
-    spread = looks.std(axis=0)
-    return (looks - looks.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf)
+    in_order = np.sort(looks, axis=0)  # so that sums are the same whatever the order of the scans
+    spread = in_order.std(axis=0)
+    return (looks - in_order.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf)
 
 
-def distances(points: np.ndarray, place: int) -> np.ndarray:
-    """Of points (n, F) to one of them, root mean square over the numbers: (n,)."""
-    return np.sqrt(((points - points[place]) ** 2).mean(axis=1))
+def distances(points: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Of standardised points (n, F) to a point (F,): (n,). 1 is the root mean square of all distances."""
+    return np.sqrt(((points - point) ** 2).mean(axis=1) / 2)
 
 
-STRATEGIES: dict[str, Callable[[Sequence[Priority]], list[int]]] = {
+def nearest_before(ranked: Sequence[Priority]) -> list[tuple[int, float]]:
+    """Of each scan of a ranking but the first, the place, from 0, of the scan before it that looks most like
+    it, and how far it is from that: 1 as two scans drawn by chance.
+    """
+    if len(ranked) < 2:
+        return []
+    points = standardised(ranked)
+    nearest = []
+    for place in range(1, len(points)):
+        apart = distances(points[:place], points[place])
+        nearest.append((int(apart.argmin()), float(apart.min())))
+    return nearest
+
+
+STRATEGIES: dict[Strategy, Callable[[Sequence[Priority]], list[int]]] = {
     "random": _by_chance,
     "foreground": _foreground,
     "errors": _errors,
     "diverse": _diverse,
 }
 """Each orders scans that are sorted by their hashes and differ in them."""
+DEFAULT: Strategy = "foreground"
+"""What a replay of labelling supports (reports/ablation.md, What to label next)."""

@@ -1,16 +1,18 @@
 """Something to segment, not read yet."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import BinaryIO, Self
 
 from stages.formats.file import File
 from stages.formats.suffixes import NIFTI, stem, suffix_of
 from stages.sources import brats_cases
 
+_BLOCK = 1 << 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -40,6 +42,20 @@ class Scan:
 
     def __str__(self) -> str:
         return legible(str(self.path))
+
+    def content_hash(self) -> str:
+        """SHA-256 of what its files contain, one after the other, whatever they are called. Raises
+        `Unreadable`.
+        """
+        digest = hashlib.sha256()
+
+        def add(stream: BinaryIO) -> None:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+
+        for file in self.files:
+            file.read(add)
+        return digest.hexdigest()
 
 
 def volume_in(folder: Path) -> Path | None:

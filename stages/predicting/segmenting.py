@@ -31,23 +31,45 @@ class Segmented:
     blank: bool
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of a scan. levels (S, R, H, W) uint8: on its own grid, of voxels of so many ml.
+    slices (S, h, w, C) uint8 and probabilities (S, R, h, w) float32: in the model's frame.
+    """
+
+    levels: np.ndarray
+    voxel_ml: float
+    slices: np.ndarray
+    probabilities: np.ndarray
+
+
 def segment(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) -> Segmented:
     """Segment a scan (S, H, W, C) with the model's channels. Raises `Unreadable` for NaN and infinity."""
+    return segmented(answer(voxels, scan_spacing, model), model.spec)
+
+
+def segmented(answer: Answer, spec: Spec) -> Segmented:
+    """The masks that the model's rule makes of an answer."""
+    regions = spec.output.regions
+    labels = label_map.of(answer.levels, regions, spec.decision, answer.voxel_ml)
+    peak = float(label_map.highest(answer.levels, regions).max()) / LEVELS
+    confidence = label_map.confidence(answer.levels, labels, regions)
+    return Segmented(labels, confidence, peak, blank=not answer.slices.any())
+
+
+def answer(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) -> Answer:
+    """What the model says of a scan (S, H, W, C). Raises `Unreadable` for NaN and infinity."""
     if voxels.dtype.kind == "b":
         voxels = voxels.astype(np.uint8)
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
         raise Unreadable("its pixels are not all numbers (NaN or infinity)")
     mm = scan_spacing or spacing.ASSUMED
     fitted, slices = prepared(voxels, mm.aspect, model.spec)
-    output = model.spec.output
-    through = scan_spacing.through if scan_spacing else None
-    own = _on_own_grid(answered(slices, through, model), fitted)
-    if output.exclusive:
+    probabilities = answered(slices, scan_spacing.through if scan_spacing else None, model)
+    own = _on_own_grid(probabilities, fitted)
+    if model.spec.output.exclusive:
         own = levels.exclusive(own)
-    labels = label_map.of(own, output.regions, model.spec.decision, mm.voxel_ml)
-    peak = float(label_map.highest(own, output.regions).max()) / LEVELS
-    confidence = label_map.confidence(own, labels, output.regions)
-    return Segmented(labels, confidence, peak, blank=not slices.any())
+    return Answer(own, mm.voxel_ml, slices, probabilities)
 
 
 def remarks(scan_spacing: Spacing | None, model: Exported) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Masks that a person accepted or drew, with their scans, in the folder that source `corrections` reads."""
 
-import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from stages.serving.entry import Statement
 from stages.sources import corrections
 from stages.sources.correction import Correction
 
-_CHUNK = 1 << 20
-
 
 def add(folder: Path, scan: Scan, labels: np.ndarray, statement: Statement, spec: Spec) -> None:
     """Write a scan with all sequences of a training scan, or those that the model takes where it has no
@@ -31,7 +28,7 @@ def add(folder: Path, scan: Scan, labels: np.ndarray, statement: Statement, spec
     corrections.write(
         folder,
         Correction(
-            scan=_hash(scan),
+            scan=scan.content_hash(),
             name=str(scan),
             verdict=statement.verdict,
             model=spec.model_hash,
@@ -55,13 +52,3 @@ def _read(scan: Scan, model_input: Input) -> tuple[Volume, tuple[str, ...]]:
         return reading.read(scan, whole), tuple(whole.channels)
     except Unreadable:
         return reading.read(scan, model_input), tuple(model_input.channels)
-
-
-def _hash(scan: Scan) -> str:
-    """SHA-256 of the contents of a scan's files, in the order of its slices or modalities."""
-    digest = hashlib.sha256()
-    for file in scan.files:
-        with file.open() as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-    return digest.hexdigest()
