@@ -19,16 +19,15 @@ def order(priorities: Sequence[Priority], strategy: Strategy) -> list[int]:
     Scans without a head come after all that have one, and then scans whose content is that of another: a
     second copy teaches nothing.
     """
-    alike = sorted(range(len(priorities)), key=lambda place: priorities[place].hash)
-    first = [
-        place
-        for before, place in zip([None, *alike], alike, strict=False)
-        if before is None or priorities[before].hash != priorities[place].hash
-    ]
-    heads = [place for place in first if not priorities[place].blank]
+    by_hash = sorted(range(len(priorities)), key=lambda place: priorities[place].hash)
+    first: dict[str, int] = {}
+    for place in by_hash:
+        first.setdefault(priorities[place].hash, place)
+    heads = [place for place in first.values() if not priorities[place].blank]
+    blank = [place for place in first.values() if priorities[place].blank]
+    copies = [place for place in by_hash if first[priorities[place].hash] != place]
     ranked = STRATEGIES[strategy]([priorities[place] for place in heads])
-    blank = [place for place in first if priorities[place].blank]
-    return [heads[number] for number in ranked] + blank + sorted(set(alike) - set(first), key=alike.index)
+    return [heads[number] for number in ranked] + blank + copies
 
 
 def _by_chance(priorities: Sequence[Priority]) -> list[int]:

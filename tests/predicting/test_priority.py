@@ -159,10 +159,10 @@ def test_looks_tell_where_the_foreground_lies_and_how_bright_it_is():
     slices[:, :, :10] = 60
     probabilities = np.zeros((4, 20, 20), np.float32)
     probabilities[1, 4:6, 12:14] = 0.8
-    slices[1, 4:6, 12:14] = (140, 30)
+    slices[1, 4:6, 12:14] = (140, 90)  # the upper quartile is 100
     own = priority.looks(slices, probabilities)
     median = np.median(slices.reshape(-1, 2), axis=0)
-    np.testing.assert_allclose(own[6:8], np.array([140, 30]) - median)
+    np.testing.assert_allclose(own[6:8], np.array([140, 90]) - median)
     np.testing.assert_allclose(own[8:10], 0, atol=1e-9)
     np.testing.assert_allclose(own[10:12], [1, 0])
     np.testing.assert_allclose(own[12:15], [1.5 / 4, 5 / 20, 13 / 20])

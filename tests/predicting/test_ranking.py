@@ -130,6 +130,14 @@ def test_none_and_one(strategy):
     assert ranking.nearest_before([]) == ranking.nearest_before([scan("a")]) == []
 
 
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12), st.randoms(use_true_random=False))
+def test_distances_are_the_same_to_the_last_bit_in_any_order(numbers, random):
+    pool = [scan(f"{number:02}", looks=(value, value / 3)) for number, value in enumerate(numbers)]
+    mixed = random.sample(pool, len(pool))
+    points = dict(zip((own.hash for own in mixed), ranking.standardised(mixed).tolist(), strict=True))
+    assert [points[own.hash] for own in pool] == ranking.standardised(pool).tolist()
+
+
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=8))
 def test_nearest_before(places):
     ranked = [scan(f"{number:02}", looks=looks) for number, looks in enumerate(places)]
