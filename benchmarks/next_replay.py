@@ -104,7 +104,7 @@ class Replay:
         data = train.Data(self.store, training, validation, window, mean, std)
         encoder = pretrained.file_of(recipe.encoder_weights, recipe.encoder, HERE.project)
         segmenter = train.with_network(recipe, data, str(encoder) if encoder else recipe.encoder_weights)
-        machine = fitting.Machine(fitting.precision(recipe.precision), 1, 1)
+        machine = fitting.Machine(fitting.precision(recipe.precision, recipe.arch, recipe.dims), 1, 1)
         loaders = fitting.loaders(training, validation, recipe.sampling, recipe.batch_size, seed, machine)
         epochs = max(1, round(self.options.slices / (len(loaders[0]) * recipe.batch_size)))
         fitting.fit(segmenter, *loaders, Nothing(Path(self.options.cache), None), machine, epochs, None)
