@@ -193,16 +193,19 @@ def report(table: pd.DataFrame) -> str:
                 )
             ]
             lines.append(f"| {baseline} | {strategy} | {differences.mean():+.3f} | {spans[0]} | {spans[1]} |")
-    shared = table[(table["round"] > 0) | (table["strategy"] == "random")]
-    rho = [
-        spearmanr(own["expected"], 1 - own["dice"]).statistic
-        for _, own in shared.groupby(["seed", "strategy", "round"])
-    ]
+    models = {
+        (seed, tuple(own["dice"])): own for (seed, _, _), own in table.groupby(["seed", "strategy", "round"])
+    }  # strategies that chose alike trained one
+    rho = [spearmanr(own["expected"], 1 - own["dice"]).statistic for own in models.values()]
+    every = pd.concat(list(models.values()))
     lines += [
         "",
         f"Expected against true error of test patients: Spearman's rho {np.mean(rho):.2f}, the mean of",
     ]
-    lines.append(f"{len(rho)} models, {min(rho):.2f} to {max(rho):.2f}; {table['seed'].nunique()} seeds.")
+    lines.append(
+        f"{len(rho)} models, {min(rho):.2f} to {max(rho):.2f}; {table['seed'].nunique()} seeds. Mean"
+    )
+    lines.append(f"Dice {every['dice'].mean():.2f}, expected {1 - every['expected'].mean():.2f}.")
     return "\n".join(lines)
 
 

@@ -141,7 +141,7 @@ def why(place: int, ordered: list[Measured], apart: tuple[int, float] | None, no
     if own.blank:
         return "no head was found in it"
     size = f"{own.volume_ml:.1f}" if own.volume_ml >= 1 else f"{own.volume_ml:.2g}"
-    said = f"expected Dice {1 - own.expected_error:.2f}, "
+    said = f"the model expects a Dice of {1 - own.expected_error:.2f}, "
     said += f"{size} ml of {noun}" if own.volume_ml else f"no {noun} found"
     if apart is None:
         return said
