@@ -15,8 +15,9 @@ import typer
 
 from stages.core import errors
 from stages.inference import onnx_predictor
-from stages.predicting import channels, discovery, outcome, summary, writing
-from stages.predicting.scan import Scan, legible
+from stages.predicting import channels, discovery, sharing, summary, writing
+from stages.predicting.scan import legible
+from stages.predicting.sharing import Result
 from stages.project.paths import HERE
 from stages.registry import versions
 
@@ -44,7 +45,8 @@ def main(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder with files.")] = False,
 ) -> None:
     """Segment new scans."""
-    opened = onnx_predictor.open_model(versions.locate(model))
+    located = versions.locate(model)
+    opened = onnx_predictor.open_model(located)
     listed = discovery.find(scans, channels.sequences(opened.spec.input))
     writing.prepare(out, overwrite)
     for note in filter(None, (opened.predictor.remark, *listed.notes())):
@@ -54,16 +56,15 @@ def main(
     segmented = doubtful = 0
     remarks: dict[str, list[str]] = defaultdict(list)
     with summary.written(out, opened.spec, failed, left_out) as table:
-        for scan in progress(listed.scans):
-            try:
-                row = outcome.segment(scan, opened, out).row
-            except Exception as error:
-                failed.append({"scan": str(scan), "error": legible(outcome.reason(error))})
-            else:
-                table.add(row)
-                segmented += 1
-                doubtful += row["low_confidence"]
-                remarks[row["remarks"]].append(str(scan))
+        answers = sharing.results(listed.scans, opened, located, out)
+        for scan, result in zip(listed.scans, progress(answers, len(listed.scans)), strict=True):
+            if isinstance(result, str):
+                failed.append({"scan": str(scan), "error": legible(result)})
+                continue
+            table.add(result)
+            segmented += 1
+            doubtful += result["low_confidence"]
+            remarks[result["remarks"]].append(str(scan))
     total = segmented + len(failed)
     print(legible(f"{segmented} of {total} scans segmented, {doubtful} to look at first: {out}"))
     remarks.pop("", None)
@@ -78,13 +79,13 @@ def main(
         raise typer.Exit(SOME_FAILED)
 
 
-def progress(scans: list[Scan]) -> Iterable[Scan]:
-    """The scans, with a bar where somebody watches."""
+def progress(results: Iterable[Result], number: int) -> Iterable[Result]:
+    """What comes of the scans, with a bar where somebody watches."""
     if not sys.stdout.isatty():
-        return scans
+        return results
     from rich.progress import track
 
-    return track(scans, "predict")
+    return track(results, "predict", number)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
-"""Processes that share out the work of a stage: the one place that starts them."""
+"""Processes that share out the work of a stage, here or on a cluster: the one place that starts them."""
 
 import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
+
+from stages.core import cluster
+from stages.core.errors import UserError
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -30,10 +34,22 @@ def granted(cgroup: Path = CGROUP) -> float:
 def pool(processes: int | None = None) -> Iterator[Executor]:
     """Worker processes, as many as cores are granted by default.
 
+    With BRAINSEG_SCHEDULER they are those of a Dask cluster, as many as it has.
+
     What a worker gives back must depend on what it was handed alone: outs are the same for any number. The
     thread pools of a worker's libraries are held to one thread: two workers with two BLAS threads each took
-    three times as long.
+    three times as long. Raises `UserError` where workers are lost.
     """
+    if address := os.environ.get(cluster.ADDRESS):
+        with cluster.executor(address) as executor:
+            yield executor
+        return
     number = processes or max(1, math.floor(granted()))
-    with ProcessPoolExecutor(number, initializer=threadpool_limits, initargs=(1,)) as executor:
-        yield executor
+    try:
+        with ProcessPoolExecutor(number, initializer=threadpool_limits, initargs=(1,)) as executor:
+            yield executor
+    except BrokenProcessPool:
+        raise UserError(
+            "a worker process ended before its work, as where memory runs out; free some, or use fewer "
+            "processes (preprocess.jobs)"
+        ) from None

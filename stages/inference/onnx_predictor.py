@@ -70,21 +70,22 @@ class Exported:
     others: tuple["Exported", ...] = ()
 
 
-def open_model(path: Path) -> Exported:
-    """Open an .onnx file, the folder of an export, or its spec.json; of an ensemble all graphs.
+def open_model(path: Path, threads: int = 0) -> Exported:
+    """Open an .onnx file, the folder of an export, or its spec.json; of an ensemble all graphs. threads: of
+    the CPU, 0 takes all cores.
 
     Raises `UserError` where there is no model, it is damaged, or this version cannot read it.
     """
     file, digest = _located(path)
-    model = _opened(file, digest)
+    model = _opened(file, digest, threads)
     members = [
-        replace(_member(file, name, model), networks=networks)
+        replace(_member(file, name, model, threads), networks=networks)
         for name, networks in model.spec.members.items()
     ]
     return replace(members[0], others=tuple(members[1:])) if members else model
 
 
-def _member(file: Path, name: str, model: Exported) -> Exported:
+def _member(file: Path, name: str, model: Exported, threads: int) -> Exported:
     """A graph of the ensemble that a file is a part of."""
     if name == file.name:
         return model
@@ -93,13 +94,13 @@ def _member(file: Path, name: str, model: Exported) -> Exported:
         raise UserError(
             f"{file} is a part of an ensemble, and {beside.name} is not beside it; copy all of it"
         )
-    member = _opened(*_located(beside))
+    member = _opened(*_located(beside), threads)
     if member.spec.model_hash != model.spec.model_hash:
         raise UserError(f"{beside} is of another ensemble than {file}; copy all of one")
     return member
 
 
-def _opened(file: Path, digest: str | None) -> Exported:
+def _opened(file: Path, digest: str | None, threads: int) -> Exported:
     """digest: SHA-256 of the file, None where nothing tells it."""
     try:
         content = file.read_bytes()
@@ -108,7 +109,7 @@ def _opened(file: Path, digest: str | None) -> Exported:
     if digest is not None and hashlib.sha256(content).hexdigest() != digest:
         raise UserError(f"{file} is not the file that the {SPEC} beside it describes; export the model again")
     try:
-        opened = session(content)
+        opened = session(content, threads)
     except Exception as error:  # each kind of damage has a class of its own
         raise UserError(f"{file} is not a readable ONNX model ({_first_line(error)})") from None
     text = opened.get_modelmeta().custom_metadata_map.get(spec.KEY)

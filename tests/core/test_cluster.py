@@ -1,0 +1,197 @@
+"""Stages on a Dask cluster: the same bytes as on this machine, and one sentence for what goes wrong."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import distributed
+import pytest
+
+from stages import ingest, preprocess, validate
+from stages.core import cluster, workers
+from stages.core.errors import UserError
+from stages.project import params
+from stages.project.paths import Paths
+from tests.fixtures import scans
+from tests.pipeline.import_graph import ROOT
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[distributed.LocalCluster]:
+    """Two workers of one thread, in processes of their own."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as local:
+        yield local
+
+
+@pytest.fixture
+def on_cluster(scheduler, monkeypatch) -> str:
+    monkeypatch.setenv(cluster.ADDRESS, scheduler.scheduler_address)
+    return scheduler.scheduler_address
+
+
+def prepared(root: Path, archive: Path) -> dict[str, str]:
+    """Hashes of what ingest, validate and preprocess write, run in a folder as users run them."""
+    shipped, paths = params.read(ROOT / "params.yaml"), Paths(Path())
+    with cluster.chdir(root):
+        chosen = {"source": "lgg", "location": str(archive)}
+        ingest.run(shipped.ingest.model_copy(update=chosen), paths)
+        validate.run(shipped.validate_, paths)
+        preprocess.run(shipped.preprocess.model_copy(update={"size": 64}), paths)
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("scans")
+    scans.write_lgg(root / "in", patients=4, slices=4)
+    return Path(shutil.make_archive(str(root / "in"), "zip", root / "in"))
+
+
+def test_outs_are_the_same_wherever_they_were_made(tmp_path, archive, scheduler, monkeypatch):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    here = prepared(tmp_path / "here", archive)
+    monkeypatch.setenv(cluster.ADDRESS, scheduler.scheduler_address)
+    there = prepared(tmp_path / "there", archive)
+    assert here == there
+    assert len(here) > 30
+    for path in (tmp_path / "there").rglob("*"):
+        assert not path.is_file() or scheduler.scheduler_address.encode() not in path.read_bytes()
+
+
+def square(number: int) -> tuple[int, int, str]:
+    return number * number, os.getpid(), str(Path.cwd())
+
+
+def test_tasks_run_at_the_workers_in_this_folder_and_in_order(on_cluster, tmp_path):
+    with cluster.chdir(tmp_path), workers.pool() as pool:
+        answers = list(pool.map(square, range(20)))
+        one = pool.submit(square, 5).result()
+    assert [number for number, _, _ in answers] == [number * number for number in range(20)]
+    assert os.getpid() not in {process for _, process, _ in answers}
+    assert {folder for _, _, folder in answers} == {str(tmp_path)}
+    assert one[0] == 25
+    assert not list(tmp_path.rglob("cluster-*"))
+
+
+def fail(number: int) -> int:
+    if number == 3:
+        raise UserError("the third is damaged; remove it")
+    return number
+
+
+def test_a_sentence_of_a_task_comes_back(on_cluster):
+    with pytest.raises(UserError, match="the third is damaged"), workers.pool() as pool:
+        list(pool.map(fail, range(5)))
+
+
+def once_fatal(marker: str, number: int) -> int:
+    """Kills its process the first time that it is called with 2."""
+    if number == 2 and not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_worker_that_is_killed_is_replaced(on_cluster, tmp_path):
+    with workers.pool() as pool:
+        marker = str(tmp_path / "killed")
+        assert list(pool.map(once_fatal, [marker] * 6, range(6))) == list(range(6))
+    assert (tmp_path / "killed").exists()
+
+
+def always_fatal(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_task_that_kills_every_worker_ends_with_a_sentence(on_cluster):
+    with pytest.raises(UserError, match="ended 4 workers, as tasks do"), workers.pool() as pool:
+        list(pool.map(always_fatal, range(4)))
+
+
+def test_so_it_does_on_this_machine():
+    with pytest.raises(UserError, match="a worker process ended before its work"), workers.pool(2) as pool:
+        list(pool.map(always_fatal, range(4)))
+
+
+def test_no_scheduler_at_the_address(monkeypatch):
+    monkeypatch.setattr(cluster, "_PATIENCE_S", 1)
+    for address in ("tcp://127.0.0.1:9", "nonsense://x"):
+        monkeypatch.setenv(cluster.ADDRESS, address)
+        with pytest.raises(UserError, match=f"{cluster.ADDRESS} {address}: no scheduler answers"):
+            workers.pool().__enter__()
+
+
+@pytest.mark.parametrize(
+    ("size", "sentence"), [((0, 1), "has no workers"), ((1, 2), "runs 2 tasks at a time")]
+)
+def test_workers_that_cannot_be_used(monkeypatch, size, sentence):
+    number, threads = size
+    monkeypatch.setattr(cluster, "_PATIENCE_S", 2)
+    with distributed.LocalCluster(
+        n_workers=number, threads_per_worker=threads, processes=True, dashboard_address=None, silence_logs=50
+    ) as local:
+        monkeypatch.setenv(cluster.ADDRESS, local.scheduler_address)
+        with pytest.raises(UserError, match=sentence):
+            workers.pool().__enter__()
+
+
+@pytest.mark.parametrize("what", ["Python", "code"])
+def test_workers_that_are_others(on_cluster, monkeypatch, what):
+    own = cluster.about()
+    monkeypatch.setattr(cluster, "about", lambda: own | {what: "another"})
+    with pytest.raises(UserError, match=f"has another {what} \\({own[what]}, here another\\)"):
+        workers.pool().__enter__()
+
+
+def test_workers_that_see_another_folder(on_cluster, monkeypatch, tmp_path):
+    answer = cluster._answer
+    monkeypatch.setattr(cluster, "_answer", lambda token: answer(token + "elsewhere"))
+    with cluster.chdir(tmp_path), pytest.raises(UserError, match=f"does not see {tmp_path}"):
+        workers.pool().__enter__()
+
+
+def test_without_dask_there_is_a_sentence():
+    code = (
+        "import sys; sys.modules['distributed'] = None\n"
+        "from stages.core import workers\n"
+        "workers.pool().__enter__()"
+    )
+    env = os.environ | {cluster.ADDRESS: "tcp://127.0.0.1:1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert "pip install 'brainseg[cluster]'" in done.stderr
+
+
+def slow(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def test_a_scheduler_that_is_lost_ends_with_a_sentence(monkeypatch):
+    local = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    )
+    monkeypatch.setenv(cluster.ADDRESS, local.scheduler_address)
+
+    def lose() -> None:
+        with workers.pool() as pool:
+            running = pool.submit(slow, 30)
+            local.close()
+            running.result(timeout=60)
+
+    with pytest.raises(UserError, match="the scheduler was lost"):
+        lose()
