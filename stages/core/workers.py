@@ -1,5 +1,6 @@
 """Processes that share out the work of a stage, here or on a cluster: the one place that starts them."""
 
+import gc
 import math
 import os
 from collections.abc import Iterator
@@ -46,10 +47,18 @@ def pool(processes: int | None = None) -> Iterator[Executor]:
         return
     number = processes or max(1, math.floor(granted()))
     try:
-        with ProcessPoolExecutor(number, initializer=threadpool_limits, initargs=(1,)) as executor:
+        with ProcessPoolExecutor(number, initializer=_begin) as executor:
             yield executor
     except BrokenProcessPool:
         raise UserError(
             "a worker process ended before its work, as where memory runs out; free some, or use fewer "
             "processes (preprocess.jobs)"
         ) from None
+
+
+def _begin() -> None:
+    """In a new worker process."""
+    # What the parent left unreferenced is not collected here: a session of ONNX Runtime waits, when it goes,
+    # for threads that a fork does not bring along.
+    gc.freeze()
+    threadpool_limits(1)

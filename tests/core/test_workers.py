@@ -1,5 +1,6 @@
 """Workers: as many as are granted, results in order, one thread in each."""
 
+import gc
 import os
 import time
 from pathlib import Path
@@ -70,3 +71,31 @@ def test_blas_has_one_thread_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> Non
             (limits,) = pool.map(threads, [0])
     assert limits
     assert set(limits) == {1}
+
+
+def collected(_: int) -> int:
+    """How many unreachable objects of its parent a worker would end."""
+    return gc.collect()
+
+
+class Cycle:
+    def __init__(self, marker: Path) -> None:
+        self.me = self
+        self.marker = marker
+        self.process = os.getpid()
+
+    def __del__(self) -> None:
+        if os.getpid() != self.process:
+            self.marker.touch()
+
+
+def test_what_the_parent_left_unreferenced_is_not_ended_in_a_worker(tmp_path):
+    """A session of ONNX Runtime would wait for its threads there, which a fork does not bring along."""
+    gc.disable()
+    try:
+        Cycle(tmp_path / "ended")
+        with workers.pool(1) as pool:
+            assert list(pool.map(collected, range(2)))
+    finally:
+        gc.enable()
+    assert not (tmp_path / "ended").exists()
