@@ -47,13 +47,11 @@ KINDS = ("mask", "overlay", "dicom-seg")
 
 @dataclass
 class Entry:
-    """A scan. home: its folder, in which results/ has what predict writes, view/ its labels and what the page
-    draws. uploaded: the folder of its upload, which scans share that came together. notes: on the upload.
+    """A scan. uploaded: the folder of its upload, which scans share that came together. notes: on the upload.
     place: the folder of its results among those of all.
     """
 
     scan: Scan
-    home: Path
     uploaded: Path
     notes: tuple[str, ...] = ()
     status: Status = "queued"
@@ -67,7 +65,12 @@ class Entry:
     @classmethod
     def lost(cls, path: Path, why: str, uploaded: Path, notes: tuple[str, ...]) -> Self:
         """What might have been a scan and cannot be read."""
-        return cls(Scan(path, "", (), ""), uploaded, uploaded, notes, "failed", why)
+        return cls(Scan(path, "", (), ""), uploaded, notes, "failed", why)
+
+    @property
+    def home(self) -> Path:
+        """Its folder: results/ has what predict writes, view/ its labels and what the page draws."""
+        return self.uploaded / "made" / self.key
 
     @property
     def results(self) -> Path:

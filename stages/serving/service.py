@@ -94,10 +94,8 @@ class Service:
         model_input = self.line.opened.spec.input
         listing = await asyncio.to_thread(intake.scans, received, model_input, self.settings.max_bytes)
         uploaded, notes = received.folder.parent, tuple(listing.notes())
-        entries = [Entry(scan, uploaded / "made", uploaded, notes) for scan in listing.scans]
+        entries = [Entry(scan, uploaded, notes) for scan in listing.scans]
         entries += [Entry.lost(path, why, uploaded, notes) for path, why in listing.failed]
-        for entry in entries:
-            entry.home = entry.home / entry.key
         self.line.admit(entries)
         return entries
 
