@@ -77,9 +77,9 @@ def expected_dice(region_levels: np.ndarray, mask: np.ndarray) -> float:
     inside = np.bincount(region_levels[mask], minlength=LEVELS + 1)
     outside = np.bincount(region_levels.ravel(), minlength=LEVELS + 1) - inside
     outside[: round(LOWEST * LEVELS)] = 0
-    found = float(inside @ _PROBABILITY)
+    common = float(inside @ _PROBABILITY)
     if inside.any():
-        return 2 * found / (found + float(outside @ _PROBABILITY) + float(inside.sum()))
+        return 2 * common / (common + float(outside @ _PROBABILITY) + float(inside.sum()))
     if outside[LEVELS]:
         return 0.0
     return float(np.exp(outside[:LEVELS] @ np.log1p(-_PROBABILITY[:LEVELS])))

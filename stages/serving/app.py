@@ -129,14 +129,14 @@ class Answers:
         return JSONResponse(self._entry(request).full())
 
     async def remove(self, request: Request) -> Response:
-        self.line.remove(self._entry(request).key)
+        self.line.remove(request.path_params["key"])
         return Response(status_code=204)
 
     async def mask(self, request: Request) -> Response:
         kind = request.query_params.get("format", "mask")
         if kind not in KINDS:
             raise Refusal(400, f"there is no format {kind[:40]!r}; ask for {', '.join(KINDS[1:])}, or none")
-        entry, _ = self.line.done(self._entry(request).key)
+        entry, _ = self.line.done(request.path_params["key"])
         path = entry.path_of(kind)
         if path is None:
             raise Refusal(
@@ -154,27 +154,27 @@ class Answers:
         return _archive(await asyncio.to_thread(self.service.all_results), "brainseg.zip")
 
     async def plane(self, request: Request) -> Response:
-        entry, _ = self.line.done(self._entry(request).key)
+        entry, answer = self.line.done(request.path_params["key"])
         axis, index = request.path_params["axis"], request.path_params["index"]
         sequence = request.query_params.get("sequence", "0")
         try:
             if axis not in view.AXES or not sequence.isdecimal():
                 raise IndexError
-            content = await self.line.plane(entry, int(sequence), axis, index)
+            content = await self.line.plane(entry, answer.view, int(sequence), axis, index)
         except IndexError:
             raise Refusal(404, f"{entry.scan} has no such plane") from None
         kept = {"cache-control": "private, max-age=3600"}
         return Response(content, headers=kept, media_type=OCTETS)
 
     async def labels(self, request: Request) -> Response:
-        entry, _ = self.line.done(self._entry(request).key)
+        entry, _ = self.line.done(request.path_params["key"])
         packed = await asyncio.to_thread(view.labels, entry.view)
         if "gzip" not in request.headers.get("accept-encoding", ""):
             return Response(await asyncio.to_thread(gzip.decompress, packed), media_type=OCTETS)
         return Response(packed, headers={"content-encoding": "gzip"}, media_type=OCTETS)
 
     async def correct(self, request: Request) -> Response:
-        entry, answer = self.line.done(self._entry(request).key)
+        entry, answer = self.line.done(request.path_params["key"])
         seen = answer.view
         content = await _body(request, seen.slices * seen.rows * seen.columns + _MAX_WORDS)
         packed = request.headers.get("content-encoding", "") == "gzip"

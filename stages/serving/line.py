@@ -20,6 +20,7 @@ from stages.core.errors import UserError
 from stages.serving import view, worker
 from stages.serving.entry import Answer, Entry, Statement
 from stages.serving.refusal import Refusal
+from stages.serving.view import View
 from stages.serving.worker import Opened
 
 P = ParamSpec("P")
@@ -136,7 +137,7 @@ class Line:
         entry.verdict = "corrected"
         self.finished(entry)
 
-    async def plane(self, entry: Entry, sequence: int, axis: str, index: int) -> bytes:
+    async def plane(self, entry: Entry, seen: View, sequence: int, axis: str, index: int) -> bytes:
         """A plane of a scan (`view.plane`), which is drawn where it is not among those looked at last.
 
         Raises `Refusal` where its files cannot be read any more, and IndexError where there is no such plane.
@@ -144,7 +145,7 @@ class Line:
         async with entry.drawing:
             if not view.is_drawn(entry.view):
                 try:
-                    await self._ask(worker.draw, entry.scan, entry.view)
+                    await self._ask(worker.draw, entry.scan, entry.view, seen)
                 except UserError as error:
                     raise Refusal(409, str(error)) from None
             self._looked_at = [*(other for other in self._looked_at if other is not entry), entry]

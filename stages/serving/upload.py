@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path, PurePosixPath
@@ -141,8 +141,6 @@ def plain(name: str) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-Sniffer = Callable[[bytes], str]
-_GZIP = b"\x1f\x8b"
 _HEAD = 352
 """Bytes that tell a format: NIfTI's magic stands at their end."""
 
@@ -162,7 +160,7 @@ _MAGIC: dict[str, tuple[tuple[int, bytes], ...]] = {
     ".jpg": ((0, b"\xff\xd8\xff"),),
     ".tif": ((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+")),
     ".zip": ((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
-    ".nii.gz": ((0, _GZIP),),
+    ".nii.gz": ((0, b"\x1f\x8b"),),
     ".nii": ((344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0"), (0, b"\x5c\x01\0\0"), (0, b"\0\0\x01\x5c")),
     ".dcm": ((128, b"DICM"),),
 }

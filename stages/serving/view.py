@@ -53,17 +53,17 @@ def of(volume: Volume, sequences: tuple[str, ...]) -> View:
     return View(slices, rows, columns, *sides, sequences, tuple(ranges), tuple(windows))
 
 
-def draw(folder: Path, volume: Volume) -> None:
-    """Write voxels (S, H, W, C) for `plane`: two bytes each, so only of scans that somebody looks at."""
+def draw(folder: Path, volume: Volume, ranges: tuple[tuple[float, float], ...]) -> None:
+    """Write voxels (S, H, W, C) for `plane`: two bytes each, so only of scans that somebody looks at. ranges:
+    of their `View`.
+    """
     slices, rows, columns, count = volume.voxels.shape
     with atomic.file(folder / _VOXELS) as part:
         shape = count, slices, rows, columns
         drawn = np.lib.format.open_memmap(part, mode="w+", dtype="<u2", shape=shape)
-        for channel in range(count):
-            values = volume.voxels[..., channel]
-            low, high = float(values.min()), float(values.max())
+        for channel, (low, high) in enumerate(ranges):
             for place in range(slices):
-                share = (values[place].astype(np.float64) - low) / max(high - low, 1e-12)
+                share = (volume.voxels[place, ..., channel].astype(np.float64) - low) / max(high - low, 1e-12)
                 drawn[channel, place] = np.rint(share * TOP)
         drawn.flush()
 

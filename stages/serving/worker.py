@@ -7,6 +7,8 @@ import gzip
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import connection, parent_process
 from pathlib import Path
@@ -58,6 +60,17 @@ def open_model(path: Path) -> Opened:
     return Opened(os.getpid(), _model.spec, _model.predictor.remark)
 
 
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Whatever goes wrong with a scan becomes a `UserError`, as predict says it."""
+    from stages.predicting import outcome
+
+    try:
+        yield
+    except Exception as error:
+        raise UserError(legible(outcome.reason(error))) from None
+
+
 def segment(scan: Scan, results: Path, drawn: Path) -> Answer:
     """Segment a scan: what predict writes of it into the folder `results`, its labels into `drawn`.
 
@@ -66,35 +79,29 @@ def segment(scan: Scan, results: Path, drawn: Path) -> Answer:
     from stages.predicting import outcome
 
     results.mkdir(parents=True, exist_ok=True)
-    try:
+    with _sentences():
         made = outcome.segment(scan, _model, results)
         sequences = tuple(_model.spec.input.channels)
         seen = view.of(made.volume, sequences)
         view.write_labels(drawn, made.segmented.labels)
-    except Exception as error:
-        raise UserError(legible(outcome.reason(error))) from None
     return Answer(made.row, seen, tuple(made.row["files"]))
 
 
-def draw(scan: Scan, drawn: Path) -> None:
+def draw(scan: Scan, drawn: Path, seen: View) -> None:
     """Write what the page draws of a scan. Raises `UserError`."""
-    from stages.predicting import outcome, reading
+    from stages.predicting import reading
 
-    try:
-        view.draw(drawn, reading.read(scan, _model.spec.input))
-    except Exception as error:
-        raise UserError(legible(outcome.reason(error))) from None
+    with _sentences():
+        view.draw(drawn, reading.read(scan, _model.spec.input), seen.ranges)
 
 
 def correct(scan: Scan, answer: Answer, results: Path, drawn: Path, labels: np.ndarray) -> Answer:
     """Write labels (S, H, W) uint8, which a person drew, in place of the model's."""
     from stages.predicting import outcome, reading, summary
 
-    try:
+    with _sentences():
         volume = reading.read(scan, _model.spec.input)
         files, remarks = outcome.write(scan, volume, labels, _model, results, corrected=True)
-    except Exception as error:
-        raise UserError(legible(outcome.reason(error))) from None
     view.write_labels(drawn, labels)
     measures = summary.measures(labels, volume.spacing, _model.spec)
     sentences = [*volume.remarks, *remarks, "its mask was corrected by hand"]
@@ -104,12 +111,9 @@ def correct(scan: Scan, answer: Answer, results: Path, drawn: Path, labels: np.n
 
 def collect(scan: Scan, drawn: Path, seen: View, statement: Statement, folder: Path) -> None:
     """Add a scan and its mask as it is now to the corrections in a folder. Raises `UserError`."""
-    from stages.predicting import outcome
     from stages.serving import collection
 
-    try:
+    with _sentences():
         content = np.frombuffer(gzip.decompress(view.labels(drawn)), np.uint8)
         labels = content.reshape(seen.slices, seen.rows, seen.columns)
         collection.add(folder, scan, labels, statement, _model.spec)
-    except Exception as error:
-        raise UserError(legible(outcome.reason(error))) from None

@@ -14,11 +14,10 @@ from PIL import Image
 
 from stages.commands import next as command
 from stages.commands import predict
-from stages.core import errors
 from stages.inference import onnx_predictor
 from stages.predicting import discovery, ranking
 from tests.commands.test_predict import WITHOUT, everything
-from tests.fixtures import graphs, scans, volumes
+from tests.fixtures import graphs, programs, scans, volumes
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENTS = 5
@@ -42,10 +41,8 @@ def patients(tmp_path_factory) -> Path:
 
 
 def run(capfd, *words, command=command) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of a run within this process."""
-    with pytest.raises(SystemExit) as end:
-        errors.run(lambda: command.app([str(word) for word in words], prog_name="next"))
-    return int(end.value.code or 0), *capfd.readouterr()
+    """Exit status, stdout and stderr."""
+    return programs.run(command.app, "next", words, capfd)
 
 
 def table(path: Path) -> list[dict[str, str]]:

@@ -13,9 +13,8 @@ import tifffile
 from PIL import Image
 
 from stages.commands import predict
-from stages.core import errors
 from stages.predicting import outcome
-from tests.fixtures import dicom, graphs, scans, volumes
+from tests.fixtures import dicom, graphs, programs, scans, volumes
 from tests.pipeline.import_graph import reached_from
 
 BELOW = {"core", "formats", "framing", "inference", "masks", "predicting", "scan", "sources"}
@@ -44,10 +43,8 @@ def flair(tmp_path_factory) -> Path:
 
 
 def run(capfd, *words) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of a run within this process."""
-    with pytest.raises(SystemExit) as end:
-        errors.run(lambda: predict.app([str(word) for word in words], prog_name="predict"))
-    return int(end.value.code or 0), *capfd.readouterr()
+    """Exit status, stdout and stderr."""
+    return programs.run(predict.app, "predict", words, capfd)
 
 
 def summary(out: Path) -> dict:

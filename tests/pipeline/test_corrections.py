@@ -47,8 +47,8 @@ def splits(paths: Paths) -> pd.DataFrame:
 def stored(paths: Paths, part: str) -> dict[str, bytes]:
     """Pixels and labels of the slices of a part, by sample_id."""
     store, table = shards.open_store(paths.slices), splits(paths)
-    wanted = set(table.loc[table["split"] == part, "sample_id"])
-    rows = np.flatnonzero(store.index["sample_id"].isin(wanted))
+    ids = set(table.loc[table["split"] == part, "sample_id"])
+    rows = np.flatnonzero(store.index["sample_id"].isin(ids))
     pairs = zip(store.images(rows), store.masks(rows), strict=True)
     names = store.index["sample_id"].iloc[rows]
     return {name: image.tobytes() + mask.tobytes() for name, (image, mask) in zip(names, pairs, strict=True)}

@@ -70,8 +70,8 @@ def test_what_is_written_is_read_again_bit_for_bit(
         home = corrections.write(root, each, voxels, labels, grid)
         end = "nii.gz" if grid else "tif"
         assert sorted(path.name for path in home.iterdir()) == [NAME, f"image.{end}", f"mask.{end}"]
-        found = corrections.find(root)
-        again, classes = read(root, found.records)
+        holding = corrections.find(root)
+        again, classes = read(root, holding.records)
         if not grid:  # by another reader
             pages = [page.asarray() for page in tifffile.TiffFile(home / "image.tif").pages]
             np.testing.assert_array_equal(np.stack(pages).reshape(voxels.shape), voxels)
@@ -80,18 +80,18 @@ def test_what_is_written_is_read_again_bit_for_bit(
     assert again.dtype == voxels.dtype
     np.testing.assert_array_equal(again, voxels)
     np.testing.assert_array_equal(classes, labels)
-    assert [row.slice for row in found.records] == list(range(slices))
-    for row in found.records:
+    assert [row.slice for row in holding.records] == list(range(slices))
+    for row in holding.records:
         assert (row.width, row.height, row.channels) == (columns, rows, count)
         assert (row.spacing_mm, row.modalities) == ("6;1;0.9", ";".join(names))
         assert sources.task(row.label_set).alike(THREE)
 
 
 @pytest.mark.parametrize(
-    ("given", "stored"), [("bool", "uint8"), ("float16", "float16"), ("float64", "float64")]
+    ("own", "stored"), [("bool", "uint8"), ("float16", "float16"), ("float64", "float64")]
 )
-def test_other_numbers_without_a_grid(tmp_path: Path, given: str, stored: str) -> None:
-    voxels = (np.arange(2 * 4 * 5).reshape(2, 4, 5, 1) % 3).astype(given)
+def test_other_numbers_without_a_grid(tmp_path: Path, own: str, stored: str) -> None:
+    voxels = (np.arange(2 * 4 * 5).reshape(2, 4, 5, 1) % 3).astype(own)
     each = made.about("x", channels=("flair",))
     corrections.write(tmp_path, each, voxels, np.zeros((2, 4, 5), np.uint8), None)
     again, _ = read(tmp_path, corrections.find(tmp_path).records)
@@ -128,17 +128,17 @@ def test_a_later_correction_of_a_scan_takes_the_place_of_the_earlier(tmp_path: P
 def test_corrections_follow_each_other_in_time_and_each_is_a_patient_whom_nobody_told(tmp_path: Path) -> None:
     late = made.small(tmp_path, "p1", when="2026-12-01T00:00:00Z")
     early = made.small(tmp_path, "p2")
-    found = corrections.find(tmp_path)
+    holding = corrections.find(tmp_path)
     names = [f"correction-{home.name}" for home in (early, late)]
-    assert list(dict.fromkeys(row.case_id for row in found.records)) == names
-    assert [row.sample_id for row in found.records][:2] == [f"{names[0]}_000", f"{names[0]}_001"]
-    assert {row.patient_id for row in found.records} == set(names)
-    assert not any(row.patient_known for row in found.records)
-    assert "each of the 2 cases counts as one" in found.notes[0]
+    assert list(dict.fromkeys(row.case_id for row in holding.records)) == names
+    assert [row.sample_id for row in holding.records][:2] == [f"{names[0]}_000", f"{names[0]}_001"]
+    assert {row.patient_id for row in holding.records} == set(names)
+    assert not any(row.patient_known for row in holding.records)
+    assert "each of the 2 cases counts as one" in holding.notes[0]
     (tmp_path / "patients.csv").write_text("file,patient\np1,A\np2,A\n")
-    found = corrections.find(tmp_path)
-    assert ({row.patient_id for row in found.records}, found.notes) == ({"A"}, ())
-    assert all(row.patient_known for row in found.records)
+    holding = corrections.find(tmp_path)
+    assert ({row.patient_id for row in holding.records}, holding.notes) == ({"A"}, ())
+    assert all(row.patient_known for row in holding.records)
 
 
 def test_signs_that_nobody_sees_do_not_make_a_folder_unreadable(tmp_path: Path) -> None:
