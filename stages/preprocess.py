@@ -11,8 +11,9 @@ from typing import Any
 
 import typer
 
-from stages.core import atomic, errors, progress, tables, workers
-from stages.preprocessing import case
+from stages.core import atomic, errors, kept, progress, tables, workers
+from stages.core.kept import Kept
+from stages.preprocessing import case, keeping
 from stages.project.params import Preprocess, load
 from stages.project.paths import Paths
 from stages.store import shards
@@ -32,20 +33,26 @@ def run(params: Preprocess, paths: Paths) -> dict[str, Any]:
     preparation = case.preparation(table, params.channels, params.size, params.crop)
     cases = case.rows(table)
     planned = shards.plan([len(rows) for rows in cases], preparation.slice_bytes)
+    results = keeping.results(paths.kept / "prepared", preparation, len(table))
     tasks = [(number, [cases[place] for place in places]) for number, places in enumerate(planned)]
     # The largest first, so that no process is left with a large one at the end.
     tasks.sort(key=lambda task: -sum(map(len, task[1])))
     with atomic.directory(paths.slices) as folder, workers.pool(params.jobs) as pool:
-        parts = pool.map(partial(write, folder, preparation, paths.raw), tasks)
+        parts = pool.map(partial(write, folder, preparation, paths.raw, results), tasks)
         done = chain.from_iterable(progress.track(parts, "preprocess", len(tasks)))
         by_id = {summary.case_id: summary for summary in done}
         summaries = [by_id[rows[0]["case_id"]] for rows in cases]
         shards.close(folder, case.meta(preparation, summaries), case.index(table, summaries))
+    kept.trim(paths.kept / "prepared")
     return {"cases": len(cases), "slices": len(table), "shards": len(tasks)}
 
 
 def write(
-    folder: Path, preparation: case.Preparation, raw: Path, task: tuple[int, list[list[case.Row]]]
+    folder: Path,
+    preparation: case.Preparation,
+    raw: Path,
+    results: Kept | None,
+    task: tuple[int, list[list[case.Row]]],
 ) -> list[case.Summary]:
     """Prepare the cases of a shard and write it; what a worker does."""
     number, cases = task
@@ -53,7 +60,7 @@ def write(
 
     def prepared() -> Iterator[shards.Slices]:
         for rows in cases:
-            done = case.prepare(raw, preparation, rows)
+            done = keeping.prepare(raw, preparation, rows, results)
             summaries.append(done.summary)
             yield done.images, done.masks
 

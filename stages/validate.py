@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from stages.checks import corrections, expectations, findings, statistics, twins
+from stages.checks import corrections, expectations, findings, measuring, statistics, twins
 from stages.checks.slices import empty_ends
 from stages.core import atomic, errors, tables
 from stages.core.errors import UserError
@@ -29,7 +29,7 @@ def main() -> None:
 def run(params: Validate, paths: Paths) -> dict[str, Any]:
     """Write data/validated.csv and reports/validate/; returns the metrics."""
     table = tables.read(tables.MANIFEST, paths.manifest)
-    rows = findings.measured(table, statistics.measure_all(paths.raw, table))
+    rows = findings.measured(table, measuring.measure(paths.raw, table, paths.kept / "measured"))
     same = twins.of(rows, params.near_duplicate_bits)
     flagged = findings.of(rows, same)
     bad = rows["sample_id"].isin(flagged.loc[flagged["severity"] == "critical", "sample_id"])

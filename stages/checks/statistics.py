@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages.checks import audit, fingerprint
-from stages.core import progress, record, workers
+from stages.core import record
 from stages.core.errors import UserError
 from stages.formats import formats
 from stages.formats.reader import Reader
@@ -106,25 +105,6 @@ def _of_image(image: np.ndarray | None) -> dict[str, Any]:
             for b in range(a + 1, image.shape[2])
         )
     return numbers
-
-
-CHUNK = 64
-"""Slices, or one case, that a worker measures at a time."""
-
-
-def measure_all(raw: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """`measure` of every row of a manifest, shared out among processes; the order is the table's."""
-    chunks: list[list[dict[Any, Any]]] = [[]]
-    order: list[int] = []
-    for _, case in table[["case_id", *ROW]].groupby("case_id", sort=False):
-        if len(chunks[-1]) >= CHUNK:  # between cases, so that no volume is decoded twice
-            chunks.append([])
-        chunks[-1] += case.to_dict("records")
-        order.extend(case.index)
-    with workers.pool() as pool:
-        parts = pool.map(partial(measure, raw), chunks)
-        done = list(progress.track(parts, "validate", len(chunks)))
-    return pd.concat(done, ignore_index=True).set_axis(order).sort_index()
 
 
 def scans(raw: Path, rows: pd.DataFrame) -> pd.DataFrame:

@@ -72,6 +72,11 @@ class Paths:
         """Checkpoints of trainings that have not finished; git-ignored, no artefact."""
         return self.project / ".scratch/train"
 
+    @property
+    def kept(self) -> Path:
+        """Results of single cases by what they follow from; git-ignored, no artefact (`core.kept`)."""
+        return self.project / ".scratch/kept"
+
     def metrics(self) -> dict[str, Path]:
         """The metrics file of each stage that writes one, by the stage's name."""
         return {
