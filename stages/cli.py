@@ -8,6 +8,7 @@ from stages.core import errors
 
 # Here as well as in each script, so that `brainseg --help` does not import torch.
 STAGES = {
+    "locate": "See whether the scans at ingest.location have changed.",
     "ingest": "Bring the scans into data/raw/ and list every slice.",
     "validate": "Find what is wrong with the data.",
     "preprocess": "Scale, crop and resize every case into the slice store.",

@@ -36,7 +36,7 @@ def run(params: Ingest, paths: Paths) -> dict[str, Any]:
         raise UserError(
             "ingest.also joins corrections to another set; with ingest.source: corrections set it to null"
         )
-    with atomic.directory(paths.raw) as raw:
+    with ingestion.addressing(place, params.location), atomic.directory(paths.raw) as raw:
         ingestion.bring(source, place, raw, params.limit, params.seed)
         with ingestion.naming(place):
             scans = find(raw)

@@ -16,6 +16,7 @@ class Paths:
         self.lock = root / "dvc.lock"
 
         data = root / "data"
+        self.location = data / "location.json"
         self.raw = data / "raw"
         self.manifest = data / "manifest.csv"
         self.validated = data / "validated.csv"
@@ -71,6 +72,11 @@ class Paths:
     def checkpoints(self) -> Path:
         """Checkpoints of trainings that have not finished; git-ignored, no artefact."""
         return self.project / ".scratch/train"
+
+    @property
+    def located(self) -> Path:
+        """Hashes of what lies at `ingest.location`; git-ignored, no artefact (`sources.inventory`)."""
+        return self.project / ".scratch/locate"
 
     @property
     def kept(self) -> Path:

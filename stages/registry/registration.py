@@ -110,8 +110,13 @@ def _refuse_stale() -> None:
 
     try:
         with Repo() as repo:
-            # What lies outside belongs to other projects of the repository.
-            stale = [name for name in repo.status() if not name.startswith("..")]
+            # What lies outside belongs to other projects of the repository; a stage that always runs is stale
+            # only through what it wrote.
+            stale = [
+                name
+                for name, reasons in repo.status().items()
+                if not name.startswith("..") and reasons != ["always changed"]
+            ]
     except DvcException as error:
         raise UserError(
             f"DVC cannot say whether the model is up to date ({error}); see `dvc status`"

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,20 @@ from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import formats
 from stages.scan.task import Task
-from stages.sources import folder, kaggle, labels, location
+from stages.sources import fetching, folder, kaggle, labels, location, remote
 from stages.sources.source import Holding, Source
 
 
 def place(source: Source, name: str | None, project: Path) -> Path | None:
     """The folder or archive that `ingest.location` names, relative to `project`, downloaded where it is on
-    Kaggle; None where the source generates its own scans.
+    Kaggle or at an address; None where the source generates its own scans.
     """
     if name is None and source.generate is not None:
         return None
     if name is None and source.kaggle is None:
         raise UserError(f"ingest.source {source.name} has no set to download; set ingest.location to yours")
+    if name is not None and remote.is_remote(name):
+        return fetching.fetch(name, partial(location.belongs, source))
     handle = kaggle.parse(name or f"kaggle:{source.kaggle}")
     return kaggle.download(handle) if handle else project / Path(str(name)).expanduser()
 
@@ -90,6 +93,19 @@ def bring(source: Source, place: Path | None, raw: Path, patients: int | None, s
         location.bring(source, place, raw, lambda items: progress.track(items, "ingest"))
     elif source.generate is not None:
         source.generate(raw, patients, seed)
+
+
+@contextmanager
+def addressing(place: Path | None, name: str | None) -> Iterator[None]:
+    """A `UserError` inside the block about files that were fetched names the address they are from, as it
+    stands in params.yaml, and no folder of a cache.
+    """
+    try:
+        yield
+    except UserError as error:
+        if name is None or not remote.is_remote(name):
+            raise
+        raise UserError(str(error).replace(str(place), name)) from None
 
 
 @contextmanager

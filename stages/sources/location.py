@@ -4,6 +4,7 @@ import shutil
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,7 +33,7 @@ def bring(
     elif zipfile.is_zipfile(location):
         names = _unpack(source, location, into, progress)
     else:
-        raise UserError(f"{key} {location} {_unusable(location)}")
+        raise UserError(f"{key} {location} {unusable(location)}")
     if all(name.suffix.lower() in (".csv", ".json") for name in names):
         what = "the folder" if location.is_dir() else "the archive"
         raise UserError(
@@ -41,7 +42,7 @@ def bring(
         )
 
 
-def _unusable(location: Path) -> str:
+def unusable(location: Path) -> str:
     """What is wrong with a location that is neither a folder nor an archive, and what to do."""
     if location.is_file():
         return folder.unfetched(location) or (
@@ -55,7 +56,7 @@ def _unusable(location: Path) -> str:
     return "does not exist; set it to a folder or a .zip that does"
 
 
-def _belongs(source: Source, relative: PurePosixPath) -> bool:
+def belongs(source: Source, relative: PurePosixPath) -> bool:
     """Whether a file belongs to the data set; never what macOS leaves in folders and archives."""
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in relative.parts)
     if hidden or not source.belongs(relative):
@@ -67,7 +68,7 @@ def _belongs(source: Source, relative: PurePosixPath) -> bool:
 
 
 def _copy(source: Source, location: Path, into: Path, progress: Progress, key: str) -> list[PurePosixPath]:
-    chosen = folder.files(location, lambda name: _belongs(source, name), key)
+    chosen = folder.files(location, partial(belongs, source), key)
     for name in progress(chosen):
         target = into / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ def _copy(source: Source, location: Path, into: Path, progress: Progress, key: s
 
 
 def _unpack(source: Source, location: Path, into: Path, progress: Progress) -> list[PurePosixPath]:
-    entries = archive.entries(location, lambda name: _belongs(source, name), into)
+    entries = archive.entries(location, partial(belongs, source), into)
     with workers.pool() as pool:
         jobs = [pool.submit(archive.extract, location, part, into) for part in archive.parts(entries)]
         try:

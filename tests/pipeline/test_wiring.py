@@ -17,7 +17,18 @@ from stages.project.paths import Paths
 from tests.pipeline.import_graph import ROOT, imported_by, reached_from
 
 DVC = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-STAGES = ["ingest", "validate", "preprocess", "split", "augment", "train", "evaluate", "export", "report"]
+STAGES = [
+    "locate",
+    "ingest",
+    "validate",
+    "preprocess",
+    "split",
+    "augment",
+    "train",
+    "evaluate",
+    "export",
+    "report",
+]
 SOURCES = sorted(path.relative_to(ROOT) for path in (ROOT / "stages").rglob("*.py"))
 ROOMS = (
     "core",
@@ -54,6 +65,7 @@ LIBRARY = [path for path in SOURCES if len(path.parts) == 3 and path.parts[1] no
 
 # What each stage writes, a contract that others rely on (README, The pipeline).
 OUTS = {
+    "locate": {"data/location.json"},
     "ingest": {"data/raw", "data/manifest.csv"},
     "validate": {
         "data/validated.csv",
@@ -137,7 +149,7 @@ def test_a_stage_tracks_its_own_section_of_params_and_no_other(stage):
     names = list(sections[stage].annotation.model_fields) if wanted else []
     if {"size", "nfiles"} & set(names):  # DVC's run cache sees no key of these names (treeverse/dvc#10296)
         wanted = [f"{stage}.{name}" for name in names]
-    assert DVC["stages"][stage].get("params", []) == wanted
+    assert DVC["stages"][stage].get("params", []) == (["ingest"] if stage == "locate" else wanted)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -158,8 +170,13 @@ def test_every_data_dep_is_an_out_of_an_earlier_stage():
         made |= set(entries(stage, "outs", "metrics", "plots"))
 
 
-IN_GIT = {"reports/train/history.csv", "reports/evaluate/per_case.csv", "data/splits.csv"}
-"""Tables that commits are compared by, beside all metrics."""
+IN_GIT = {
+    *("reports/train/history.csv", "reports/evaluate/per_case.csv", "data/splits.csv"),
+    "data/location.json",
+}
+"""Tables that commits are compared by, beside all metrics, and what was seen at ingest.location: a clone
+without the scans has it.
+"""
 
 
 def test_git_holds_what_commits_are_compared_by_and_the_run_cache_stays_on():
@@ -170,8 +187,9 @@ def test_git_holds_what_commits_are_compared_by_and_the_run_cache_stays_on():
         in_git |= set(entries(stage, "plots"))
         for path, flags in entries(stage, "outs").items():
             # Both switch DVC's run cache off. Split takes two seconds, and its table is worth a look.
-            assert "persist" not in flags, path
-            assert flags.get("cache", True) or stage == "split", path
+            # What is at ingest.location is looked at each time: no earlier look is worth restoring.
+            assert ("persist" in flags) == (stage == "locate"), path
+            assert flags.get("cache", True) or stage in ("locate", "split"), path
             in_git |= set() if flags.get("cache", True) else {path}
     assert in_git == IN_GIT
 
