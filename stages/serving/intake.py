@@ -73,7 +73,7 @@ def _unpack(path: Path, max_bytes: int) -> None:
 
     into = path.with_name(path.name + ".unpacked")
     into.mkdir()
-    entries = archive.entries(path, _visible, into)
+    entries = archive.entries(path, lambda name: not archive.is_hidden(name), into)
     if len(entries) > upload.MAX_FILES or sum(e.file_size for e in entries.values()) > EXPANSION * max_bytes:
         raise Refusal(413, f"{legible(path.name)} unpacks to more than is taken at a time; send it in parts")
     for name in entries:
@@ -81,11 +81,6 @@ def _unpack(path: Path, max_bytes: int) -> None:
     archive.extract(path, entries, into)
     path.unlink()
     into.rename(path.with_suffix("") if not path.with_suffix("").exists() else into)
-
-
-def _visible(name: PurePosixPath) -> bool:
-    """Not what macOS leaves in archives."""
-    return not any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
 
 
 def _top(root: Path) -> Path:

@@ -60,6 +60,11 @@ def entries(location: Path, belongs: Callable[[PurePosixPath], bool], into: Path
     return chosen
 
 
+def is_hidden(name: PurePosixPath) -> bool:
+    """Whether a file is one that no data set has: hidden, or what macOS leaves in folders and archives."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+
+
 def _refuse_bombs(location: Path, entries: Entries, free_bytes: int) -> None:
     for name, entry in entries.items():
         harmless = HARMLESS_SCAN_BYTES if formats.suffix_of(name.name) else HARMLESS_BYTES

@@ -58,8 +58,7 @@ def unusable(location: Path) -> str:
 
 def belongs(source: Source, relative: PurePosixPath) -> bool:
     """Whether a file belongs to the data set; never what macOS leaves in folders and archives."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in relative.parts)
-    if hidden or not source.belongs(relative):
+    if archive.is_hidden(relative) or not source.belongs(relative):
         return False
     # Control characters, and halves of characters: a name that is not UTF-8.
     if {unicodedata.category(sign) for sign in str(relative)} & {"Cc", "Cs"}:
