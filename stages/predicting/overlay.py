@@ -11,6 +11,8 @@ from stages.inference.spec import Input
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167))
 SHOWN, ACROSS = 12, 4
 """Slices of a volume, and how many of them beside each other."""
+WHITE = 99.5
+"""Percentile of a scan's values that is drawn white: a few bright voxels would leave the rest dark."""
 _SIDE = 256
 """Pixels a side at least: a slice of 128 would be too small to judge."""
 
@@ -40,8 +42,8 @@ def spread(labels: np.ndarray) -> np.ndarray:
 
 
 def levels(planes: np.ndarray) -> np.ndarray:
-    """Planes (N, H, W) of any dtype as uint8, all from their lowest to their 99.5th percentile."""
-    low, high = float(planes.min()), float(np.percentile(planes, 99.5))
+    """Planes (N, H, W) of any dtype as uint8, all from their lowest to their percentile `WHITE`."""
+    low, high = float(planes.min()), float(np.percentile(planes, WHITE))
     scaled = (planes.astype(np.float32) - low) * (255 / max(high - low, 1e-6))
     return np.clip(scaled, 0, 255).astype(np.uint8)
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from stages.core import atomic
+from stages.predicting import overlay
 from stages.scan.volume import Volume
 
 AXES = ("axial", "coronal", "sagittal")
 TOP = 65535
 """What the highest value of a sequence is drawn as; the lowest is 0."""
 _VOXELS, _LABELS = "voxels.npy", "labels.gz"
-_BRIGHTEST = 99.5
-"""Percentile that is white to begin with, as in the picture that predict writes."""
 _SAMPLE = 1 << 20
 """Voxels that a percentile is taken of."""
 
@@ -23,7 +22,8 @@ _SAMPLE = 1 << 20
 class View:
     """Of a scan (S, H, W) with its sequences by name. spacing_mm: between slices, rows and columns. flat: a
     picture of one slice. oriented: its files tell which side is the patient's right. ranges: of each sequence
-    the values that 0 and `TOP` stand for. windows: those that are black and white to begin with.
+    the values that 0 and `TOP` stand for. windows: those that are black and white to begin with, as in the
+    picture that predict writes.
     """
 
     slices: int
@@ -46,7 +46,7 @@ def of(volume: Volume, sequences: tuple[str, ...]) -> View:
         low, high = float(values.min()), float(values.max())
         step = max(1, values.size // _SAMPLE)
         ranges.append((low, high))
-        windows.append((low, float(np.percentile(values.reshape(-1)[::step], _BRIGHTEST))))
+        windows.append((low, float(np.percentile(values.reshape(-1)[::step], overlay.WHITE))))
     spacing = volume.spacing and (volume.spacing.through, volume.spacing.down, volume.spacing.across)
     oriented = volume.grid is not None
     sides = spacing, slices == 1 and not oriented, oriented
