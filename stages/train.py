@@ -130,7 +130,7 @@ def of_split(params: Train, paths: Paths) -> Data:
             store, train_rows, window, augment, params.foreground, params.seed, through_mm
         )
         validation = PatchDataset(store, val_rows, window, through_mm=through_mm)
-        spacing_mm = planned_by(params, store, train_rows)
+        spacing_mm = planned_by(params, store, train_rows, through_mm)
         return Data(store, training, validation, window, mean, std, spacing_mm, through_mm)
     depth = depth_of(params.context)
     return Data(
@@ -159,9 +159,9 @@ def through(params: Train, store: Store) -> float | None:
     return store.meta.through_mm
 
 
-def planned_by(params: Train, store: Store, rows: np.ndarray) -> Millimetres | None:
-    """Spacing of the store by which a 3D network is planned. Raises `UserError` where dynunet needs one and
-    nothing tells it.
+def planned_by(params: Train, store: Store, rows: np.ndarray, through_mm: float | None) -> Millimetres | None:
+    """Spacing of the store by which a 3D network is planned. through_mm: to which its slices are set
+    (`through`). Raises `UserError` where dynunet needs one and nothing tells it.
     """
     if params.spacing is not None:
         slice_mm, row_mm, column_mm = params.spacing
@@ -169,7 +169,7 @@ def planned_by(params: Train, store: Store, rows: np.ndarray) -> Millimetres | N
     cases = [store.meta.cases[case_id] for case_id in store.index["case_id"].iloc[rows].unique()]
     if all(case.spacing_known for case in cases):
         own, down, across = np.median([case.frame_spacing_mm for case in cases], axis=0).tolist()
-        return through(params, store) or own, down, across
+        return through_mm or own, down, across
     if params.arch == "dynunet":
         raise UserError(
             "the scans do not tell their spacing, by which dynunet is planned; set train.spacing to mm "

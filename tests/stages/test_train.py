@@ -42,9 +42,9 @@ def rows(store: Store) -> np.ndarray:
 def test_the_plan_of_the_store_or_the_distance_of_the_scans(store: Store) -> None:
     planned, own = chosen(through_plane="planned"), chosen(through_plane="own")
     assert train.through(planned, store) == 1.5
-    assert train.planned_by(planned, store, rows(store)) == (1.5, 1.0, 1.0)
+    assert train.planned_by(planned, store, rows(store), 1.5) == (1.5, 1.0, 1.0)
     assert train.through(own, store) is None
-    assert train.planned_by(own, store, rows(store)) == (2.0, 1.0, 1.0)
+    assert train.planned_by(own, store, rows(store), None) == (2.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_plans_a_network_where_scans_do_not_tell(store: Store) -> None:
     silent = untold(store, ["case02"])
     own = chosen(through_plane="own")
     with pytest.raises(UserError, match=r"set train\.spacing to mm"):
-        train.planned_by(own, silent, rows(store))
-    assert train.planned_by(chosen(through_plane="own", arch="segresnet"), silent, rows(store)) is None
+        train.planned_by(own, silent, rows(store), None)
+    assert train.planned_by(chosen(through_plane="own", arch="segresnet"), silent, rows(store), None) is None
     said = chosen(through_plane="own", spacing=[6.0, 1.5, 2.0])
-    assert train.planned_by(said, silent, rows(store)) == (6.0, 1.5, 2.0)
+    assert train.planned_by(said, silent, rows(store), None) == (6.0, 1.5, 2.0)
