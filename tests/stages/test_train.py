@@ -10,7 +10,7 @@ from stages.core.errors import UserError
 from stages.project import params
 from stages.project.params import Train
 from stages.store.shards import Store
-from tests.fixtures import trainings
+from tests.fixtures import stores, trainings
 from tests.pipeline.import_graph import ROOT
 
 
@@ -19,15 +19,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Of cases whose slices lie 2 mm apart; the plan is for 1.5 mm."""
     store = trainings.blobs(tmp_path_factory.mktemp("store"))
     return replace(store, meta=store.meta.model_copy(update={"through_mm": 1.5}))
-
-
-def untold(store: Store, names: list[str]) -> Store:
-    """The same where cases do not tell their spacing."""
-    cases = {
-        name: case.model_copy(update={"spacing_known": name not in names})
-        for name, case in store.meta.cases.items()
-    }
-    return replace(store, meta=store.meta.model_copy(update={"cases": cases}))
 
 
 def chosen(**changes: object) -> Train:
@@ -58,14 +49,14 @@ def test_a_scan_that_does_not_tell_cannot_be_set_to_the_plan(
     store: Store, names: list[str], beginning: str
 ) -> None:
     with pytest.raises(UserError) as error:
-        train.through(chosen(through_plane="planned"), untold(store, names))
+        train.through(chosen(through_plane="planned"), stores.untold(store, names))
     assert str(error.value).startswith(beginning)
     assert str(error.value).endswith("set train.through_plane: own")
-    assert train.through(chosen(through_plane="own"), untold(store, names)) is None
+    assert train.through(chosen(through_plane="own"), stores.untold(store, names)) is None
 
 
 def test_what_plans_a_network_where_scans_do_not_tell(store: Store) -> None:
-    silent = untold(store, ["case02"])
+    silent = stores.untold(store, ["case02"])
     own = chosen(through_plane="own")
     with pytest.raises(UserError, match=r"set train\.spacing to mm"):
         train.planned_by(own, silent, rows(store), None)

@@ -1,7 +1,6 @@
 """3D windows over the store: where they lie, that each voxel is in one, and what they are drawn by."""
 
 import math
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -139,11 +138,7 @@ def test_drawn_windows_of_slices_at_another_distance_show_the_label(opened):
 
 
 def test_a_case_that_does_not_tell_its_distance_keeps_its_slices(opened):
-    metas = {
-        name: case.model_copy(update={"spacing_known": name != "c1"})
-        for name, case in opened.meta.cases.items()
-    }
-    untold = replace(opened, meta=opened.meta.model_copy(update={"cases": metas}))
+    untold = stores.untold(opened, ["c1"])
     rows = np.arange(len(opened.index))
     lengths = [
         sections.planned for sections in PatchDataset(untold, rows, (4, 16, 16), through_mm=2.5).sections
