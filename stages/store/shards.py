@@ -68,9 +68,8 @@ class Meta(BaseModel):
     regions: dict[str, list[int]]
     exclusive: bool = False  # as in scan.task.Task
     noun: str = "tumour"
-    through_mm: float | None = (
-        None  # between sections as `framing.sections` plans it; None where no case tells
-    )
+    # Between sections, as `framing.sections` plans it; None where no case tells.
+    through_mm: float | None = None
     cases: dict[str, CaseMeta]
 
 
