@@ -31,6 +31,11 @@ def granted(cgroup: Path = CGROUP) -> float:
     return int(quota) / int(period) if quota.isdecimal() else cores()
 
 
+def elsewhere() -> bool:
+    """Whether work is shared out on a cluster, and not in this machine's processes."""
+    return bool(os.environ.get(cluster.ADDRESS))
+
+
 @contextmanager
 def pool(processes: int | None = None) -> Iterator[Executor]:
     """Worker processes, as many as cores are granted by default.
@@ -41,8 +46,8 @@ def pool(processes: int | None = None) -> Iterator[Executor]:
     thread pools of a worker's libraries are held to one thread: two workers with two BLAS threads each took
     three times as long. Raises `UserError` where workers are lost.
     """
-    if address := os.environ.get(cluster.ADDRESS):
-        with cluster.executor(address) as executor:
+    if elsewhere():
+        with cluster.executor(os.environ[cluster.ADDRESS]) as executor:
             yield executor
         return
     number = processes or max(1, math.floor(granted()))

@@ -1,12 +1,11 @@
 """Scans shared out among the workers of a cluster, a scan a task; without one they are segmented here."""
 
-import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from stages.core import cluster, workers
+from stages.core import workers
 from stages.inference import onnx_predictor
 from stages.inference.onnx_predictor import Exported
 from stages.predicting import outcome
@@ -22,7 +21,7 @@ def results(scans: Sequence[Scan], model: Exported, path: Path, out: Path) -> It
     path: where the model lies, which the workers of a cluster open themselves. Raises `UserError` where they
     are none that can be used.
     """
-    if not os.environ.get(cluster.ADDRESS):
+    if not workers.elsewhere():
         yield from map(partial(_of, model, out), scans)
         return
     with workers.pool() as pool:
