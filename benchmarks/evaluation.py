@@ -13,6 +13,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -105,10 +106,10 @@ def measure(store: Store, folder: Path) -> tuple[float, float]:
     began = time.perf_counter()
     chosen = decision.choose(arms["val"], regions, "auto", "auto")
     test = arms["test"][chosen.tta]
-    found = scores.of(store, test, chosen, TOLERANCE_MM)
-    scores.suspected(store, {"val": arms["val"][chosen.tta], "test": test})
+    found = scores.of(test.map(partial(scores.of_case, chosen, TOLERANCE_MM)), regions)
+    scores.suspected({"val": arms["val"][chosen.tta], "test": test})
     for predictions in arms["test"].values():
-        conventions.brief(scores.per_slice(store, predictions, chosen))
+        conventions.brief(scores.per_slice(predictions, chosen))
     history = pd.DataFrame({"epoch": [0], "train_loss": [1.0], "val_loss": [1.0], "val_dice": [0.5]})
     curves.write(found, history, regions, folder)
     films.write(store, test, chosen, regions[0], found.per_case, folder)

@@ -5,13 +5,17 @@ python -m stages.evaluate        # what `dvc repro evaluate` runs; about 15 s fo
 """
 
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import typer
 
-from stages.core import atomic, errors, progress, tables
+from stages.core import atomic, errors, progress, tables, workers
 from stages.figures import curves, films
 from stages.inference import cases as inference
 from stages.inference.torch_predictor import TorchPredictor
@@ -24,6 +28,8 @@ from stages.scoring.prediction import Predictions
 from stages.store import dataset, shards
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+ALONE = 1 << 26
+"""Voxels, of each region, that one process scores about as soon as others have started."""
 
 
 @app.command()
@@ -55,18 +61,19 @@ def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
                 held[tta].add(prediction)
         return held
 
-    val = predicted("val")
-    chosen = decision.choose(val, regions, params.threshold, params.postprocess)
-    tests = predicted("test")
-    test = tests[chosen.tta]
-    scored = scores.of(
-        slices, progress.track(test, "scoring", len(test)), chosen, params.surface_tolerance_mm
-    )
-    suspected = scores.suspected(slices, {"val": val[chosen.tta], "test": test})
-    by_tta = {
-        tta: scored.per_slice if tta == chosen.tta else scores.per_slice(slices, predictions, chosen)
-        for tta, predictions in tests.items()
-    }
+    with scorers(slices, splits) as pool:  # before hours of inference, so that what is amiss is told at once
+        val, tests = predicted("val"), predicted("test")
+        chosen = decision.choose(
+            {tta: own.at(pool) for tta, own in val.items()}, regions, params.threshold, params.postprocess
+        )
+        test = tests[chosen.tta].at(pool)
+        parts = test.map(partial(scores.of_case, chosen, params.surface_tolerance_mm))
+        scored = scores.of(progress.track(parts, "scoring", len(test)), regions)
+        suspected = scores.suspected({"val": val[chosen.tta].at(pool), "test": test})
+        by_tta = {
+            tta: scored.per_slice if tta == chosen.tta else scores.per_slice(own.at(pool), chosen)
+            for tta, own in tests.items()
+        }
 
     with atomic.directory(paths.curves) as folder:
         curves.write(scored, tables.read(tables.HISTORY, paths.history), regions, folder)
@@ -91,6 +98,17 @@ def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
     }
     atomic.metrics(metrics, paths.evaluate_metrics)
     return metrics
+
+
+@contextmanager
+def scorers(slices: shards.Store, splits: pd.DataFrame) -> Iterator[Executor | None]:
+    """The processes that score the cases, of a cluster or of this machine; None where this one does."""
+    rows = sum(len(dataset.rows_of(slices, splits, split)) for split in ("val", "test"))
+    if not workers.elsewhere() and rows * slices.meta.size**2 * len(slices.meta.regions) < ALONE:
+        yield None
+        return
+    with workers.pool() as pool:
+        yield pool
 
 
 def headline(per_case: pd.DataFrame, regions: list[str], resamples: int) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 import gc
 import math
 import os
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -15,6 +17,10 @@ from stages.core import cluster
 from stages.core.errors import UserError
 
 CGROUP = Path("/sys/fs/cgroup")
+AHEAD = 256
+"""Tasks at a pool at a time: more than most have workers, and few enough to hold."""
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 def cores() -> int:
@@ -59,6 +65,24 @@ def pool(processes: int | None = None) -> Iterator[Executor]:
             "a worker process ended before its work, as where memory runs out; free some, or use fewer "
             "processes (preprocess.jobs)"
         ) from None
+
+
+def in_order(pool: Executor, task: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+    """What a task makes of each item, in their order.
+
+    For items that are large: `Executor.map` takes all of them at once, this `AHEAD` before the first answer.
+    """
+    waiting: deque[Future[Answer]] = deque()
+    try:
+        for item in items:
+            if len(waiting) == AHEAD:
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(task, item))
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _begin() -> None:

@@ -2,14 +2,40 @@
 
 import zlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self, TypeVar
 
 import numpy as np
 
+from stages.core import workers
 from stages.inference.cases import Prediction
 from stages.masks import levels
 from stages.scoring import overlap
-from stages.scoring.decision import Decision, Scored
+from stages.scoring.decision import Decision, Scored, Task
+from stages.store import excerpt
+from stages.store.excerpt import Excerpt
 from stages.store.shards import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A predicted case without its truth: rows (S,) in the store's index; levels (S, R, H, W) uint8 packed by
+    zlib, with their shape.
+    """
+
+    case_id: str
+    rows: np.ndarray
+    shape: tuple[int, ...]
+    levels: bytes
+
+    def scored(self, store: Store) -> Scored:
+        """The case with its truth, which is read from the store."""
+        own = np.frombuffer(zlib.decompress(self.levels), np.uint8).reshape(self.shape)
+        return _scored(store, self.case_id, self.rows, own)
 
 
 class Predictions:
@@ -21,22 +47,47 @@ class Predictions:
 
     def __init__(self, store: Store, predicted: Iterable[Prediction] = ()) -> None:
         self.store = store
-        self._packed: list[tuple[str, np.ndarray, tuple[int, ...], bytes]] = []
+        self._packed: list[Packed] = []
+        self._pool: Executor | None = None
         for case in predicted:
             self.add(case)
 
     def add(self, predicted: Prediction) -> None:
         """Hold one case more."""
         own = np.ascontiguousarray(_levels(self.store, predicted.probabilities))
-        self._packed.append((predicted.case_id, predicted.rows, own.shape, zlib.compress(own.data, 1)))
+        packed = zlib.compress(own.data, 1)
+        self._packed.append(Packed(predicted.case_id, predicted.rows, own.shape, packed))
+
+    def at(self, pool: Executor | None) -> Self:
+        """The same cases, which `map` goes through at the workers of a pool; None is this process."""
+        shared = type(self)(self.store)
+        shared._packed, shared._pool = self._packed, pool
+        return shared
 
     def __len__(self) -> int:
         return len(self._packed)
 
     def __iter__(self) -> Iterator[Scored]:
-        for case_id, rows, shape, packed in self._packed:
-            own = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
-            yield _scored(self.store, case_id, rows, own)
+        return (case.scored(self.store) for case in self._packed)
+
+    def map(self, task: Task[T]) -> Iterator[T]:
+        """What a task makes of each case, in their order. A worker is handed a case packed, and reads what
+        else it needs from the store's files.
+        """
+        if self._pool is None:
+            return (task(case, self.store) for case in self)
+        return workers.in_order(self._pool, partial(_done, task), map(self._handed, self._packed))
+
+    def _handed(self, case: Packed) -> tuple[Packed, Excerpt]:
+        part, rows = excerpt.of(self.store, case.case_id, case.rows)
+        return replace(case, rows=rows), part
+
+
+def _done(task: Task[T], handed: tuple[Packed, Excerpt]) -> T:
+    """At a worker."""
+    case, part = handed
+    store = part.open()
+    return task(case.scored(store), store)
 
 
 def scored(store: Store, predicted: Prediction) -> Scored:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stages.masks import levels
 from stages.scoring import cases, conventions, histograms, suspects
-from stages.scoring.decision import Decision, Scored
+from stages.scoring.decision import Cases, Decision, Scored
 from stages.store.shards import Store
 
 
@@ -23,47 +24,70 @@ class Scores:
     histograms: dict[str, np.ndarray]
 
 
-def of(store: Store, predicted: Iterable[Scored], chosen: Decision, tolerance_mm: float) -> Scores:
-    """Score every case in one pass, one case in memory at a time."""
-    rows, parts = [], []
-    shape = (2, levels.LEVELS + 1)
-    counts = {region: np.zeros(shape, np.int64) for region in store.meta.regions}
-    for case in predicted:
-        images = store.images(case.rows)
-        site = str(store.index["site"].iloc[case.rows[0]])
-        for number, region, mask in _masks(case, store, chosen):
-            truth = case.truth[:, number]
-            row = cases.score(case, number, region, mask, tolerance_mm)
-            rows.append({**row, "contrast": cases.contrast(images, truth), "site": site})
-            parts.append(conventions.slices(case, number, region, mask))
-            counts[region] += histograms.count(case.levels[:, number], truth)
-    per_case = pd.DataFrame(rows).sort_values(["dice", "case_id"], kind="stable", ignore_index=True)
-    return Scores(per_case, pd.concat(parts, ignore_index=True), counts)
+@dataclass(frozen=True)
+class Part:
+    """The same of one case, a list of each: an item a region."""
+
+    rows: list[dict[str, Any]]
+    per_slice: list[pd.DataFrame]
+    histograms: list[np.ndarray]
 
 
-def per_slice(store: Store, predicted: Iterable[Scored], chosen: Decision) -> pd.DataFrame:
-    """Only the voxel counts of every slice (`conventions.slices`)."""
-    parts = [
-        conventions.slices(case, number, region, mask)
-        for case in predicted
-        for number, region, mask in _masks(case, store, chosen)
+def of_case(chosen: Decision, tolerance_mm: float, case: Scored, store: Store) -> Part:
+    """Score every region of a case. tolerance_mm: of the surface Dice."""
+    images = store.images(case.rows)
+    site = str(store.index["site"].iloc[case.rows[0]])
+    part = Part([], [], [])
+    for number, region, mask in _masks(chosen, case, store):
+        truth = case.truth[:, number]
+        row = cases.score(case, number, region, mask, tolerance_mm)
+        part.rows.append({**row, "contrast": cases.contrast(images, truth), "site": site})
+        part.per_slice.append(conventions.slices(case, number, region, mask))
+        part.histograms.append(histograms.count(case.levels[:, number], truth))
+    return part
+
+
+def of(parts: Iterable[Part], regions: Iterable[str]) -> Scores:
+    """What `of_case` says of each case, of all cases together."""
+    parts = list(parts)
+    table = pd.DataFrame([row for part in parts for row in part.rows])
+    counts = [
+        np.sum(of_region, axis=0) for of_region in zip(*(part.histograms for part in parts), strict=True)
     ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def suspected(store: Store, by_split: dict[str, Iterable[Scored]]) -> pd.DataFrame:
-    """The labels of each split's cases that a sure model contradicts the most (`suspects.ranked`)."""
-    ids = store.index["sample_id"]
-    return suspects.ranked(
-        [
-            suspects.of_case(case, number, region, split, list(ids.iloc[case.rows]))
-            for split, predicted in by_split.items()
-            for case in predicted
-            for number, region in enumerate(store.meta.regions)
-        ]
+    return Scores(
+        table.sort_values(["dice", "case_id"], kind="stable", ignore_index=True),
+        pd.concat([table for part in parts for table in part.per_slice], ignore_index=True),
+        dict(zip(regions, counts, strict=True)),
     )
 
 
-def _masks(case: Scored, store: Store, chosen: Decision) -> Iterator[tuple[int, str, np.ndarray]]:
+def per_slice(predicted: Cases, chosen: Decision) -> pd.DataFrame:
+    """Only the voxel counts of every slice (`conventions.slices`)."""
+    parts = predicted.map(partial(_slices, chosen))
+    return pd.concat([table for part in parts for table in part], ignore_index=True)
+
+
+def _slices(chosen: Decision, case: Scored, store: Store) -> list[pd.DataFrame]:
+    return [
+        conventions.slices(case, number, region, mask) for number, region, mask in _masks(chosen, case, store)
+    ]
+
+
+def suspected(by_split: dict[str, Cases]) -> pd.DataFrame:
+    """The labels of each split's cases that a sure model contradicts the most (`suspects.ranked`)."""
+    parts = (
+        part for split, predicted in by_split.items() for part in predicted.map(partial(_suspects, split))
+    )
+    return suspects.ranked([table for part in parts for table in part])
+
+
+def _suspects(split: str, case: Scored, store: Store) -> list[pd.DataFrame]:
+    ids = list(store.index["sample_id"].iloc[case.rows])
+    return [
+        suspects.of_case(case, number, region, split, ids) for number, region in enumerate(store.meta.regions)
+    ]
+
+
+def _masks(chosen: Decision, case: Scored, store: Store) -> Iterator[tuple[int, str, np.ndarray]]:
     for number, region in enumerate(store.meta.regions):
         yield number, region, chosen.mask(case.levels[:, number], region, case.voxel_ml)

@@ -3,7 +3,10 @@
 import gc
 import os
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -57,6 +60,44 @@ def test_results_come_in_the_order_of_the_tasks_though_the_first_ends_last() -> 
         results = list(pool.map(slow_at_first, range(8)))
     assert [number for number, _ in results] == list(range(8))
     assert os.getpid() not in {process for _, process in results}
+
+
+def test_so_they_do_of_items_that_are_made_as_they_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "AHEAD", 3)
+    made = []
+
+    def items() -> Iterator[int]:
+        for number in range(8):
+            made.append(number)
+            yield number
+
+    with workers.pool(2) as pool:
+        answers = workers.in_order(pool, slow_at_first, items())
+        for number in range(8):
+            assert next(answers)[0] == number
+            assert len(made) <= number + 4  # the next one is made before there is room for it
+        assert next(answers, None) is None
+
+
+def fail(number: int) -> int:
+    if number:
+        time.sleep(0.05)
+        return number
+    raise ValueError("the first")
+
+
+def test_no_task_begins_after_one_that_failed() -> None:
+    with workers.pool(1) as pool:
+        running = []
+
+        class Watched:
+            def submit(self, task: Callable[[int], int], item: int) -> Future[int]:
+                running.append(pool.submit(task, item))
+                return running[-1]
+
+        with pytest.raises(ValueError, match="the first"):
+            list(workers.in_order(cast(Executor, Watched()), fail, range(100)))
+    assert sum(future.cancelled() for future in running) > 90
 
 
 def threads(_: int) -> list[int]:

@@ -25,8 +25,16 @@ def case(probabilities, truth, case_id="a", spacing=MM):
     return Scored(case_id, case_id, quantised, truth, spacing, np.arange(len(truth)))
 
 
-def choose(by_tta, threshold="auto", postprocess="none"):
-    return decision.choose(by_tta, ["tumour"], threshold, postprocess)
+class Cases(list):
+    """Cases that no store is asked about."""
+
+    def map(self, task):
+        return (task(case, None) for case in self)
+
+
+def choose(by_tta, threshold="auto", postprocess="none", regions=("tumour",)):
+    held = {tta: Cases(cases) for tta, cases in by_tta.items()}
+    return decision.choose(held, list(regions), threshold, postprocess)
 
 
 def keep_all(threshold):
@@ -95,7 +103,7 @@ def test_each_region_has_its_own_threshold():
         MM,
         low.rows,
     )
-    found = decision.choose({"none": [both]}, ["whole", "core"], "auto", "none")
+    found = choose({"none": [both]}, regions=["whole", "core"])
     assert found.threshold == {"whole": 0.2, "core": 0.8}
 
 

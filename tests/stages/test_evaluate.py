@@ -2,19 +2,24 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import distributed
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from stages import evaluate
+from stages.core import cluster, workers
+from stages.core.errors import UserError
 from stages.networks import modelfile, network
 from stages.networks.architecture import Architecture
 from stages.project.paths import HERE
 from stages.scoring import decision
 from stages.scoring.metrics import NAMES
+from stages.store import shards
 from tests.fixtures import trainings
 from tests.pipeline.import_graph import ROOT
 
@@ -61,6 +66,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     history.to_csv(root / HERE.history, index=False)
     shutil.copyfile(ROOT / HERE.params, root / HERE.params)
     return root
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[distributed.LocalCluster]:
+    """Two workers of one thread, in processes of their own."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as local:
+        yield local
 
 
 @pytest.fixture
@@ -153,6 +167,51 @@ def test_the_outs_are_a_function_of_what_is_read(project: Path) -> None:
         ]
     )
     assert str(project).encode() not in b"".join(first.values())
+
+
+@pytest.mark.parametrize("leaky", [False, True])
+def test_the_outs_are_the_same_wherever_cases_are_scored(
+    project: Path, monkeypatch: pytest.MonkeyPatch, scheduler: distributed.LocalCluster, leaky: bool
+) -> None:
+    if leaky:  # which divides cases, so that their slices do not lie together
+        splits = pd.read_csv(HERE.splits)
+        splits["split"] = [("test", "val", "train")[row % 3] for row in range(len(splits))]
+        splits.to_csv(HERE.splits, index=False)
+    evaluate.main()
+    here = outs()
+    with monkeypatch.context() as shared:
+        shared.setattr(evaluate, "ALONE", 0)
+        shared.setattr(workers, "AHEAD", 2)
+        evaluate.main()
+    in_processes = outs()
+    monkeypatch.setenv(cluster.ADDRESS, scheduler.scheduler_address)
+    evaluate.main()
+    assert in_processes == here
+    assert outs() == here
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_large_set_is_scored_by_other_processes(
+    project: Path, monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    slices = shards.open_store(HERE.slices)
+    splits = pd.read_csv(HERE.splits)
+    voxels = slices.meta.size**2 * len(REGIONS) * int(splits["split"].isin(["val", "test"]).sum())
+    monkeypatch.setattr(evaluate, "ALONE", voxels + alone)
+    with evaluate.scorers(slices, splits) as pool:
+        assert (pool is None) is alone
+
+
+def test_no_scheduler_is_told_before_anything_is_predicted(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(cluster.ADDRESS, "tcp://127.0.0.1:9")
+    monkeypatch.setattr(cluster, "_PATIENCE_S", 1)
+    monkeypatch.setattr(evaluate.inference, "by_tta", None)
+    with pytest.raises(UserError, match="no scheduler answers"):
+        evaluate.main()
+    assert not HERE.decision.exists()
+    assert not HERE.evaluate_metrics.exists()
 
 
 def test_metrics_have_the_names_others_rely_on(project: Path) -> None:
