@@ -7,7 +7,7 @@ import hashlib
 import platform
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -15,11 +15,12 @@ from uuid import uuid4
 
 from threadpoolctl import threadpool_limits
 
+from stages.core import slurm
 from stages.core.code import PACKAGE
 from stages.core.errors import UserError
 
 ADDRESS = "BRAINSEG_SCHEDULER"
-"""Environment variable that names a scheduler, tcp://host:8786. No param: it changes no result."""
+"""Environment variable: a scheduler's tcp://host:8786, or "slurm". No param: it changes no result."""
 _PATIENCE_S = 10
 """Until a scheduler, and its first worker, must have answered."""
 P = ParamSpec("P")
@@ -28,8 +29,8 @@ T = TypeVar("T")
 
 @contextmanager
 def executor(address: str) -> Iterator[Executor]:
-    """The workers of a scheduler. They must run this code and this Python, one thread each, and see this
-    folder under its name here.
+    """The workers of a scheduler; of "slurm", those of jobs that are cancelled afterwards. They must run this
+    code and this Python, one thread each, and see this folder under its name here.
 
     Raises `UserError` where there is no scheduler or no worker, where a worker is another or sees nothing,
     and where workers are lost faster than they are replaced.
@@ -40,26 +41,36 @@ def executor(address: str) -> Iterator[Executor]:
         raise UserError(
             f"{ADDRESS} is set, and dask is not installed; pip install 'brainseg[cluster]', or unset it"
         ) from None
-    try:
-        client = distributed.Client(address, timeout=_PATIENCE_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{ADDRESS} {address}: no scheduler answers there ({_first_line(error)}); start one with "
-            "`dask scheduler`, or unset the variable"
-        ) from None
-    with client:
-        _checked(client, address)
+    with slurm.started() if address == slurm.NAME else nullcontext(address) as place:
         try:
-            yield _Here(client.get_executor(pure=False), Path.cwd())
-        except distributed.KilledWorker as error:
+            client = distributed.Client(place, timeout=_PATIENCE_S, set_as_default=False)
+        except (OSError, ValueError) as error:
             raise UserError(
-                f"{ADDRESS} {address}: a task ended {error.allowed_failures + 1} workers, as tasks do for "
-                "which there is not enough memory; see the workers' logs"
+                f"{ADDRESS} {address}: no scheduler answers there ({_first_line(error)}); start one with "
+                "`dask scheduler`, or unset the variable"
             ) from None
-        except (CancelledError, distributed.comm.CommClosedError) as error:
-            raise UserError(
-                f"{ADDRESS} {address}: the scheduler was lost ({_first_line(error)}); start it and run again"
-            ) from None
+        with client:
+            _checked(client, address)
+            with _sentences(address):
+                yield _Here(client.get_executor(pure=False), Path.cwd())
+
+
+@contextmanager
+def _sentences(address: str) -> Iterator[None]:
+    """Raise `UserError` where tasks, or the scheduler, are lost."""
+    import distributed
+
+    try:
+        yield
+    except distributed.KilledWorker as error:
+        raise UserError(
+            f"{ADDRESS} {address}: a task ended {error.allowed_failures + 1} workers, as tasks do for "
+            "which there is not enough memory; see the workers' logs"
+        ) from None
+    except (CancelledError, distributed.comm.CommClosedError) as error:
+        raise UserError(
+            f"{ADDRESS} {address}: the scheduler was lost ({_first_line(error)}); start it and run again"
+        ) from None
 
 
 def _checked(client: Any, address: str) -> None:
