@@ -13,7 +13,7 @@ run: $(READY)
 	@brainseg headline
 
 test: $(READY)
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)
 	ruff check .

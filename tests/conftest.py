@@ -1,15 +1,31 @@
-"""Real scans, where the machine has them, and a repository without DVC."""
+"""Real scans, where the machine has them, a repository without DVC, and work without worker processes."""
 
 import zipfile
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from stages.core import workers
 from tests.fixtures.dvc_stand_in import Place
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 PATIENTS = ("TCGA_CS_4943_20000902", "TCGA_HT_8113_19930809", "TCGA_DU_8165_19970205")
 """Small cases of three hospitals; the last has FLAIR in the place of a sequence that was not acquired."""
+
+
+LONGEST = ("pipeline", "serving", "training", "stages")
+"""Folders whose files take longest, by what they take: whole pipelines, browsers, trainings."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: at the end one of them would keep a worker while the others have none.
+
+    xdist begins with the files of most tests unless `--no-loadscope-reorder` is given, as `make test` does.
+    """
+    items.sort(key=lambda item: LONGEST.index(name) if (name := item.path.parent.name) in LONGEST else 99)
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +54,19 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         monkeypatch.setenv(f"GIT_AUTHOR_{name}", text)
         monkeypatch.setenv(f"GIT_COMMITTER_{name}", text)
     return found
+
+
+@contextmanager
+def _threads(processes: int | None = None) -> Iterator[Executor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="class")  # of a function outside of classes; "function" is one that hypothesis refuses
+def without_processes() -> Iterator[None]:
+    """Work that is shared out among processes is done in this one: starting two takes a third of a second,
+    which is all of the time of a small test.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "pool", _threads)
+        yield

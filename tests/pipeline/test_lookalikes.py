@@ -33,6 +33,7 @@ def dice(project: tuple[Paths, params.Params], recipe: dict[str, object]) -> flo
     return float(json.loads(paths.evaluate_metrics.read_text(encoding="utf-8"))["test"]["dice"])
 
 
+@pytest.mark.slow
 def test_windows_tell_lesions_from_lookalikes_and_slices_do_not(
     project: tuple[Paths, params.Params], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from stages.sources.source import Holding
 from stages.sources.sources import TASKS
 from tests.fixtures import volumes
 
+pytestmark = pytest.mark.usefixtures("without_processes")
 SCAN = np.arange(2 * 6 * 6, dtype=np.int16).reshape(2, 6, 6)
 
 

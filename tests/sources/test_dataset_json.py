@@ -10,6 +10,7 @@ from stages.core.errors import UserError
 from stages.sources import brats, dataset_json
 from tests.sources.test_brats_labels import arrived, meant, refusal, write
 
+pytestmark = pytest.mark.usefixtures("without_processes")
 DECATHLON = {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}
 WORDS = {"background": 0, "necrosis": 1, "edema": 2, "enhancing tumor": 3}
 REGIONS = {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]}

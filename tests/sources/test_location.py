@@ -170,6 +170,7 @@ def test_a_damaged_entry_is_named(tmp_path: Path, compression: int, position: in
     assert str(error.value).endswith("); download the archive again")
 
 
+@pytest.mark.usefixtures("without_processes")
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_bytes_of_an_archive_are_damaged_the_files_are_right_or_it_is_refused(

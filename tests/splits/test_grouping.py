@@ -58,7 +58,7 @@ def check(
         assert splits.groupby(unit)["split"].nunique().max() == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(table=tables(), parts=ratios(), seed=SEED)
 def test_no_group_straddles_whatever_the_data(
     table: pd.DataFrame, parts: tuple[float, float, float], seed: int
@@ -72,7 +72,7 @@ def test_no_group_straddles_whatever_the_data(
     assert groups["val"] == min(max(1, round(parts[1] / (parts[0] + parts[1]) * rest)), rest - 1)
 
 
-@settings(max_examples=35, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     table=tables(least=5),
     parts=ratios(),
@@ -96,7 +96,7 @@ def test_the_order_of_rows_decides_nothing(
     pd.testing.assert_frame_equal(one, other.loc[table.index])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     table=tables(least=8),
     folds=st.integers(3, 8),
@@ -119,7 +119,7 @@ def test_every_slice_is_tested_in_exactly_one_fold(
     assert max(sizes) - min(sizes) <= 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(table=tables(), parts=ratios(), seed=SEED)
 def test_single_slices_are_drawn_by_the_ratios(
     table: pd.DataFrame, parts: tuple[float, float, float], seed: int
@@ -136,7 +136,7 @@ def test_every_split_has_every_site_and_large_and_small_tumours_of_it(folds: int
     """Of four sites with ten patients each, whose burdens alternate so that sites do not tell them."""
     table = simple(40, sites="ABCD")
     large = table["label_pixels"] >= 200
-    for seed in range(20):
+    for seed in range(10):
         splits = grouping.assign(table, "patient", RATIOS, seed, folds, seed % 5)
         counted = pd.crosstab([table["site"], large], splits["split"])
         assert (counted > 0).all(axis=None), seed
@@ -145,7 +145,7 @@ def test_every_split_has_every_site_and_large_and_small_tumours_of_it(folds: int
 def test_a_rare_site_is_drawn_with_the_others_and_does_not_spoil_their_strata() -> None:
     table = simple(40, slices=1, sites="AB")
     table.loc[[3, 17], "site"] = ["C", "D"]
-    for seed in range(20):
+    for seed in range(10):
         splits = grouping.assign(table, "patient", RATIOS, seed)
         check(splits, table)
         assert (pd.crosstab(table["site"], splits["split"]).loc[["A", "B"]] >= 3).all(axis=None)
@@ -162,7 +162,7 @@ def test_any_number_of_sites_and_any_ratios(patients: int, sites: str) -> None:
 
 def test_patients_each_of_a_site_of_their_own_are_stratified_by_burden() -> None:
     table = simple(26, slices=1, sites="ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    for seed in range(20):
+    for seed in range(10):
         tested = grouping.assign(table, "patient", RATIOS, seed)["split"] == "test"
         assert set(table.loc[tested, "label_pixels"] // 65) == {0, 1, 2, 3}
 
@@ -182,14 +182,14 @@ def test_every_split_has_large_and_small_tumours() -> None:
     """Stratified by burden: each quarter of the patients is in every split, for every seed."""
     table = simple(40)
     quarter = table["label_pixels"] // 100
-    for seed in range(20):
+    for seed in range(10):
         splits = grouping.assign(table, "patient", RATIOS, seed)
         assert (pd.crosstab(quarter, splits["split"]) > 0).all(axis=None)
 
 
 def test_few_patients_are_stratified_into_as_many_levels_as_there_are_places() -> None:
     """Two of ten are tested: one of the lesser half, one of the greater."""
-    for seed in range(20):
+    for seed in range(10):
         splits = grouping.assign(simple(10), "patient", RATIOS, seed).drop_duplicates("patient_id")
         tested = splits.loc[splits["split"] == "test", "patient_id"].str[1:].astype(int)
         assert sorted(tested // 5) == [0, 1]
@@ -200,7 +200,7 @@ def test_the_seed_decides() -> None:
     assert len(drawn) > 5
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(table=tables(least=8), parts=ratios(), seed=SEED)
 def test_each_site_is_tested_whole_by_a_network_that_saw_none_of_it(
     table: pd.DataFrame, parts: tuple[float, float, float], seed: int

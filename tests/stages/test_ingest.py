@@ -20,6 +20,7 @@ from stages.store import shards
 from tests.fixtures import coco, corrections, pictures, scans, volumes
 from tests.pipeline.import_graph import ROOT
 
+pytestmark = pytest.mark.usefixtures("without_processes")
 TRIANGLES = [coco.annotation([coco.TRIANGLE], image_id=number) for number in (1, 2, 3)]
 
 

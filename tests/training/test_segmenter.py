@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_weights(setup, plain, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arch", "encoder"), [("fpn", "resnet18"), ("deeplabv3plus", "resnet18"), ("segformer", "mit_b0")]
+    ("arch", "encoder"), [("fpn", trainings.ENCODER), ("deeplabv3plus", "resnet18"), ("segformer", "mit_b0")]
 )
 def test_other_architectures_train_deterministically(arch, encoder, setup, tmp_path):
     wanted = setup.with_(arch=arch, encoder=encoder)
