@@ -3,10 +3,8 @@
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from stages.core.errors import UserError
 from stages.project import params
 from stages.project.paths import Paths
 from tests.fixtures import scans
+from tests.fixtures.tasks import always_fatal, fail, once_fatal, slow, square
 from tests.pipeline.import_graph import ROOT
 
 
@@ -71,10 +70,6 @@ def test_outs_are_the_same_wherever_they_were_made(tmp_path, archive, scheduler,
         assert not path.is_file() or scheduler.scheduler_address.encode() not in path.read_bytes()
 
 
-def square(number: int) -> tuple[int, int, str]:
-    return number * number, os.getpid(), str(Path.cwd())
-
-
 def test_tasks_run_at_the_workers_in_this_folder_and_in_order(on_cluster, tmp_path):
     with cluster.chdir(tmp_path), workers.pool() as pool:
         answers = list(pool.map(square, range(20)))
@@ -86,23 +81,9 @@ def test_tasks_run_at_the_workers_in_this_folder_and_in_order(on_cluster, tmp_pa
     assert not list(tmp_path.rglob("cluster-*"))
 
 
-def fail(number: int) -> int:
-    if number == 3:
-        raise UserError("the third is damaged; remove it")
-    return number
-
-
 def test_a_sentence_of_a_task_comes_back(on_cluster):
     with pytest.raises(UserError, match="the third is damaged"), workers.pool() as pool:
         list(pool.map(fail, range(5)))
-
-
-def once_fatal(marker: str, number: int) -> int:
-    """Kills its process the first time that it is called with 2."""
-    if number == 2 and not Path(marker).exists():
-        Path(marker).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
 
 
 def test_a_worker_that_is_killed_is_replaced(on_cluster, tmp_path):
@@ -110,12 +91,6 @@ def test_a_worker_that_is_killed_is_replaced(on_cluster, tmp_path):
         marker = str(tmp_path / "killed")
         assert list(pool.map(once_fatal, [marker] * 6, range(6))) == list(range(6))
     assert (tmp_path / "killed").exists()
-
-
-def always_fatal(number: int) -> int:
-    if number == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
 
 
 def test_a_task_that_kills_every_worker_ends_with_a_sentence(on_cluster):
@@ -174,11 +149,6 @@ def test_without_dask_there_is_a_sentence():
     env = os.environ | {cluster.ADDRESS: "tcp://127.0.0.1:1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert "pip install 'brainseg[cluster]'" in done.stderr
-
-
-def slow(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
 
 
 def test_a_scheduler_that_is_lost_ends_with_a_sentence(monkeypatch):

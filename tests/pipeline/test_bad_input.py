@@ -1,6 +1,7 @@
 """What a person sees when something is wrong: one sentence, status 2, no traceback, nothing half-written."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,11 +16,22 @@ from tests.pipeline.import_graph import ROOT
 from tests.pipeline.project import TINY, Project
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of a project that reads the LGG layout from the folder `scans` beside it."""
+    root = tmp_path_factory.mktemp("made")
+    scans.write_lgg(root / "scans", patients=4, slices=4, size=64)
+    Project(root / "project", TINY | {"ingest.source": "lgg", "ingest.location": "../scans"})
+    return root
+
+
 @pytest.fixture
-def project(tmp_path):
-    """A project that reads the LGG layout from the folder `scans` beside it."""
-    scans.write_lgg(tmp_path / "scans", patients=4, slices=4, size=64)
-    return Project(tmp_path / "project", TINY | {"ingest.source": "lgg", "ingest.location": "../scans"})
+def project(made, tmp_path):
+    """A copy that a test may change."""
+    copy = object.__new__(Project)
+    copy.root = tmp_path / "project"
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return copy
 
 
 Stage = Callable[..., str]

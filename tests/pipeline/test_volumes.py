@@ -18,7 +18,7 @@ from tests.pipeline.test_layouts import prepared
 VOLUMES: dict[str, object] = {"dims": 3, "window": [4, 32, 32], "encoder_weights": None, "batch_size": 2}
 
 
-@pytest.mark.parametrize("arch", ["dynunet", "segresnet"])
+@pytest.mark.parametrize("arch", ["dynunet", pytest.param("segresnet", marks=pytest.mark.slow)])
 def test_volumes_come_to_a_model_that_segments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arch: str
 ) -> None:
