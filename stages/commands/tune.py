@@ -2,6 +2,7 @@
 
 brainseg tune --search 'train.lr=log(1e-4,1e-2)' --search 'train.loss=choice(dice_bce,focal_tversky)'
 brainseg tune --search 'train.dropout=uniform(0,0.5)' -S train.epochs=4 --trials 5         # quicker trials
+OMP_NUM_THREADS=2 brainseg tune --search 'train.lr=log(1e-4,1e-2)' --jobs 4                # four at a time
 
 After an interruption the same command goes on; with more --trials it goes on beyond. Test patients have no
 say: what is compared is `val.dice`, and the best trial's test Dice is printed once, at the end.
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 
 from stages.core import errors
-from stages.experiments import search, study
+from stages.experiments import runs, search, study
 from stages.experiments.study import Search
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -28,9 +29,11 @@ def main(
         list[str] | None, typer.Option("--set-param", "-S", help="section.key=value for every trial.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of Optuna's proposals.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Trials at a time.")] = 1,
 ) -> None:
     """Search params by validation Dice."""
-    print(study.run(Search([search.parse(word) for word in axes], overrides or [], seed), trials))
+    runs.check(jobs)
+    print(study.run(Search([search.parse(word) for word in axes], overrides or [], seed), trials, jobs))
 
 
 if __name__ == "__main__":

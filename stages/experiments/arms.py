@@ -2,18 +2,14 @@
 
 import math
 import shlex
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from rich.console import Console
-from rich.progress import Progress
 
 from stages.core import tables
 from stages.core.errors import UserError
-from stages.experiments import experiment
+from stages.experiments import experiment, runs
 from stages.experiments.experiment import Base, Experiment
 from stages.experiments.recipe import Overrides, Preset, words
 from stages.project.params import Params
@@ -53,13 +49,24 @@ class Arm:
         return [leakage.pooled(folds) for folds in self.folds.values()]
 
 
-def compare(name: str, preset: Preset, overrides: list[str], only: Sequence[str] = (), seeds: int = 1) -> str:
+@dataclass(frozen=True)
+class Extent:
+    """How much of a preset is run. only: arms, all where empty. seeds: so many trainings of each fold, with
+    train.seed 0, 1 and on; a single one has the seed of params.yaml. jobs: experiments at a time.
+    """
+
+    only: Sequence[str] = ()
+    seeds: int = 1
+    jobs: int = 1
+
+
+def compare(name: str, preset: Preset, overrides: list[str], extent: Extent = Extent()) -> str:
     """Train and test every fold of every arm, each as an experiment; the result as Markdown.
 
-    overrides: -S words for every experiment. only: arms to run, all where empty. seeds: so many trainings of
-    each fold, with train.seed 0, 1 and on; a single one has the seed of params.yaml. An experiment that is
-    there already, of this commit, code and params, is not run again.
+    overrides: -S words for every experiment. An experiment that is there already, of this commit, code and
+    params, is not run again. Raises `UserError` where one fails.
     """
+    only, seeds = extent.only, extent.seeds
     if not preset.arms:
         raise UserError(f"{name} compares nothing; run it with: dvc exp run $(brainseg preset {name})")
     if unknown := set(only) - set(preset.arms):
@@ -70,29 +77,16 @@ def compare(name: str, preset: Preset, overrides: list[str], only: Sequence[str]
     tried = range(seeds) if seeds > 1 else [params.train.seed]
     planned = _plan(base, name, preset.model_copy(update={"arms": chosen}), overrides, params, tried)
     arms = {arm: Arm(changed, {seed: [] for seed in tried}) for arm, changed in chosen.items()}
-    runs = finished(name, [trained for _, _, trained in planned])
-    for (arm, seed, trained), console in zip(planned, runs, strict=True):
-        cases = trained.per_case()
-        arms[arm].folds[seed].append(cases)
-        console.print(f"{trained.name}: Dice {cases['dice'].mean():.3f}")
+    cases = {}
+    for trained, console in runs.finished(name, [trained for _, _, trained in planned], extent.jobs):
+        cases[trained.name] = trained.per_case()
+        console.print(f"{trained.name}: Dice {cases[trained.name]['dice'].mean():.3f}")
+    for arm, seed, trained in planned:
+        arms[arm].folds[seed].append(cases[trained.name])
     command = ["brainseg", "preset", name, "--run", *(part for word in overrides for part in ("-S", word))]
     command += ["--seeds", str(seeds)] if seeds > 1 else []
     asked = [*command, *(part for arm in only for part in ("--arm", arm))]
     return "\n".join([*_head(asked, params, list(tried), arms, base), *_tables(command, arms, params)])
-
-
-def finished(title: str, planned: list[Experiment]) -> Iterator[Console]:
-    """Run those experiments that are not there yet, one after the other, and come back after each."""
-    watched = sys.stderr.isatty()
-    with Progress(console=Console(stderr=True, quiet=not watched), disable=not watched) as progress:
-        task = progress.add_task(title, total=len(planned))
-        for each in planned:
-            began = time.perf_counter()
-            if not each.done():
-                each.run()
-                progress.console.print(f"{each.name}: {(time.perf_counter() - began) / 60:.1f} min")
-            progress.advance(task)
-            yield progress.console
 
 
 def _plan(

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,9 @@ from stages.project import params
 from stages.project.params import Params
 from stages.project.paths import HERE
 from stages.scoring import leakage
+
+_AT_TRAIN = re.compile("(Running stage|Stage) 'train'")
+"""What DVC says when it comes to train, whether it runs it or finds it in its cache."""
 
 
 @dataclass(frozen=True)
@@ -50,27 +55,31 @@ class Experiment:
         """Whether it is there already."""
         return bool(_git("for-each-ref", self.ref))
 
-    def run(self) -> None:
-        """Train and test; what DVC and the stages say is printed only where they fail."""
+    def run(self, at_train: Callable[[], object] = lambda: None) -> None:
+        """Train and test; what DVC and the stages say is printed only where they fail.
+
+        at_train: called when the stages before train are done, and maybe again.
+        """
         chosen = [part for word in self.overrides for part in ("-S", word)]
-        command = ["-m", "dvc", "exp", "run", "--temp", "--name", self.name, *chosen, "evaluate"]
+        # It waits: another experiment beside this one may hold DVC's lock when this one ends.
+        command = ["--wait-for-lock", "exp", "run", "--temp", "--name", self.name, *chosen, "evaluate"]
         # dvc.yaml says `python`: the one that runs this, also where its environment is not activated.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
-            process = subprocess.Popen(
-                [sys.executable, *command],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PATH": path},
-            )
-            try:
-                status = process.wait()
-            except KeyboardInterrupt:
-                process.wait()  # the terminal interrupts DVC as well; it has a work tree to put back
-                raise
-            log.seek(0)
-            output = log.read()
-        if status:
+        output = ""
+        with subprocess.Popen(
+            [sys.executable, "-m", "dvc", *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"},
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                output += line
+                if _AT_TRAIN.match(line):
+                    at_train()
+        if process.returncode:
             print(output, file=sys.stderr)
             # A stage's own sentence says more than DVC's, that the stage failed.
             sentences = [
@@ -79,7 +88,11 @@ class Experiment:
                 for line in output.splitlines()
                 if line.startswith(kind)
             ]
-            reason = sentences[-1].partition(": ")[2] if sentences else f"DVC ended with status {status}"
+            reason = (
+                sentences[-1].partition(": ")[2]
+                if sentences
+                else f"DVC ended with status {process.returncode}"
+            )
             raise UserError(f"experiment {self.name} failed: {reason}")
 
     def params(self) -> Params:

@@ -1,6 +1,7 @@
 """A search for params by validation Dice: Optuna proposes, each trial is an experiment."""
 
 import hashlib
+from collections import defaultdict
 from dataclasses import dataclass
 
 import optuna
@@ -8,7 +9,7 @@ from optuna.trial import TrialState
 
 from stages.core import tables
 from stages.core.errors import UserError
-from stages.experiments import arms, experiment
+from stages.experiments import experiment, runs
 from stages.experiments.experiment import Base, Experiment
 from stages.experiments.search import Axis
 from stages.project.paths import HERE
@@ -30,29 +31,52 @@ class Search:
             raise UserError(f"{twice[0]} is given twice; search it or set it")
 
 
-def run(search: Search, trials: int) -> str:
+def run(search: Search, trials: int, jobs: int = 1) -> str:
     """Go on with a search until it has that many trials, those of earlier calls counted; its table.
 
-    Raises `UserError` where an experiment fails. A trial that was interrupted comes again, first of all.
+    jobs: so many trials are proposed together and run beside each other. Which ones are proposed depends on
+    it, since the later ones of a batch do not know of the earlier, but on nothing that happens to be faster.
+    Raises `UserError` where experiments fail, after the others. A trial that was interrupted or failed comes
+    again with the next call, first of all.
     """
     base = experiment.base()
-    study = _study(base, search)
+    study = _study(base, search, jobs)
     _forget_interrupted(study)
-    for _ in range(trials - len(study.get_trials(states=[TrialState.COMPLETE]))):
-        trial = study.ask()
-        proposed = [axis.suggest(trial) for axis in search.axes]
-        words = [*search.overrides, *proposed]
-        planned = experiment.plan(base, "tune", words)
-        trial.set_user_attr(WORDS, proposed)
-        trial.set_user_attr(NAME, planned.name)
-        for console in arms.finished(planned.name, [planned]):
-            dice = float(planned.metrics()["val"]["dice"])
-            study.tell(trial, dice)
-            console.print(f"{' '.join(words)}: validation Dice {dice:.3f}, best {study.best_value:.3f}")
+    left = trials - len(study.get_trials(states=[TrialState.COMPLETE]))
+    failures: list[UserError] = []
+    while left > 0:
+        size = min(jobs, left)
+        left -= size
+        try:
+            _batch(study, search, base, size)
+        except UserError as failure:
+            if jobs == 1:
+                raise
+            failures.append(failure)
+    if failures:
+        raise UserError("; ".join(str(failure) for failure in failures))
     return _table(study, base)
 
 
-def _study(base: Base, search: Search) -> optuna.Study:
+def _batch(study: optuna.Study, search: Search, base: Base, size: int) -> None:
+    """Ask for so many trials, run them beside each other, and tell the study their validation Dice."""
+    trials: dict[str, list[optuna.Trial]] = defaultdict(list)  # two may be the same experiment
+    planned = []
+    for _ in range(size):
+        trial = study.ask()
+        proposed = [axis.suggest(trial) for axis in search.axes]
+        planned.append(experiment.plan(base, "tune", [*search.overrides, *proposed]))
+        trial.set_user_attr(WORDS, proposed)
+        trial.set_user_attr(NAME, planned[-1].name)
+        trials[planned[-1].name].append(trial)
+    for done, console in runs.finished(planned[0].name, planned, size):
+        dice = float(done.metrics()["val"]["dice"])
+        for trial in trials[done.name]:
+            study.tell(trial, dice)
+        console.print(f"{' '.join(done.overrides)}: validation Dice {dice:.3f}, best {study.best_value:.3f}")
+
+
+def _study(base: Base, search: Search, jobs: int) -> optuna.Study:
     """The study of this search from this commit, with its earlier trials."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     axes = sorted(search.axes, key=lambda axis: axis.key)
@@ -66,7 +90,8 @@ def _study(base: Base, search: Search) -> optuna.Study:
     )
     # Not the same seed in every process: the first proposals would come again.
     drawn = search.seed + len(study.get_trials(deepcopy=False))
-    study.sampler = optuna.samplers.TPESampler(seed=drawn, multivariate=len(axes) > 1)
+    # A liar takes trials that run for bad ones, so that a batch is not drawn from one place.
+    study.sampler = optuna.samplers.TPESampler(seed=drawn, multivariate=len(axes) > 1, constant_liar=jobs > 1)
     return study
 
 

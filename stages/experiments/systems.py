@@ -4,7 +4,7 @@ from typing import Any
 
 from stages.core import tables
 from stages.core.errors import UserError
-from stages.experiments import arms, experiment, recipe
+from stages.experiments import experiment, recipe, runs
 from stages.experiments.experiment import Experiment
 from stages.experiments.recipe import Publication, words
 
@@ -12,11 +12,12 @@ HONEST = ["split.strategy=patient"]
 SOURCE = "ingest.source"
 
 
-def table(overrides: list[str], locations: list[str], run: bool) -> str:
+def table(overrides: list[str], locations: list[str], run: bool, jobs: int = 1) -> str:
     """Every published system as a row of a Markdown table.
 
     overrides: -S words for all of them. locations: `source=path` of the data; a source without is downloaded.
-    run: train what is not there yet, of the sources that `locations` names; else only read.
+    run: train what is not there yet, of the sources that `locations` names; else only read. jobs: how many
+    experiments run at a time.
     """
     place = dict(_location(word) for word in locations)
     base = experiment.base()
@@ -45,7 +46,7 @@ def table(overrides: list[str], locations: list[str], run: bool) -> str:
         ]
         if not chosen:
             raise UserError("--run needs data; give --location source=path for each source there is")
-        for _ in arms.finished("presets", chosen):
+        for _ in runs.finished("presets", chosen, jobs):
             pass
     columns = ["preset", "published", "ours, divided as published", "ours, by patient: mean volume Dice"]
     rows = [
