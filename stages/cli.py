@@ -26,6 +26,7 @@ COMMANDS = {
     "headline": "Print the test Dice and where the report is.",
     "ensemble": "Join the folds of a cross-validation.",
     "tune": "Search params by validation Dice.",
+    "slurm": "Write a SLURM batch script that runs experiments.",
     "preset": "Print or run a recipe by name.",
     "register": "Make the committed model a version that others can get.",
     "compare": "Compare the test results of two git revisions.",

@@ -7,7 +7,7 @@ import pytest
 
 from tests.pipeline.project import TINY, Project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 RUN = (sys.executable, "-m", "stages.cli", "preset", "leak-tax", "--run", "--arm", "patient")
 FOLDS = ("-S", "split.folds=3")
 
