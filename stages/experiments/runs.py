@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from stages.core import workers
 from stages.core.errors import UserError
+from stages.experiments import tracked
 from stages.experiments.experiment import Experiment
 
 THREADS = "OMP_NUM_THREADS"
@@ -44,6 +45,8 @@ def finished(title: str, planned: list[Experiment], jobs: int = 1) -> Iterator[t
     jobs: how many run at a time. Of one, a failure ends them; of more, the others go on, and the `UserError`
     at the end names those that failed. Ctrl-C begins no other, and waits until DVC has tidied up.
     """
+    if jobs > 1:
+        tracked.prepare()
     watched = sys.stderr.isatty()
     begun = _Begun(stops=jobs == 1)
     with (

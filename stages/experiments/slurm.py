@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stages.core import git
 from stages.core.errors import UserError
-from stages.experiments import experiment, revision
+from stages.experiments import experiment, revision, tracked
 from stages.experiments.experiment import Experiment
 
 BODY = (Path(__file__).parent / "templates/slurm.sh").read_text(encoding="utf-8")
@@ -136,6 +136,7 @@ def script(allocation: Allocation, overrides: list[str]) -> str:
     devices = {experiment.resolved(each).train.devices for each in combinations}
     if len(devices) > 1:
         raise UserError("train.devices decides what a job asks for; write a script for each of its values")
+    tracked.prepare()  # jobs of an array begin at once
     # "auto" without GPUs is one process.
     processes = 1 if (device := devices.pop()) == "auto" else int(device)
     return "\n".join(

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,9 +22,16 @@ RUN = ("leak-tax", "--run", "-S", "split.folds=3", "-S", "train.epochs=2")
 LR = ("--search", "train.lr=log(1e-5,1e-1)")
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of MLflow, once for all: it takes seconds to make."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_thread(monkeypatch: pytest.MonkeyPatch, store: str) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
 
 
 def ended(capsys: pytest.CaptureFixture[str], command, *words: str) -> tuple[object, str, str]:
@@ -91,6 +99,15 @@ def test_slips_are_told_in_a_sentence(place: Place, capsys, command, words, told
 
 
 # Beside each other.
+
+
+def test_the_store_of_trainings_is_there_before_two_begin(place: Place, capsys, monkeypatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert ended(capsys, preset, *RUN)[0] == 0
+    assert not (place.root / "mlflow.db").exists()  # one at a time makes it in training
+    assert ended(capsys, preset, *RUN, "--jobs", "2")[0] == 0
+    with sqlite3.connect(place.root / "mlflow.db") as database:
+        assert ("brainseg",) in database.execute("SELECT name FROM experiments").fetchall()
 
 
 def test_two_train_at_a_time_and_one_prepares(place: Place, capsys) -> None:
