@@ -175,6 +175,7 @@ COPY = st.tuples(st.integers(0, 6), st.integers(0, 7), st.sets(st.integers(0, SI
     owners=st.lists(st.sampled_from(["a", "b", "c", ""]), min_size=14, max_size=14),
     bits=st.integers(0, 9),
     block=st.sampled_from([1, 2, 3, 5, 4096]),
+    many=st.sampled_from([0, 10_000]),
 )
 def test_near_finds_what_a_bit_by_bit_search_finds(
     hashes: list[str],
@@ -182,8 +183,9 @@ def test_near_finds_what_a_bit_by_bit_search_finds(
     owners: list[str],
     bits: int,
     block: int,
+    many: int,
 ) -> None:
-    """In order, and wherever the border of a block falls."""
+    """In order, wherever the border of a block falls, and also where not all are compared with all."""
     originals = [value for value in hashes if value]
     for source, turn, changed in copies if originals else []:
         position = positions(originals[source % len(originals)])[turn]
@@ -193,7 +195,31 @@ def test_near_finds_what_a_bit_by_bit_search_finds(
     owners = owners[: len(hashes)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fingerprint, "BLOCK", block)
+        patch.setattr(fingerprint, "MANY", many)
         assert fingerprint.near(hashes, owners, bits) == naive(hashes, owners, bits)
+
+
+@pytest.mark.parametrize("bits", [0, 9, 31, 32, 60, 63, 64, 200])
+@pytest.mark.parametrize("last", [False, True])
+def test_no_spread_of_the_differences_hides_a_copy(
+    bits: int, last: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worst one differs in every substring but one in just more bits than are looked up."""
+    monkeypatch.setattr(fingerprint, "MANY", 0)
+    original, *others = (np.random.default_rng(seed).integers(0, 2, SIDE * SIDE) for seed in range(9))
+    order = fingerprint._ORDER.reshape(-1, fingerprint.SUBSTRING)
+    most = [flips + 1 for flips in fingerprint._flips(bits)] or [3] * len(order)
+    hidden = np.concatenate([places[:count] for places, count in zip(order, most, strict=False)])
+    hidden = np.concatenate([hidden, np.setdiff1d(order.ravel(), hidden)])
+    hidden = hidden[1 : bits + 1] if last else hidden[:bits]
+    changed = original.copy()
+    changed[hidden] ^= 1
+    for turn in positions(text_of(changed)):
+        hashes = [text_of(original), *map(text_of, others), f"{turn:0{SIDE * SIDE // 4}x}"]
+        owners = [str(place) for place in range(len(hashes))]
+        assert fingerprint.near(hashes, owners, bits) == [(0, len(hashes) - 1)]
+        if bits:
+            assert fingerprint.near(hashes, owners, bits - 1) == []
 
 
 def test_the_limit_counts_as_near() -> None:
