@@ -1,9 +1,14 @@
 """Bootstrap intervals over patients."""
 
+import warnings
+
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
+from stages.scoring import intervals
 from stages.scoring.intervals import patient_bootstrap
 
 
@@ -62,3 +67,24 @@ def test_the_same_values_give_the_same_interval_whatever_was_drawn_before():
     first = patient_bootstrap(values, 500)
     np.random.default_rng().random(100)
     assert patient_bootstrap(values, 500) == first
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0])), min_size=2, max_size=40),
+    resamples=st.integers(50, 300),
+    block=st.integers(1, 500),
+)
+def test_the_interval_is_scipys_however_many_resamples_are_drawn_at_a_time(values, resamples, block):
+    values = np.array(values)
+    assume(np.ptp(values) > 1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        expected = stats.bootstrap(
+            (values,), np.mean, n_resamples=resamples, method="BCa", rng=np.random.default_rng(0)
+        ).confidence_interval
+    assume(np.isfinite([expected.low, expected.high]).all())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intervals, "BLOCK", block)
+        found = patient_bootstrap(values, resamples)
+    assert found == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-12)
