@@ -39,9 +39,11 @@ def mask_values(row: Any) -> Iterator[Finding]:
 
 
 def one_case_one_shape(slices: Slices) -> Iterator[Finding]:
-    readable = slices.rows[slices.rows["width"] > 0]
-    for case_id, case in readable.groupby("case_id", sort=False):
-        for what in ("width", "height", "channels"):
+    readable, sizes = slices.rows[slices.rows["width"] > 0], ["width", "height", "channels"]
+    uneven = readable.groupby("case_id")[sizes].transform("nunique").gt(1).any(axis=1)
+    # Of the others nothing is said, and to look at each takes most of the time of all checks.
+    for case_id, case in readable[uneven].groupby("case_id", sort=False):
+        for what in sizes:
             usual = case[what].mode()[0]
             for row in case[case[what] != usual].itertuples():
                 text = f"its {what} is {getattr(row, what)}, of the other slices of case {case_id} {usual}"
