@@ -47,6 +47,7 @@ _NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>\d+)$")
 def identical(rows: pd.DataFrame) -> list[Pair]:
     """Slices with the same pixels, each with the first of them. rows: manifest and measurements."""
     visible = rows[(rows["content"] != "") & (rows["head"] >= MIN_HEAD)]
+    visible = visible[visible["content"].duplicated(keep=False)]  # a group for each other slice takes long
     return [
         (str(same["sample_id"].iloc[0]), str(other))
         for _, same in visible.groupby("content", sort=False)
