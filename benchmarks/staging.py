@@ -11,6 +11,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parent.parent
+ANONYMOUS = ("Pss_Anon", "Pss_Shmem")
 
 
 def set_up(folder: Path, source: str, **sections: Mapping[str, object]) -> None:
@@ -25,12 +26,12 @@ def set_up(folder: Path, source: str, **sections: Mapping[str, object]) -> None:
     yaml.dump(params, folder / "params.yaml")
 
 
-def stage(name: str, folder: Path) -> tuple[float, float]:
-    """Run a stage; seconds, and peak memory in MiB of it and its children together."""
-    return watched([f"stages.{name}"], folder)
+def stage(name: str, folder: Path, kinds: tuple[str, ...] = ("Pss",)) -> tuple[float, float]:
+    """Run a stage; seconds, and peak memory in MiB of it and its children together. kinds: as of `memory`."""
+    return watched([f"stages.{name}"], folder, kinds)
 
 
-def watched(words: list[str], folder: Path) -> tuple[float, float]:
+def watched(words: list[str], folder: Path, kinds: tuple[str, ...] = ("Pss",)) -> tuple[float, float]:
     """The same of a module with arguments. Not by the child's own highest, in which its parent's counts."""
     began = time.perf_counter()
     env = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -41,7 +42,7 @@ def watched(words: list[str], folder: Path) -> tuple[float, float]:
     def watch() -> None:
         nonlocal peak
         while not ended.wait(0.05):
-            peak = max(peak, sum(memory(pid) for pid in family(process.pid)))
+            peak = max(peak, sum(memory(pid, kinds) for pid in family(process.pid)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -62,10 +63,12 @@ def family(pid: int) -> list[int]:
     return [pid, *(one for child in children for one in family(int(child)))]
 
 
-def memory(pid: int) -> float:
-    """Proportional set size in MiB."""
+def memory(pid: int, kinds: tuple[str, ...] = ("Pss",)) -> float:
+    """Proportional set size in MiB. kinds: `ANONYMOUS` leaves out pages of mapped files, which the kernel may
+    take back at any time.
+    """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return sum(int(line.split()[1]) for line in lines if line.partition(":")[0] in kinds) / 1024
