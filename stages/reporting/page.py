@@ -30,6 +30,8 @@ SECTIONS = {
 }
 EACH = 5
 """Findings of one check that the page lists; all of them are in findings.csv."""
+CASES = 1000
+"""Rows of test cases that the page lists, the worst first; all of them are in per_case.csv."""
 LISTED = 20
 """Suspicious labels that the page lists; more are in suspects.csv."""
 _SEVERITIES = ("critical", "warning", "info")
@@ -93,7 +95,8 @@ def render(reports: Reports, card: str, lineage: Lineage, noun: str) -> str:
         agreement=agreement.of_volumes(cases),
         published=PUBLISHED,
         checks=[_check(name, some, reports.examples) for name, some in _by_severity(findings)],
-        cases=cases.to_dict("records"),
+        cases=cases.head(CASES).to_dict("records"),
+        more_cases=max(0, len(cases) - CASES),
         sites=_sites(cases),
         suspects=suspects.head(LISTED).to_dict("records"),
         more_suspects=max(0, len(suspects) - LISTED),

@@ -205,6 +205,17 @@ def test_suspicious_labels_are_listed_and_cut(tmp_path):
     assert "; 2 more in reports/evaluate/suspects.csv" in words
 
 
+@pytest.mark.parametrize("more", [0, 2])
+def test_of_very_many_cases_the_worst_are_listed(tmp_path, more):
+    html = render(tmp_path, cases=page.CASES + more)
+    assert html.count('<th scope="row">case') == page.CASES
+    last = f'<th scope="row">case{page.CASES - 1}</th>'
+    assert last in html
+    assert ("Every test case" in html) == (not more)
+    assert ("2 more in reports/evaluate/per_case.csv" in html) == bool(more)
+    assert f"A {page.CASES // 2 + more // 2} " in Page(html).words  # of all cases
+
+
 def test_sites_worst_first(tmp_path):
     # Cases 0, 0.3, 0.6, 0.9 are of the sites A, B, A, B.
     words = Page(render(tmp_path, cases=4)).words
