@@ -114,11 +114,13 @@ def scoring(slices: int, folder: Path, clock: Clock) -> None:
     from stages.core import tables
     from stages.evaluate import headline
     from stages.figures import curves
+    from stages.masks.rule import Tta
     from stages.scoring import cases, conventions, decision, suspects
 
     number = slices // scale_set.EACH // 5
     with clock.step("choose"):
-        chosen = decision.choose({"none": scale_set.Cases(number)}, ["tumour"], "auto", "auto")
+        by_tta: dict[Tta, scale_set.Cases] = {"none": scale_set.Cases(number)}
+        chosen = decision.choose(by_tta, ["tumour"], "auto", "auto")
     rows, parts, doubtful = [], [], []
     with clock.step("score"):
         for case in scale_set.Cases(number):

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -20,7 +20,8 @@ from stages.checks.audit import MOVES
 from stages.core import record, workers
 from stages.project.paths import Paths
 from stages.scan.spacing import Spacing
-from stages.scoring.decision import Scored
+from stages.scoring.decision import Scored, T, Task
+from stages.store.shards import Store
 
 EACH = 36
 """Slices of a patient: the LGG set has 3,929 of 110."""
@@ -133,6 +134,10 @@ class Cases:
             name = f"TCGA_{SITES[number % len(SITES)]}_{number:05d}"
             rows = np.arange(number * EACH, (number + 1) * EACH)
             yield Scored(f"{name}_19960909", name, levels, truth, Spacing(6.0, 1.0, 1.0), rows)
+
+    def map(self, task: Task[T]) -> Iterator[T]:
+        """What a task that asks nothing of the store makes of each."""
+        return (task(case, cast(Store, None)) for case in self)
 
 
 def reports(slices: int, folder: Path) -> Paths:
