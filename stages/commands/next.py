@@ -18,7 +18,7 @@ from stages.core import atomic, errors, progress
 from stages.core.errors import UserError
 from stages.inference import onnx_predictor
 from stages.inference.onnx_predictor import Exported
-from stages.predicting import channels, discovery, outcome, priority, ranking, reading, segmenting
+from stages.predicting import channels, outcome, places, priority, ranking, reading, segmenting
 from stages.predicting.priority import Priority
 from stages.predicting.ranking import Strategy
 from stages.predicting.scan import Scan, legible
@@ -45,7 +45,7 @@ ALIKE = 0.5
 @app.command()
 def main(
     scans: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(help="Scans, or folders of them, as predict takes them.", show_default=False),
     ],
     model: Annotated[
@@ -63,7 +63,7 @@ def main(
     if out is not None and (out.suffix.lower() != ".csv" or out.is_dir()):
         raise UserError(f"{out} is no name for the ranking; name a file that ends in .csv with --out")
     opened = onnx_predictor.open_model(versions.locate(model))
-    listed = discovery.find(scans, channels.sequences(opened.spec.input))
+    listed = places.find(scans, channels.sequences(opened.spec.input))
     for note in filter(None, (opened.predictor.remark, *listed.notes())):
         print(legible(f"note: {note}"), file=sys.stderr)
     failed = [f"{path}: {why}" for path, why in listed.failed]

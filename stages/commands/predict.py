@@ -15,7 +15,7 @@ import typer
 
 from stages.core import errors
 from stages.inference import onnx_predictor
-from stages.predicting import channels, discovery, sharing, summary, writing
+from stages.predicting import channels, places, sharing, summary, writing
 from stages.predicting.scan import legible
 from stages.predicting.sharing import Result
 from stages.project.paths import HERE
@@ -31,10 +31,11 @@ REMARKS = 10
 @app.command()
 def main(
     scans: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             help="PNG, JPEG, TIFF, NIfTI or DICOM files, folders of a DICOM series, an LGG or a BraTS case, "
-            "or of many of these, in which masks and earlier results are left out.",
+            "or of many of these, in which masks and earlier results are left out; also at s3://, gs://, "
+            "https:// and sftp://.",
             show_default=False,
         ),
     ],
@@ -47,7 +48,7 @@ def main(
     """Segment new scans."""
     located = versions.locate(model)
     opened = onnx_predictor.open_model(located)
-    listed = discovery.find(scans, channels.sequences(opened.spec.input))
+    listed = places.find(scans, channels.sequences(opened.spec.input))
     writing.prepare(out, overwrite)
     for note in filter(None, (opened.predictor.remark, *listed.notes())):
         print(legible(f"note: {note}"), file=sys.stderr)

@@ -53,6 +53,12 @@ class Listing:
         return f"{len(names)} {what} {reason[len(names) > 1]} and {were} left out ({some})"
 
 
+def is_candidate(name: str) -> bool:
+    """Whether a file may be a scan by its name alone, or one that somebody has to convert first."""
+    lowered = name.lower()
+    return bool(suffix_of(name)) or lowered.endswith(_UNREAD) or not Path(lowered).suffix[1:].isalpha()
+
+
 def find(paths: Sequence[Path], sequences: Sequence[str] = ()) -> Listing:
     """All scans, in the order of `paths` and of names below them, each with a name of its own. sequences:
     names of those that a model takes, if it takes several.

@@ -23,7 +23,8 @@ class Scan:
     kind: "flat" (one picture), "nifti" (one volume), "brats" (a volume for each modality), "dicom" (a series)
     or "lgg" (a TIFF a slice). `files` are in the order of slices (lgg) or of `roles`, the modalities that
     file names tell. `name` begins the names of what is written, in `folder` below the folder of masks, which
-    keeps scans of one name apart. `path`: as the user knows the scan.
+    keeps scans of one name apart. `path`: as the user knows the scan, or where it was fetched to from an
+    `address`.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class Scan:
     name: str
     roles: tuple[str, ...] = ()
     folder: str = ""
+    address: str = ""
 
     @classmethod
     def at(cls, path: Path, kind: str, files: Iterable[Path], roles: tuple[str, ...] = ()) -> Self:
@@ -41,7 +43,7 @@ class Scan:
         return cls(path, kind, tuple(map(_file, files)), writable(name), roles)
 
     def __str__(self) -> str:
-        return legible(str(self.path))
+        return legible(self.address or str(self.path))
 
     def content_hash(self) -> str:
         """SHA-256 of what its files contain, one after the other, whatever they are called. Raises
