@@ -5,11 +5,13 @@ Outs are the same: a task depends on what it is handed alone, and its callers pu
 
 import hashlib
 import platform
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import chdir, contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
@@ -23,6 +25,8 @@ ADDRESS = "BRAINSEG_SCHEDULER"
 """Environment variable: a scheduler's tcp://host:8786, or "slurm". No param: it changes no result."""
 _PATIENCE_S = 10
 """Until a scheduler, and its first worker, must have answered."""
+_ALONE_S = 60.0
+"""Without any worker, until tasks are given up."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -51,15 +55,18 @@ def executor(address: str) -> Iterator[Executor]:
             ) from None
         with client:
             _checked(client, address)
-            with _sentences(address):
+            with _sentences(address, client):
                 yield _Here(client.get_executor(pure=False), Path.cwd())
 
 
 @contextmanager
-def _sentences(address: str) -> Iterator[None]:
-    """Raise `UserError` where tasks, or the scheduler, are lost."""
+def _sentences(address: str, client: Any) -> Iterator[None]:
+    """Raise `UserError` where tasks, all workers, or the scheduler, are lost."""
     import distributed
 
+    done, lost = Event(), Event()
+    watch = Thread(target=_watch, args=(client, done, lost), daemon=True)
+    watch.start()
     try:
         yield
     except distributed.KilledWorker as error:
@@ -68,9 +75,36 @@ def _sentences(address: str) -> Iterator[None]:
             "which there is not enough memory; see the workers' logs"
         ) from None
     except (CancelledError, distributed.comm.CommClosedError) as error:
+        if lost.is_set():
+            raise UserError(
+                f"{ADDRESS} {address}: all workers were lost, and none came for {_ALONE_S:g} s; see their "
+                "logs, start some and run again"
+            ) from None
         raise UserError(
             f"{ADDRESS} {address}: the scheduler was lost ({_first_line(error)}); start it and run again"
         ) from None
+    finally:
+        done.set()
+        watch.join()
+
+
+def _watch(client: Any, done: Event, lost: Event) -> None:
+    """Close a client, which ends all that waits for tasks, once it had no worker for a while: Dask itself
+    waits for another for good.
+    """
+    alone_since = None
+    while not done.wait(_ALONE_S / 10):
+        try:
+            if client.scheduler_info(n_workers=1)["workers"]:
+                alone_since = None
+                continue
+        except Exception:  # the scheduler is lost, which the tasks say
+            continue
+        alone_since = alone_since or time.monotonic()
+        if time.monotonic() - alone_since >= _ALONE_S:
+            lost.set()
+            client.close(timeout=1)
+            return
 
 
 def _checked(client: Any, address: str) -> None:

@@ -165,3 +165,22 @@ def test_a_scheduler_that_is_lost_ends_with_a_sentence(monkeypatch):
 
     with pytest.raises(UserError, match="the scheduler was lost"):
         lose()
+
+
+def test_workers_that_are_all_lost_end_with_a_sentence(monkeypatch):
+    monkeypatch.setattr(cluster, "_ALONE_S", 1.0)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as local:
+        monkeypatch.setenv(cluster.ADDRESS, local.scheduler_address)
+
+        def lose() -> None:
+            with workers.pool() as pool:
+                running = pool.submit(slow, 30)
+                local.scale(0)
+                running.result(timeout=60)
+
+        with pytest.raises(
+            UserError, match=r"all workers were lost, and none came for 1 s; see their logs, start"
+        ):
+            lose()
