@@ -12,7 +12,7 @@ CORRECTIONS = "corrections"
 """The source of masks that people accepted or corrected, of its folder in data/raw and its name in a row."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # of which there may be a million
 class Record:
     """One 2D slice as the source holds it; one row of `data/manifest.csv`.
 

@@ -90,7 +90,7 @@ FRAMES = Schema(
 
 def from_records(records: list[Record]) -> pd.DataFrame:
     """The manifest of some records, in their order."""
-    return pd.DataFrame([vars(record) for record in records], columns=list(MANIFEST.columns))
+    return pd.DataFrame({name: [getattr(record, name) for record in records] for name in MANIFEST.columns})
 
 
 def joined(manifest: pd.DataFrame) -> pd.Series:
