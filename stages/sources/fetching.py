@@ -122,6 +122,7 @@ class _Missing:
         with self._opened(known, part.stat().st_size) as (stream, begin), part.open("r+b") as target:
             target.truncate(begin)
             target.seek(begin)
+            full = begin + PORTION_BYTES
             while begin < known.size:
                 with self.remote.answering():
                     portion = stream.read(min(PORTION_BYTES, known.size - begin))
@@ -129,7 +130,9 @@ class _Missing:
                     break
                 target.write(portion)
                 begin += len(portion)
-                yield
+                if begin >= full or begin == known.size:  # a web server's come in smaller pieces
+                    full = begin + PORTION_BYTES
+                    yield
         self._check(known, part)
         (self.files / known.name).parent.mkdir(parents=True, exist_ok=True)
         part.replace(self.files / known.name)
@@ -142,21 +145,16 @@ class _Missing:
         system, web = self.remote.system, self.remote.scheme.startswith("http")
         begin = begin if begin < known.size else 0
         with self.remote.answering():
-            if not web:
-                # SFTP has its own packets; what is no SFTP asks for a block at a time.
-                own = (
-                    {}
-                    if self.remote.scheme == "sftp"
-                    else {"block_size": PORTION_BYTES, "cache_type": "none"}
-                )
-                stream = system.open(known.path, "rb", **own)
-                stream.seek(begin)
-            elif begin:
-                # A stream with a request of its own: fsspec's ranges ask for each block.
-                stream = system.open(known.path, block_size=0, headers={"Range": f"bytes={begin}-"})
+            if web:
+                # One request for all that is left, where fsspec's ranges ask for each block.
+                headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begin}-"} if begin else {})
+                stream = system.open(known.path, block_size=0, headers=headers)
                 begin = begin if stream.r.status == HTTPStatus.PARTIAL_CONTENT else 0
             else:
-                stream = system.open(known.path, block_size=0)
+                # SFTP has its own packets.
+                blocks = {"block_size": PORTION_BYTES, "cache_type": "none"}
+                stream = system.open(known.path, "rb", **({} if self.remote.scheme == "sftp" else blocks))
+                stream.seek(begin)
         try:
             yield stream, begin
         finally:
