@@ -164,8 +164,7 @@ def _code() -> str:
 
 
 def _answer(token: str) -> tuple[dict[str, str], bool]:
-    """At a worker: what it is, and whether it sees a file. Its libraries' pools get one thread each."""
-    threadpool_limits(1)
+    """At a worker: what it is, and whether it sees a file."""
     return about(), Path(token).exists()
 
 
@@ -177,15 +176,39 @@ class _Here(Executor):
         self.folder = folder
 
     def submit(self, task: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
-        return self.executor.submit(_in, str(self.folder), partial(task, *arguments, **keywords))
+        call = partial(task, *arguments, **keywords)
+        return self.executor.submit(_in, str(self.folder), about(), _module(task), call)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self.executor.shutdown(wait=wait)
 
 
-def _in(folder: str, task: Callable[[], T]) -> T:
+def _in(folder: str, own: dict[str, str], module: str, task: Callable[[], T]) -> T:
+    """At a worker, which may have come after the others were looked at: a task in a folder."""
+    _limit(module)
+    worker = f"{ADDRESS}: a worker on {platform.node()}"
+    for what, there in own.items():
+        if (here := about()[what]) != there:
+            raise UserError(
+                f"{worker} has another {what} ({here}; the stage has {there}); give it the same, and start "
+                "it again"
+            )
+    if not Path(folder).is_dir():
+        raise UserError(f"{worker} does not see {folder}; share the folder with it under this name")
     with chdir(folder):
         return task()
+
+
+def _module(task: Callable[..., Any]) -> str:
+    while isinstance(task, partial):
+        task = task.func
+    return task.__module__
+
+
+@cache
+def _limit(module: str) -> None:
+    """Hold the pools of the libraries that a task's module brought along to one thread each."""
+    threadpool_limits(1)
 
 
 def _first_line(error: BaseException) -> str:

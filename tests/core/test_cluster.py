@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import distributed
 import pytest
+from threadpoolctl import threadpool_info
 
 from stages import ingest, preprocess, validate
 from stages.core import cluster, workers
@@ -17,7 +19,7 @@ from stages.core.errors import UserError
 from stages.project import params
 from stages.project.paths import Paths
 from tests.fixtures import scans
-from tests.fixtures.tasks import always_fatal, fail, once_fatal, slow, square
+from tests.fixtures.tasks import always_fatal, fail, loosen, once_fatal, slow, square
 from tests.pipeline.import_graph import ROOT
 
 
@@ -184,3 +186,24 @@ def test_workers_that_are_all_lost_end_with_a_sentence(monkeypatch):
             UserError, match=r"all workers were lost, and none came for 1 s; see their logs, start"
         ):
             lose()
+
+
+def test_a_worker_that_came_later_and_is_another(on_cluster, monkeypatch, tmp_path):
+    with workers.pool() as pool:
+        own = cluster.about()
+        monkeypatch.setattr(cluster, "about", lambda: own | {"code": "another"})
+        with pytest.raises(
+            UserError, match=r"a worker on .* has another code \(\w+; the stage has another\)"
+        ):
+            pool.submit(square, 2).result()
+        monkeypatch.undo()
+        monkeypatch.setattr(pool, "folder", tmp_path / "gone")
+        with pytest.raises(UserError, match=r"a worker on .* does not see .*gone; share the folder"):
+            pool.submit(square, 2).result()
+
+
+def test_libraries_that_a_task_brings_are_held_to_one_thread(tmp_path):
+    for module in ("the first", "another"):
+        assert 2 in loosen()  # as a library that is loaded later has as many as there are cores
+        cluster._in(str(tmp_path), cluster.about(), module, partial(square, 2))
+        assert {library["num_threads"] for library in threadpool_info()} == {1}
