@@ -6,7 +6,6 @@ Credentials are those of the machine, as the store's own programs use them; none
 import base64
 import binascii
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -83,8 +82,6 @@ class Remote:
         """fsspec's file system. Raises `UserError` where a package is not installed."""
         import fsspec  # here, as most runs are of files on this machine
 
-        # Zonal buckets, over another protocol: gcsfs asks for a minute whether a bucket is one.
-        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
         for library in ("asyncssh", "gcsfs", "s3fs"):  # what they log, with tracebacks, they raise as well
             logging.getLogger(library).setLevel(logging.CRITICAL)
         options: dict[str, Any] = {}
@@ -99,6 +96,11 @@ class Remote:
 
                 patience = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=60)
                 options["client_kwargs"] = {"timeout": patience, "trust_env": True}
+            if self.scheme == "gs":
+                # Not its successor for zonal buckets, which asks for a minute whether a bucket is one.
+                from gcsfs.core import GCSFileSystem
+
+                return GCSFileSystem(skip_instance_cache=True)
             with self.answering():
                 return fsspec.url_to_fs(self.address, skip_instance_cache=True, **options)[0]
         except ImportError:

@@ -123,7 +123,8 @@ def test_nothing_changed_nothing_runs(finished):
     assert "No changes" in finished.dvc("diff") or finished.git("status", "--porcelain") == ""
 
 
-def test_everything_again_is_bit_exact(project):
+def test_everything_again_is_bit_exact(project, monkeypatch):
+    monkeypatch.setenv("BRAINSEG_KEPT_GIB", "0")  # from the scans on
     lock, before = (project.root / "dvc.lock").read_bytes(), project.hashes()
     assert ran(project.dvc("repro", "--force")) == STAGES
     assert (project.root / "dvc.lock").read_bytes() == lock
@@ -134,7 +135,8 @@ def test_everything_again_is_bit_exact(project):
 def test_a_training_param_reruns_training_and_what_follows(project):
     assert ran(project.dvc("exp", "run", "-S", "train.lr=1e-3", "train")) == ["train"]
     assert "0.001" in project.dvc("exp", "show", "--csv")
-    assert sorted(json.loads(project.dvc("status", "--json"))) == ["evaluate", "export", "report"]
+    stale = set(json.loads(project.dvc("status", "--json"))) - {"locate"}  # which always runs
+    assert stale == {"evaluate", "export", "report"}
 
 
 def test_a_split_param_does_not_rerun_preprocess(project):
