@@ -71,16 +71,8 @@ def test_every_library_that_decodes_or_computes_is_in_the_key() -> None:
     """What the two kinds of results import from outside, by the source, is in the list."""
     packages = {"cv2": "opencv-python-headless", "PIL": "pillow"}
     # These hash, download, share out or show.
-    others = {
-        "distributed",
-        "faiss",
-        "kagglehub",
-        "pydantic_core",
-        "requests",
-        "rich",
-        "threadpoolctl",
-        "torch",
-    }
+    others = {"dask_jobqueue", "distributed", "faiss", "kagglehub", "pydantic_core", "requests", "rich"}
+    others |= {"ruamel", "threadpoolctl", "torch"}
     scripts = [SCRIPT, code.PACKAGE / "checks/measuring.py"]
     nodes = [
         node

@@ -280,7 +280,7 @@ def test_library_modules_neither_read_params_nor_print(path):
     assert "params.yaml" not in texts(path)
 
 
-def test_only_params_recipes_and_results_read_yaml():
+def test_only_params_recipes_results_and_a_cluster_s_description_read_yaml():
     readers = {
         path
         for path in SOURCES
@@ -288,6 +288,7 @@ def test_only_params_recipes_and_results_read_yaml():
     }
     assert readers == {
         Path("stages/project/params.py"),
+        Path("stages/core/slurm.py"),
         Path("stages/experiments/recipe.py"),
         Path("stages/experiments/results.py"),
     }

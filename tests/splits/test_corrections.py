@@ -1,6 +1,7 @@
 """Whatever corrections join a set, it is divided as without them, and none trains that may leak."""
 
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ PARTS = ["train", "train", "val", "test"]
 
 def as_records(rows: list[dict[Any, Any]]) -> pd.DataFrame:
     """Rows of `divisible` as the store's index has them."""
-    whole = dict.fromkeys(tables.MANIFEST.columns, "") | vars(Record("", "", "", 0, "", "", 9, 9, 1, ""))
+    whole = dict.fromkeys(tables.MANIFEST.columns, "") | asdict(Record("", "", "", 0, "", "", 9, 9, 1, ""))
     return pd.DataFrame([whole | {"slice": number} | each for number, each in enumerate(rows)])
 
 
