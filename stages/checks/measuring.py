@@ -30,7 +30,7 @@ def measure(raw: Path, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
             chunks.append([])
         chunks[-1].append(case.to_dict("records"))
         order.extend(case.index)
-    results = Kept.of(folder, Path(__file__), []) if kept.limit_bytes() else None
+    results = Kept.of(folder, "measured") if kept.limit_bytes() else None
     with workers.pool() as pool:
         parts = pool.map(partial(_of_cases, raw, results), chunks)
         done = list(progress.track(parts, "validate", len(chunks)))

@@ -3,7 +3,6 @@
 Outs are the same: a task depends on what it is handed alone, and its callers put the answers in order.
 """
 
-import hashlib
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +16,7 @@ from uuid import uuid4
 
 from threadpoolctl import threadpool_limits
 
-from stages.core import slurm
-from stages.core.code import PACKAGE
+from stages.core import code, slurm
 from stages.core.errors import UserError
 
 ADDRESS = "BRAINSEG_SCHEDULER"
@@ -152,15 +150,7 @@ def _checked(client: Any, address: str) -> None:
 
 def about() -> dict[str, str]:
     """What must be the same at every worker, for the same outs."""
-    return {"Python": platform.python_version(), "code": _code()}
-
-
-@cache
-def _code() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
+    return {"Python": platform.python_version(), "code": code.digest()[:12]}
 
 
 def _answer(token: str) -> tuple[dict[str, str], bool]:

@@ -5,6 +5,7 @@ notebook agree. dvc.yaml lists the same folders; a test holds it to that.
 """
 
 import ast
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,15 @@ def rooms(stage: str) -> list[Path]:
     reached = closure(PACKAGE / f"{stage}.py")
     parts = {path.relative_to(PACKAGE).parts[0] for path in reached if path.name != "__init__.py"}
     return sorted(PACKAGE / part for part in parts - UNTRACKED)
+
+
+@cache
+def digest() -> str:
+    """Hash of all code of this package."""
+    hashed = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        hashed.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    return hashed.hexdigest()
 
 
 def closure(file: Path) -> set[Path]:

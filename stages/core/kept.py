@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from stages.core import atomic, code, lineage
+from stages.core import atomic, code
 from stages.core.errors import UserError
 from stages.core.processor import Processor
 
@@ -38,14 +38,10 @@ class Kept:
     basis: str
 
     @classmethod
-    def of(cls, folder: Path, script: Path, recipe: Any) -> "Kept":
-        """Results of a module of this package, with all that it imports, under a recipe of JSON values."""
-        files = {
-            file.relative_to(code.PACKAGE).as_posix(): lineage.content_hash(file)
-            for file in sorted(code.closure(script))
-        }
+    def of(cls, folder: Path, recipe: Any) -> "Kept":
+        """Results of this package's code under a recipe of JSON values."""
         libraries = {name: version(name) for name in LIBRARIES}
-        return cls(folder, _hash([files, libraries, platform.python_version(), recipe]))
+        return cls(folder, _hash([code.digest(), libraries, platform.python_version(), recipe]))
 
     def key(self, case: Any) -> str:
         """Of a result on this kind of processor. case: JSON values with what it follows from beside the

@@ -32,7 +32,7 @@ def results(folder: Path, preparation: Preparation, slices: int) -> Kept | None:
     size = slices * preparation.slice_bytes * (1 + len(preparation.channels)) // len(preparation.channels)
     if size > kept.limit_bytes() or not kept.limit_bytes():
         return None
-    return Kept.of(folder, Path(__file__), asdict(preparation))
+    return Kept.of(folder, asdict(preparation))
 
 
 def prepare(raw: Path, preparation: Preparation, rows: list[Row], results: Kept | None) -> Prepared:
