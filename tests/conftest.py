@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from stages.core import workers
 from tests.fixtures.dvc_stand_in import Place
+
+if TYPE_CHECKING:
+    import distributed
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 PATIENTS = ("TCGA_CS_4943_20000902", "TCGA_HT_8113_19930809", "TCGA_DU_8165_19970205")
@@ -54,6 +58,23 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         monkeypatch.setenv(f"GIT_AUTHOR_{name}", text)
         monkeypatch.setenv(f"GIT_COMMITTER_{name}", text)
     return found
+
+
+@pytest.fixture(scope="session")
+def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Address of MLflow's store, one for all: it takes seconds to make."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator["distributed.LocalCluster"]:
+    """Of Dask, with two workers of one thread, in processes of their own."""
+    import distributed  # which takes a second that few tests need
+
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as local:
+        yield local
 
 
 @contextmanager

@@ -54,10 +54,10 @@ class Allocation:
 
     def overrides(self, overrides: list[str]) -> list[str]:
         """Those and what follows from the allocation, where params.yaml has something else."""
-        told = {word.partition("=")[0] for word in overrides}
-        if "train.nodes" in told:
+        chosen = {word.partition("=")[0] for word in overrides}
+        if "train.nodes" in chosen:
             raise UserError("train.nodes follows from --nodes; leave it out")
-        if self.gpus and "train.devices" in told:
+        if self.gpus and "train.devices" in chosen:
             raise UserError("train.devices follows from --gpus; leave it out")
         params = experiment.resolved([]).train
         asked = {"nodes": self.nodes} | ({"devices": self.gpus // self.nodes} if self.gpus else {})

@@ -20,10 +20,11 @@ def find(named: Sequence[str], sequences: Sequence[str] = ()) -> Listing:
     fetched: dict[Path, str] = {}
     paths = []
     for name in named:
-        path = _fetched(name) if remote.is_remote(name) else Path(name)
         if remote.is_remote(name):
-            fetched[path] = name
-        paths.append(path)
+            paths.append(_fetched(name))
+            fetched[paths[-1]] = name
+        else:
+            paths.append(Path(name))
     try:
         listing = discovery.find(paths, sequences)
     except UserError as error:

@@ -5,10 +5,8 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -384,23 +382,7 @@ def test_a_failed_experiment_is_told_and_the_finished_ones_are_kept(place: Place
 
 
 def test_control_c_waits_until_dvc_has_put_the_work_tree_back(place: Place) -> None:
-    (place.root / "interrupt").touch()
-    program = subprocess.Popen(
-        [sys.executable, "-m", "stages.cli", "preset", *RUN],
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
-    )  # fmt: skip
-    try:
-        until = time.monotonic() + 60
-        while not (place.root / "waiting").exists():
-            assert time.monotonic() < until
-            assert program.poll() is None
-            time.sleep(0.05)
-        os.killpg(program.pid, signal.SIGINT)
-        assert program.wait(30) == 130
-    finally:
-        if program.poll() is None:
-            os.killpg(program.pid, signal.SIGKILL)
+    assert place.interrupted("preset", *RUN) == 130
     assert (place.root / "tidied").exists()
 
 

@@ -20,16 +20,10 @@ from tests.fixtures.dvc_stand_in import Place as Project
 SHELLCHECK = Path(sys.executable).parent / "shellcheck"
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Of MLflow, once for all: it takes seconds to make."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-
-
 @pytest.fixture(autouse=True)
-def three_threads(monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+def three_threads(monkeypatch: pytest.MonkeyPatch, mlflow_store: str) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
 
 
 @pytest.fixture

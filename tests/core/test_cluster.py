@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -21,15 +20,6 @@ from stages.project.paths import Paths
 from tests.fixtures import scans
 from tests.fixtures.tasks import always_fatal, fail, loosen, once_fatal, slow, square
 from tests.pipeline.import_graph import ROOT
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[distributed.LocalCluster]:
-    """Two workers of one thread, in processes of their own."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as local:
-        yield local
 
 
 @pytest.fixture

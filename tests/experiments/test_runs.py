@@ -2,11 +2,7 @@
 
 import os
 import re
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,16 +18,10 @@ RUN = ("leak-tax", "--run", "-S", "split.folds=3", "-S", "train.epochs=2")
 LR = ("--search", "train.lr=log(1e-5,1e-1)")
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Of MLflow, once for all: it takes seconds to make."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-
-
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+def one_thread(monkeypatch: pytest.MonkeyPatch, mlflow_store: str) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
 
 
 def ended(capsys: pytest.CaptureFixture[str], command, *words: str) -> tuple[object, str, str]:
@@ -143,23 +133,7 @@ def test_one_failure_stops_no_other_and_is_named(place: Place, capsys) -> None:
 
 def test_control_c_ends_all_and_begins_no_other(place: Place) -> None:
     (place.root / "beside").touch()
-    (place.root / "interrupt").touch()
-    program = subprocess.Popen(
-        [sys.executable, "-m", "stages.cli", "preset", *RUN, "--jobs", "3"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
-    )  # fmt: skip
-    try:
-        until = time.monotonic() + 60
-        while not (place.root / "waiting").exists():
-            assert time.monotonic() < until
-            assert program.poll() is None
-            time.sleep(0.05)
-        os.killpg(program.pid, signal.SIGINT)
-        assert program.wait(30) == 130
-    finally:
-        if program.poll() is None:
-            os.killpg(program.pid, signal.SIGKILL)
+    assert place.interrupted("preset", *RUN, "--jobs", "3") == 130
     assert (place.root / "tidied").exists()
     assert len(names(place)) == 1  # the one that prepared; two waited for it
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import distributed
@@ -66,15 +65,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     history.to_csv(root / HERE.history, index=False)
     shutil.copyfile(ROOT / HERE.params, root / HERE.params)
     return root
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[distributed.LocalCluster]:
-    """Two workers of one thread, in processes of their own."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as local:
-        yield local
 
 
 @pytest.fixture
