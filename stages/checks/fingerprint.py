@@ -65,7 +65,7 @@ def near(hashes: list[str], owners: list[str], bits: int) -> list[tuple[int, int
         turned[start : start + BLOCK] = _positions(grids[start : start + BLOCK])
     pairs = np.empty(0, np.int64)
     for index in _indices(len(known), bits):
-        found = [pairs]
+        codes = [pairs]
         for start in range(0, len(known), BLOCK):
             block = turned[start : start + BLOCK]
             index.add(np.ascontiguousarray(block[:, 0]))
@@ -74,9 +74,9 @@ def near(hashes: list[str], owners: list[str], bits: int) -> list[tuple[int, int
             counts = np.diff(limits.astype(np.int64)).reshape(len(block), -1).sum(axis=1)
             ours = np.repeat(np.arange(start, start + len(block)), counts)
             apart = (others < ours) & (people[others] != people[ours])
-            found.append(others[apart] * len(known) + ours[apart])
+            codes.append(others[apart] * len(known) + ours[apart])
             block[:] = _rotated(block)
-        pairs = np.unique(np.concatenate(found))
+        pairs = np.unique(np.concatenate(codes))
     return [(int(known[pair // len(known)]), int(known[pair % len(known)])) for pair in pairs.tolist()]
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.core import atomic, git
+from stages.core import atomic, git, holding
 from stages.core.errors import UserError
 from stages.registry import projects
 from stages.registry.projects import ARTIFACT
@@ -60,7 +60,7 @@ def _held(repository: str, version: str) -> Path:
     folder = platformdirs.user_cache_path("brainseg") / "models" / key / version
     # A version stands for one commit for good. Where it costs no network that is looked up nevertheless.
     commits = _tagged(place, version) if Path(place.address).is_dir() else set()
-    with _locked(folder):
+    with holding.locked(folder):
         held = [path for path in folder.iterdir() if not path.name.startswith(".")]
         for path in held:
             if not commits or commits == {path.name}:
@@ -92,27 +92,6 @@ def _place(repository: str) -> _Place:
         return _Place(repository)
     place = _place(address)
     return _Place(place.address, project.strip("/"))
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Make a folder of the cache one's own: several processes may want the same version at once."""
-    from filelock import FileLock
-
-    lock = FileLock(folder / ".lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror}); set XDG_CACHE_HOME to a folder that can be"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _tagged(place: _Place, version: str) -> set[str]:

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from stages.core import progress
+from stages.core import holding, progress
 from stages.core.errors import UserError
 from stages.sources import folder
 from stages.sources.archive import MAX_BYTES
@@ -32,7 +32,7 @@ def fetch(address: str, belongs: Callable[[PurePosixPath], bool], key: str = fol
     """
     remote = Remote(address, key)
     place = _place(address)
-    with _own(place):
+    with holding.locked(place, mode=0o700):
         objects = remote.objects(belongs)
         if not objects:
             raise UserError(f"{key} {address} holds no file that belongs to the data; check the address")
@@ -49,23 +49,6 @@ def _place(address: str) -> Path:
 
     name = hashlib.sha256(address.encode()).hexdigest()[:16]
     return platformdirs.user_cache_path("brainseg") / "scans" / name
-
-
-@contextmanager
-def _own(place: Path) -> Iterator[None]:
-    """A folder of the cache as one's own: several processes may fetch the same."""
-    from filelock import FileLock
-
-    try:
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = FileLock(place / ".lock")
-        lock.acquire()
-    except OSError as error:
-        raise UserError(
-            f"{place} cannot be written ({error.strerror}); set XDG_CACHE_HOME to a folder that can be"
-        ) from None
-    with lock:
-        yield
 
 
 class _Missing:
