@@ -55,7 +55,7 @@ def near(slices: int, _: Path, clock: Clock) -> None:
     """The search for near-duplicates."""
     import scale_set
 
-    from stages.checks import fingerprint
+    from stages.fingerprints import fingerprint
 
     pictures, owners = scale_set.pictures(slices), list(scale_set.patients(slices))
     with clock.step("near-duplicates"):

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import tifffile
 
-from stages.checks import fingerprint
 from stages.checks.audit import MOVES
 from stages.core import record, workers
+from stages.fingerprints import fingerprint
 from stages.project.paths import Paths
 from stages.scan.spacing import Spacing
 from stages.scoring.decision import Scored, T, Task

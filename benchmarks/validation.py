@@ -23,8 +23,8 @@ import numpy as np
 import tifffile
 from staging import ROOT, set_up, stage
 
-from stages.checks import fingerprint
 from stages.core import natural
+from stages.fingerprints import fingerprint
 from stages.project import params
 from stages.project.paths import HERE
 

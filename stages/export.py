@@ -13,6 +13,7 @@ import typer
 
 from stages.core import atomic, code, errors, lineage, tables
 from stages.exporting import card, description, onnx_export, parity
+from stages.fingerprints import seen
 from stages.inference import cases, onnx_predictor, spec
 from stages.inference.cases import Prediction
 from stages.inference.onnx_predictor import OnnxPredictor
@@ -79,6 +80,9 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
         atomic.json_file(described.model_dump(mode="json") | {"files": files}, folder / paths.spec.name)
         text = card.render(model, chosen, store.meta, of_run(store, metrics, paths))
         atomic.text(text, folder / paths.card.name)
+        hashes = seen.read(shards.fingerprints(paths.slices), "`dvc repro preprocess` makes it")
+        learnt = np.concatenate([rows["train"], rows["val"]])  # what chose weights, epoch and threshold
+        seen.write(seen.distinct(hashes[learnt]), folder / paths.seen.name)
     atomic.metrics(metrics, paths.export_metrics)
     return metrics
 

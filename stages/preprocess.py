@@ -12,7 +12,9 @@ from typing import Any
 import typer
 
 from stages.core import atomic, errors, kept, progress, tables, workers
+from stages.core.errors import UserError
 from stages.core.kept import Kept
+from stages.fingerprints import seen
 from stages.preprocessing import case, keeping
 from stages.project.params import Preprocess, load
 from stages.project.paths import Paths
@@ -30,6 +32,12 @@ def main() -> None:
 def run(params: Preprocess, paths: Paths) -> dict[str, Any]:
     """Write data/slices/; returns how many cases, slices and shards it holds."""
     table = tables.read(tables.MANIFEST, paths.validated)
+    hashes = seen.read(paths.fingerprints, "`dvc repro validate` makes it")
+    if len(hashes) != len(table):
+        raise UserError(
+            f"{paths.fingerprints} and {paths.validated} are of other slices; "
+            "run `dvc repro --force validate`"
+        )
     preparation = case.preparation(table, params.channels, params.size, params.crop)
     cases = case.rows(table)
     planned = shards.plan([len(rows) for rows in cases], preparation.slice_bytes)
@@ -42,7 +50,9 @@ def run(params: Preprocess, paths: Paths) -> dict[str, Any]:
         done = chain.from_iterable(progress.track(parts, "preprocess", len(tasks)))
         by_id = {summary.case_id: summary for summary in done}
         summaries = [by_id[rows[0]["case_id"]] for rows in cases]
-        shards.close(folder, case.meta(preparation, summaries), case.index(table, summaries))
+        order = case.order(table, summaries)
+        shards.close(folder, case.meta(preparation, summaries), case.index(table.iloc[order], summaries))
+        seen.write(hashes[order], shards.fingerprints(folder))
     kept.trim(paths.kept / "prepared")
     return {"cases": len(cases), "slices": len(table), "shards": len(tasks)}
 

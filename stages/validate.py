@@ -14,6 +14,7 @@ from stages.checks.slices import empty_ends
 from stages.core import atomic, errors, tables
 from stages.core.errors import UserError
 from stages.figures import examples
+from stages.fingerprints import seen
 from stages.project.params import Validate, load
 from stages.project.paths import Paths
 
@@ -47,6 +48,7 @@ def run(params: Validate, paths: Paths) -> dict[str, Any]:
     good = table.assign(**corrections.columns(rows, same, kept))[kept]
     joined = good[tables.joined(good)]
     tables.write(good, paths.validated)
+    seen.write(seen.packed(rows.loc[kept, "picture"]), paths.fingerprints)
     tables.write(flagged, paths.findings)
     levels, checks = flagged["severity"], flagged["check"].value_counts().sort_index()
     metrics = {

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.checks import audit, fingerprint
+from stages.checks import audit
 from stages.core import record
 from stages.core.errors import UserError
+from stages.fingerprints import fingerprint
 from stages.formats import formats
 from stages.formats.reader import Reader
 from stages.scan.task import harmonise

@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from stages.checks import fingerprint
 from stages.checks.statistics import MIN_HEAD
+from stages.fingerprints import fingerprint
 
 RUN_BITS = 188
 """Bits in which pictures of consecutive numbers may differ and still be taken for one patient."""

@@ -20,6 +20,7 @@ class Paths:
         self.raw = data / "raw"
         self.manifest = data / "manifest.csv"
         self.validated = data / "validated.csv"
+        self.fingerprints = data / "fingerprints.npy"
         self.slices = data / "slices"
         self.index = self.slices / "index.csv"
         self.splits = data / "splits.csv"
@@ -36,6 +37,7 @@ class Paths:
         self.onnx_int8 = self.export / "model.int8.onnx"
         self.spec = self.export / "spec.json"
         self.card = self.export / "model_card.md"
+        self.seen = self.export / "seen.npy"
         self.ensemble = models / "ensemble"
 
         self.reports = root / "reports"

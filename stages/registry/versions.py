@@ -25,7 +25,7 @@ from stages.registry.projects import ARTIFACT
 VERSION = re.compile(r"v(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[0-9A-Za-z.-]+)?")
 _REMOTE = re.compile(r"[A-Za-z][\w+.-]*://|[\w.-]+@[\w.-]+:")
 """How the address of a repository elsewhere begins: https://, ssh://, git@host:"""
-_FILES = ("model.onnx", "model.int8.onnx", "spec.json", "model_card.md")
+_FILES = ("model.onnx", "model.int8.onnx", "spec.json", "model_card.md", "seen.npy")
 """What is downloaded of an export folder. The first is needed."""
 _LARGEST = 2 << 30
 """Bytes of a file; ONNX files end there."""

@@ -180,6 +180,11 @@ def close(folder: Path, meta: Meta, index: pd.DataFrame) -> None:
     atomic.json_file(meta.model_dump(mode="json"), folder / "meta.json")
 
 
+def fingerprints(folder: Path) -> Path:
+    """The hashes of its slices' pictures, in their order (`fingerprints.seen`)."""
+    return folder / "fingerprints.npy"
+
+
 def open_store(folder: Path) -> Store:
     """Open a store read-only. Raises `UserError` where it is missing, damaged or of another schema."""
     meta = read_meta(folder)

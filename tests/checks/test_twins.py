@@ -12,8 +12,9 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.checks import fingerprint, twins
+from stages.checks import twins
 from stages.core import tables
+from stages.fingerprints import fingerprint
 from stages.formats.reader import Reader
 from stages.project import params
 from stages.sources import coco, pairs, sample

@@ -37,6 +37,7 @@ ROOMS = (
     "formats",
     "framing",
     "masks",
+    "fingerprints",
     "sources",
     "checks",
     "splits",
@@ -70,6 +71,7 @@ OUTS = {
     "ingest": {"data/raw", "data/manifest.csv"},
     "validate": {
         "data/validated.csv",
+        "data/fingerprints.npy",
         "reports/validate/metrics.json",
         "reports/validate/findings.csv",
         "reports/validate/data_docs",

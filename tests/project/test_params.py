@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stages.checks import fingerprint
 from stages.core.errors import UserError
+from stages.fingerprints import fingerprint
 from stages.project import params
 
 SHIPPED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")

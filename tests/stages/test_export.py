@@ -12,6 +12,7 @@ import torch
 
 from stages import export
 from stages.exporting import description, parity
+from stages.fingerprints import seen
 from stages.inference import onnx_predictor
 from stages.inference.cases import Prediction
 from stages.networks import modelfile, network
@@ -105,6 +106,15 @@ def test_the_confidence_to_compare_with_is_of_validation(exported):
         levels = np.floor(both.numpy().astype(np.float64) * 200)
         sure.append((levels[levels >= 20].mean() + 0.5) / 200)
     assert described.decision.low_confidence_below == pytest.approx(np.percentile(sure, 10), abs=2e-4)
+
+
+def test_the_export_knows_the_pictures_that_chose_weights_and_rule_and_no_others(exported):
+    opened = export.shards.open_store(exported / HERE.slices)
+    hashes = seen.read(export.shards.fingerprints(exported / HERE.slices), "")
+    tested = (opened.index["case_id"] == "case02").to_numpy()
+    learnt = seen.read(exported / HERE.seen, "")
+    assert len(learnt) == np.count_nonzero(~tested)
+    assert np.array_equal(seen.among(hashes, learnt, bits=0), ~tested)
 
 
 def test_metrics_and_card(exported):

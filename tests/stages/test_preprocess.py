@@ -11,6 +11,7 @@ import pytest
 from stages import preprocess
 from stages.core import tables
 from stages.core.errors import UserError
+from stages.fingerprints import seen
 from stages.preprocessing import case
 from stages.project.params import Preprocess
 from stages.project.paths import Paths
@@ -34,7 +35,9 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
         images, masks = scans.volume(slices, seed=(0, patient))
         for k, (image, mask) in enumerate(zip(images, masks, strict=True), 1):
             scans.write_slice(paths.raw / "kaggle_3m", scans.case_name(patient), k, image, mask)
-    tables.write(tables.from_records(lgg.find(paths.raw).records), paths.validated)
+    table = tables.from_records(lgg.find(paths.raw).records)
+    tables.write(table, paths.validated)
+    seen.write(seen.packed(f"{number:0144x}" for number in range(len(table))), paths.fingerprints)
     return paths
 
 

@@ -16,6 +16,8 @@ import numpy as np
 
 SIDE = 24
 """Coefficients a side."""
+NEAR = 60
+"""Bits in which hashes may differ and still be taken for those of one picture."""
 PIXELS = 128
 MIN_SHARE = 0.15
 """Share of the picture that must be head: near the skull's top every patient looks like an oval."""

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.checks import fingerprint
+from stages.fingerprints import fingerprint
 from stages.project import params
 from tests.fixtures import scans
 
