@@ -19,6 +19,10 @@ STAGES = {
     "export": "Export the model as ONNX and write its card.",
     "report": "Put everything that was measured on one page.",
 }
+OPTIONAL = {
+    "score": "Score a model on labelled scans that it was not made from.",
+}
+"""Beside the DAG, of which one may make a stage of it."""
 COMMANDS = {
     "predict": "Segment new scans with an exported model.",
     "serve": "A page to drop new scans on, look at their masks and correct them.",
@@ -51,7 +55,7 @@ def _add(room: str, name: str, summary: str) -> None:
         importlib.import_module(f"stages.{room}{name}").app(context.args, prog_name=f"brainseg {name}")
 
 
-for _name, _summary in STAGES.items():
+for _name, _summary in (STAGES | OPTIONAL).items():
     _add("", _name, _summary)
 for _name, _summary in COMMANDS.items():
     _add("commands.", _name, _summary)

@@ -16,14 +16,14 @@ import pandas as pd
 import typer
 
 from stages.core import atomic, errors, progress, tables, workers
-from stages.figures import curves, films
+from stages.figures import curves, results
 from stages.inference import cases as inference
 from stages.inference.torch_predictor import TorchPredictor
 from stages.masks.rule import Tta
 from stages.networks import allocation, modelfile
 from stages.project.params import Evaluate, load
 from stages.project.paths import Paths
-from stages.scoring import absence, cases, conventions, decision, scores
+from stages.scoring import absence, decision, scores, summary
 from stages.scoring.prediction import Predictions
 from stages.store import dataset, shards
 
@@ -76,25 +76,16 @@ def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
         }
 
     with atomic.directory(paths.curves) as folder:
-        curves.write(scored, tables.read(tables.HISTORY, paths.history), regions, folder)
-        with atomic.directory(paths.overlays) as pictures:
-            frames = films.write(slices, test, chosen, regions[0], scored.per_case, pictures)
+        frames = results.write(scored, slices, test, chosen, folder, paths.overlays)
         tables.write(frames, folder / paths.frames.name)
+        curves.training(tables.read(tables.HISTORY, paths.history), folder / "training.png")
     tables.write(suspected, paths.suspects)
     tables.write(scored.per_case, paths.per_case)
     atomic.json_file(asdict(chosen), paths.decision)
-    own = slices.index[~tables.joined(slices.index)]
     metrics = {
-        "test": headline(scored.per_case, regions, params.bootstrap),
+        **summary.metrics(scored, by_tta, slices, params.bootstrap),
         "val": {"dice": chosen.val_dice},
-        "conventions": conventions.card(scored.per_slice)
-        | {f"tta_{tta}": conventions.brief(table) for tta, table in by_tta.items()},
         "leaky": leaks(splits),
-        "patients_known": bool(own["patient_known"].all()),
-        "box_labels": bool((own["label_kind"] == "box").mean() > 0.5),
-        "spacing_known": all(
-            slices.meta.cases[case_id].spacing_known for case_id in scored.per_case["case_id"]
-        ),
     }
     atomic.metrics(metrics, paths.evaluate_metrics)
     return metrics
@@ -109,19 +100,6 @@ def scorers(slices: shards.Store, splits: pd.DataFrame) -> Iterator[Executor | N
         return
     with workers.pool() as pool:
         yield pool
-
-
-def headline(per_case: pd.DataFrame, regions: list[str], resamples: int) -> dict[str, Any]:
-    """Mean of every metric over patients; where there are several regions, also of each."""
-    metrics = cases.means(per_case, resamples) | {
-        "patients": per_case["patient_id"].nunique(),
-        "worst_dice": float(per_case["dice"].min()),
-    }
-    if len(regions) > 1:
-        metrics["regions"] = {
-            name: cases.means(per_case[per_case["region"] == name], resamples) for name in regions
-        }
-    return metrics
 
 
 def leaks(splits: pd.DataFrame) -> bool:

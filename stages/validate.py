@@ -9,8 +9,7 @@ from typing import Any
 
 import typer
 
-from stages.checks import corrections, expectations, findings, measuring, statistics, twins
-from stages.checks.slices import empty_ends
+from stages.checks import corrections, expectations, findings, judging, statistics
 from stages.core import atomic, errors, tables
 from stages.core.errors import UserError
 from stages.figures import examples
@@ -30,13 +29,9 @@ def main() -> None:
 def run(params: Validate, paths: Paths) -> dict[str, Any]:
     """Write data/validated.csv and reports/validate/; returns the metrics."""
     table = tables.read(tables.MANIFEST, paths.manifest)
-    rows = findings.measured(table, measuring.measure(paths.raw, table, paths.kept / "measured"))
-    same = twins.of(rows, params.near_duplicate_bits)
-    flagged = findings.of(rows, same)
-    bad = rows["sample_id"].isin(flagged.loc[flagged["severity"] == "critical", "sample_id"])
-    empty = empty_ends(rows)
+    judged = judging.judge(paths.raw, table, paths.kept / "measured", params.near_duplicate_bits)
+    rows, flagged, kept = judged.rows, judged.findings, judged.kept
     findings.refuse(flagged, len(table), params.on_error, params.max_quarantined)
-    kept = ~bad & ~empty
     if not kept.any():
         raise UserError("no slice shows anything; check ingest.source and ingest.location")
 
@@ -45,7 +40,7 @@ def run(params: Validate, paths: Paths) -> dict[str, Any]:
         expected, failed = expectations.check(rows.drop(columns=["placement", "planes"]), files, docs)
     with atomic.directory(paths.examples) as folder:
         examples.write(flagged, rows, paths.raw, folder)
-    good = table.assign(**corrections.columns(rows, same, kept))[kept]
+    good = table.assign(**corrections.columns(rows, judged.same, kept))[kept]
     joined = good[tables.joined(good)]
     tables.write(good, paths.validated)
     seen.write(seen.packed(rows.loc[kept, "picture"]), paths.fingerprints)
@@ -56,8 +51,8 @@ def run(params: Validate, paths: Paths) -> dict[str, Any]:
         "patients": good["patient_id"].nunique(),
         "cases": good["case_id"].nunique(),
         "tumour_slices": int((rows.loc[kept, "mask_pixels"] > 0).sum()),
-        "quarantined": int(bad.sum()),
-        "without_brain": int(empty.sum()),
+        "quarantined": int(judged.bad.sum()),
+        "without_brain": int(judged.empty.sum()),
         "findings": {level: int((levels == level).sum()) for level in ("critical", "warning", "info")},
         "checks": {name: int(count) for name, count in checks.items()},
         "expectations": {"total": expected, "failed": len(failed)},

@@ -3,6 +3,7 @@
 brainseg compare main                            # the last commit against the branch main, as Markdown
 brainseg compare main my-experiment              # names of `dvc exp show`, tags, branches, commits
 brainseg compare HEAD~1 --format json --out comparison.json
+brainseg compare scored-v1 scored-v2             # two folders that `brainseg score` wrote
 """
 
 from enum import StrEnum
@@ -16,6 +17,7 @@ from stages.comparison.verdict import Verdict
 from stages.core import atomic, errors
 from stages.core.errors import UserError
 from stages.experiments import results, revision
+from stages.experiments.results import Results
 from stages.project.paths import HERE
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -30,7 +32,7 @@ class Notation(StrEnum):
 
 @app.command()
 def main(
-    base: Annotated[str, typer.Argument(help="The revision or experiment to compare with.")],
+    base: Annotated[str, typer.Argument(help="The revision, experiment or score to compare with.")],
     head: Annotated[str | None, typer.Argument(help="The one to judge. [default: the last commit]")] = None,
     form: Annotated[Notation, typer.Option("--format", help="What to write.")] = Notation.MARKDOWN,
     out: Annotated[Path | None, typer.Option(help="A file to write instead of the screen.")] = None,
@@ -48,8 +50,10 @@ def main(
     if out and out.is_dir():
         raise UserError(f"--out {out} is a folder; name a file")
     if head is None:
+        if results.is_score(base):
+            raise UserError(f"{base} is a score; name the other one too")
         _refuse_uncommitted()
-    ours, theirs = (results.load(revision.resolve(name)) for name in (base, head or "HEAD"))
+    ours, theirs = map(_results, (base, head or "HEAD"))
     compared = comparison.of(ours, theirs, tolerance)
     text = markdown.as_json(compared) if form is Notation.JSON else markdown.markdown(compared)
     if out:
@@ -60,6 +64,10 @@ def main(
     unsaid = compared.outcome.verdict is Verdict.INCOMPARABLE or bool(theirs.stale)
     if compared.regression or (strict and unsaid):
         raise typer.Exit(1)
+
+
+def _results(name: str) -> Results:
+    return results.of_score(Path(name)) if results.is_score(name) else results.load(revision.resolve(name))
 
 
 def _refuse_uncommitted() -> None:

@@ -60,8 +60,10 @@ def markdown(comparison: Comparison) -> str:
 
 
 def _side(side: Side) -> str:
-    name = "" if side.commit.startswith(side.name) else f"{_code(side.name)}, "
-    return f"{name}{_code(side.commit[:7])}, Dice {side.dice:.3f}, {_patients(side.patients)}"
+    names = [] if side.commit.startswith(side.name) else [_code(side.name)]
+    if side.commit:  # a score has none
+        names.append(_code(side.commit[:7]))
+    return f"{', '.join(names)}, Dice {side.dice:.3f}, {_patients(side.patients)}"
 
 
 def _metrics(outcome: Outcome) -> list[str]:

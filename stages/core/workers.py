@@ -37,6 +37,11 @@ def granted(cgroup: Path = CGROUP) -> float:
     return int(quota) / int(period) if quota.isdecimal() else cores()
 
 
+def number() -> int:
+    """Worker processes on this machine where nobody says how many."""
+    return max(1, math.floor(granted()))
+
+
 def elsewhere() -> bool:
     """Whether work is shared out on a cluster, and not in this machine's processes."""
     return bool(os.environ.get(cluster.ADDRESS))
@@ -56,9 +61,8 @@ def pool(processes: int | None = None) -> Iterator[Executor]:
         with cluster.executor(os.environ[cluster.ADDRESS]) as executor:
             yield executor
         return
-    number = processes or max(1, math.floor(granted()))
     try:
-        with ProcessPoolExecutor(number, initializer=_begin) as executor:
+        with ProcessPoolExecutor(processes or number(), initializer=_begin) as executor:
             yield executor
     except BrokenProcessPool:
         raise UserError(

@@ -15,7 +15,7 @@ from ruamel.yaml.error import YAMLError
 from stages.core import tables
 from stages.core.errors import UserError
 from stages.experiments.revision import Revision
-from stages.project.paths import HERE
+from stages.project.paths import HERE, ScorePaths
 
 METRICS = HERE.metrics()
 """Metrics file of each stage, by the stage's name."""
@@ -115,24 +115,62 @@ def load(revision: Revision) -> Results:
     )
 
 
-def _metrics(revision: Revision, path: Path) -> dict[str, Any]:
+def is_score(name: str) -> bool:
+    """Whether a name is that of a folder that `brainseg score` wrote."""
+    paths = ScorePaths(Path(name))
+    return paths.metrics.is_file() and paths.per_case.is_file()
+
+
+def of_score(folder: Path) -> Results:
+    """What `brainseg score` wrote into a folder, as the results of a revision without commit and code; raises
+    `UserError` where it is damaged.
+    """
+    paths, way_out = ScorePaths(folder), "score the model again"
+    texts = {path: _text(path, way_out) for path in (paths.metrics, paths.per_case)}
+    metrics = _mapping(texts[paths.metrics], str(paths.metrics), way_out)
     try:
-        metrics = json.loads(revision.text(path) or "", parse_constant=lambda _: None)
+        data = {HERE.raw: metrics["hash"], HERE.weights: metrics["model"]["weights"]}
+        if not _is_number(metrics["test"]["dice"]):
+            raise TypeError
+    except (KeyError, TypeError):
+        raise UserError(f"{paths.metrics} is not what a score writes; {way_out}") from None
+    cases = _table(texts[paths.per_case], str(paths.per_case), way_out)
+    hashes = {path.as_posix(): str(hashed) for path, hashed in data.items()}
+    return Results(Revision(str(folder), "", {}), {"evaluate": metrics}, cases, {}, hashes, {}, ())
+
+
+def _text(path: Path, way_out: str) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not text; {way_out}") from None
+
+
+def _metrics(revision: Revision, path: Path) -> dict[str, Any]:
+    return _mapping(revision.text(path) or "", f"{path} of {revision}", WAY_OUT)
+
+
+def _mapping(text: str, where: str, way_out: str) -> dict[str, Any]:
+    try:
+        metrics = json.loads(text, parse_constant=lambda _: None)
         if not isinstance(metrics, dict):
             raise ValueError
     except (ValueError, RecursionError):
-        raise UserError(f"{path} of {revision} is not a JSON object; {WAY_OUT}") from None
+        raise UserError(f"{where} is not a JSON object; {way_out}") from None
     return metrics
 
 
 def _cases(revision: Revision) -> pd.DataFrame:
-    where = f"{HERE.per_case} of {revision}"
-    scores = tables.parse(tables.PER_CASE, revision.text(HERE.per_case) or "", where, WAY_OUT)
+    return _table(revision.text(HERE.per_case) or "", f"{HERE.per_case} of {revision}", WAY_OUT)
+
+
+def _table(text: str, where: str, way_out: str) -> pd.DataFrame:
+    scores = tables.parse(tables.PER_CASE, text, where, way_out)
     if scores.empty:
-        raise UserError(f"{where} lists no case; {WAY_OUT}")
+        raise UserError(f"{where} lists no case; {way_out}")
     if (twice := scores.duplicated(list(tables.PER_CASE.key))).any():
         again = scores[twice].to_dict("records")[0]
-        raise UserError(f"{where} lists {again['region']} of case {again['case_id']} twice; {WAY_OUT}")
+        raise UserError(f"{where} lists {again['region']} of case {again['case_id']} twice; {way_out}")
     measured = scores.select_dtypes("number").columns
     return scores.assign(**scores[measured].where(np.isfinite(scores[measured])))
 

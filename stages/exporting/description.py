@@ -14,6 +14,7 @@ from stages.masks import label_map
 from stages.networks.modelfile import Model
 from stages.scoring import prediction
 from stages.scoring.decision import Decision
+from stages.sources import sources
 from stages.store.shards import Store
 
 UNSURE = 10
@@ -46,6 +47,7 @@ def of(model: Model, chosen: Decision, store: Store) -> Spec:
             classes=store.meta.classes,
             exclusive=store.meta.exclusive,
             noun=store.meta.noun,
+            outline=sources.outline(str(store.index["source"].iloc[0])),
         ),
         scaling=spec.Scaling.model_validate({"size": model.size, "crop": store.meta.crop}),
         decision=spec.ServedRule(**rule, low_confidence_below=None),

@@ -18,13 +18,12 @@ COLOURS = (BLUE, ORANGE, GREEN, RED)
 MARKERS = ("o", "s", "^", "D")  # a second sign beside colour
 
 
-def write(scores: Scores, history: pd.DataFrame, regions: list[str], folder: Path) -> None:
-    """Every curve into a folder. history: of training, a row an epoch. Failures are of `regions[0]`."""
+def write(scores: Scores, regions: list[str], folder: Path) -> None:
+    """Every curve of test cases into a folder. Failures are of `regions[0]`."""
     precision = _by_region(scores, histograms.precision_recall)
     calibration = _by_region(scores, histograms.reliability)
     tables.write(precision, folder / "precision_recall.csv")
     tables.write(calibration, folder / "calibration.csv")
-    training(history, folder / "training.png")
     precision_recall(precision, folder / "precision_recall.png")
     reliability(calibration, folder / "calibration.png")
     volumes(scores.per_case, folder / "volumes.png")

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from stages.figures import picture
-from stages.scoring.decision import Decision, Scored
+from stages.masks.rule import Rule
+from stages.scoring.decision import Scored
 from stages.store.shards import Store
 
 # RGB of Okabe and Ito's palette: bluish green, orange and blue differ for every kind of colour vision.
@@ -24,7 +25,7 @@ SIDE = 160
 def write(
     store: Store,
     predicted: Iterable[Scored],
-    chosen: Decision,
+    chosen: Rule,
     region: str,
     per_case: pd.DataFrame,
     folder: Path,

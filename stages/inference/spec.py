@@ -38,7 +38,8 @@ class Input(_Part):
 
 class Output(_Part):
     """Probabilities, one channel a region. A region is a union of classes, which have a name by number.
-    exclusive, noun: as in `scan.task.Task`.
+    exclusive, noun: as in `scan.task.Task`; outline: what masks of the training set outline, "" where nothing
+    tells.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Output(_Part):
     classes: dict[int, str]
     exclusive: bool = False
     noun: str = "tumour"
+    outline: str = ""
 
 
 class Scaling(_Part):

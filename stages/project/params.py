@@ -206,6 +206,18 @@ def read(path: Path = HERE.params) -> Params:
         raise UserError(f"{path}: {_sentence(error)}") from None
 
 
+class _Ingest(Section):
+    ingest: Ingest
+
+
+def ingest(values: dict[str, Any]) -> Ingest:
+    """Check values for ingest that are from elsewhere; raises `UserError` naming the key."""
+    try:
+        return _Ingest.model_validate({"ingest": values}).ingest
+    except ValidationError as error:
+        raise UserError(_sentence(error)) from None
+
+
 def _sentence(error: ValidationError) -> str:
     """The first problem of a validation in words: key, what it must be, what it is."""
     errors = error.errors()

@@ -94,5 +94,19 @@ class Paths:
         }
 
 
+class ScorePaths:
+    """What `brainseg score` writes into a folder: results under the names that evaluate gives them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.metrics = folder / "metrics.json"
+        self.per_case = folder / "per_case.csv"
+        self.findings = folder / "findings.csv"
+        self.suspects = folder / "suspects.csv"
+        self.curves = folder / "curves"
+        self.frames = self.curves / "frames.csv"
+        self.overlays = folder / "overlays"
+        self.page = folder / "index.html"
+
+
 HERE = Paths()
 """Of the project in the working folder, for commands that a person runs there."""

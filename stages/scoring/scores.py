@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.masks.rule import Rule
 from stages.scoring import cases, conventions, histograms, suspects
-from stages.scoring.decision import Cases, Decision, Scored
+from stages.scoring.decision import Cases, Scored
 from stages.store.shards import Store
 
 
@@ -33,7 +34,7 @@ class Part:
     histograms: list[np.ndarray]
 
 
-def of_case(chosen: Decision, tolerance_mm: float, case: Scored, store: Store) -> Part:
+def of_case(chosen: Rule, tolerance_mm: float, case: Scored, store: Store) -> Part:
     """Score every region of a case. tolerance_mm: of the surface Dice."""
     images = store.images(case.rows)
     site = str(store.index["site"].iloc[case.rows[0]])
@@ -61,13 +62,13 @@ def of(parts: Iterable[Part], regions: Iterable[str]) -> Scores:
     )
 
 
-def per_slice(predicted: Cases, chosen: Decision) -> pd.DataFrame:
+def per_slice(predicted: Cases, chosen: Rule) -> pd.DataFrame:
     """Only the voxel counts of every slice (`conventions.slices`)."""
     parts = predicted.map(partial(_slices, chosen))
     return pd.concat([table for part in parts for table in part], ignore_index=True)
 
 
-def _slices(chosen: Decision, case: Scored, store: Store) -> list[pd.DataFrame]:
+def _slices(chosen: Rule, case: Scored, store: Store) -> list[pd.DataFrame]:
     return [
         conventions.slices(case, number, region, mask) for number, region, mask in _masks(chosen, case, store)
     ]
@@ -88,6 +89,6 @@ def _suspects(split: str, case: Scored, store: Store) -> list[pd.DataFrame]:
     ]
 
 
-def _masks(chosen: Decision, case: Scored, store: Store) -> Iterator[tuple[int, str, np.ndarray]]:
+def _masks(chosen: Rule, case: Scored, store: Store) -> Iterator[tuple[int, str, np.ndarray]]:
     for number, region in enumerate(store.meta.regions):
         yield number, region, chosen.mask(case.levels[:, number], region, case.voxel_ml)

@@ -76,6 +76,7 @@ BRATS = Source(
         data="BraTS volumes (Menze et al., IEEE TMI 34, 2015; Baid et al., arXiv 2107.02314)",
         licence="the set's own terms, which want registration and citation; CC BY-NC-SA 3.0 for the set "
         "of 2015",
+        outline="tumour with the oedema around it, and the parts of its core, on four sequences",
     ),
     tasks=brats_editions.MEANINGS,
     meaning=meaning,

@@ -203,6 +203,7 @@ COCO = Source(
         about="Kaggle, brain-tumor-image-dataset-semantic-segmentation",
         data="images with COCO annotations, as exported by Roboflow",
         licence="the set's own, CC BY 4.0 as published",
+        outline="what annotators marked as tumour, by boxes where there is no polygon",
     ),
     kaggle="pkdarabi/brain-tumor-image-dataset-semantic-segmentation/versions/1",
 )

@@ -100,6 +100,7 @@ PAIRS = Source(
         about="Cheng, figshare 1512427 (2017)",
         data="pairs of image and mask; as published those of Cheng, figshare 1512427 (2017)",
         licence="the set's own, CC BY 4.0 as published",
+        outline="the border of a tumour as it takes up contrast medium on T1",
     ),
     kaggle="nikhilroxtomar/brain-tumor-segmentation/versions/1",
 )

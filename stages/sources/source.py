@@ -23,7 +23,8 @@ class Holding:
 @dataclass(frozen=True)
 class Card:
     """What a published set is said to hold, from its own page or paper, so that a subset or another set shows
-    at once; None where it does not tell. And what its scans are, and under which licence.
+    at once; None where it does not tell. And what its scans are, under which licence, and what its masks
+    outline, which other sets do in another way.
     """
 
     slices: int | None
@@ -34,6 +35,7 @@ class Card:
     about: str  # where the counts are from
     data: str
     licence: str
+    outline: str
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,12 @@ TASKS: dict[str, Task] = {task.name: task for source in SOURCES.values() for tas
 """By name, as a row of the manifest has it in `label_set`."""
 
 
+def outline(name: str) -> str:
+    """What masks of the source of that name outline; "" where nothing tells, as of a user's own."""
+    card = SOURCES[name].card if name in SOURCES else None
+    return card.outline if card else ""
+
+
 @lru_cache
 def task(label_set: str) -> Task:
     """By the `label_set` of a row: one of `TASKS`, or what `labels.text` or `task_text.text` wrote."""

@@ -62,14 +62,13 @@ def test_all_are_written_with_the_tables_that_dvc_plots(tmp_path):
     found = Scores(
         cases(regions=("whole", "core")), pd.DataFrame(), {"whole": counts, "core": counts[:, ::-1]}
     )
-    curves.write(found, history(), ["whole", "core"], tmp_path)
+    curves.write(found, ["whole", "core"], tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "calibration.csv",
         "calibration.png",
         "failures.png",
         "precision_recall.csv",
         "precision_recall.png",
-        "training.png",
         "volumes.png",
     ]
     table = pd.read_csv(tmp_path / "precision_recall.csv")

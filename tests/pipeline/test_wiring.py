@@ -49,6 +49,7 @@ ROOMS = (
     "inference",
     "scoring",
     "figures",
+    "trials",
     "exporting",
     "predicting",
     "reporting",
@@ -290,6 +291,7 @@ def test_only_params_recipes_results_and_a_cluster_s_description_read_yaml():
     }
     assert readers == {
         Path("stages/project/params.py"),
+        Path("stages/project/options.py"),
         Path("stages/core/slurm.py"),
         Path("stages/experiments/recipe.py"),
         Path("stages/experiments/results.py"),

@@ -13,7 +13,7 @@ import pytest
 
 from stages.checks.catalogue import CHECKS
 from stages.project.paths import Paths
-from stages.reporting import page
+from stages.reporting import page, results
 from tests.fixtures import reports
 
 EVIL = '"><script>alert("x")</script>'
@@ -196,24 +196,25 @@ def test_no_finding_and_no_suspicion(tmp_path):
 def test_suspicious_labels_are_listed_and_cut(tmp_path):
     about = {"case_id": "c", "split": "val", "region": "tumour", "label_says": "none", "pixels": 9}
     suspects = [
-        {**about, "sample_id": f"s{n}", "ml": 50.0 - n, "probability": 0.97} for n in range(page.LISTED + 2)
+        {**about, "sample_id": f"s{n}", "ml": 50.0 - n, "probability": 0.97}
+        for n in range(results.LISTED + 2)
     ]
     words = Page(render(tmp_path, suspects=suspects)).words
     assert "s0 val tumour none 0.970 50.00 s1 val" in words
-    assert f"s{page.LISTED - 1} val" in words
-    assert f"s{page.LISTED} val" not in words
+    assert f"s{results.LISTED - 1} val" in words
+    assert f"s{results.LISTED} val" not in words
     assert "; 2 more in reports/evaluate/suspects.csv" in words
 
 
 @pytest.mark.parametrize("more", [0, 2])
 def test_of_very_many_cases_the_worst_are_listed(tmp_path, more):
-    html = render(tmp_path, cases=page.CASES + more)
-    assert html.count('<th scope="row">case') == page.CASES
-    last = f'<th scope="row">case{page.CASES - 1}</th>'
+    html = render(tmp_path, cases=results.CASES + more)
+    assert html.count('<th scope="row">case') == results.CASES
+    last = f'<th scope="row">case{results.CASES - 1}</th>'
     assert last in html
     assert ("Every test case" in html) == (not more)
     assert ("2 more in reports/evaluate/per_case.csv" in html) == bool(more)
-    assert f"A {page.CASES // 2 + more // 2} " in Page(html).words  # of all cases
+    assert f"A {results.CASES // 2 + more // 2} " in Page(html).words  # of all cases
 
 
 def test_sites_worst_first(tmp_path):

@@ -3,8 +3,7 @@
 import pandas as pd
 import pytest
 
-from stages import evaluate
-from stages.scoring import absence, metrics
+from stages.scoring import absence, metrics, summary
 
 COUNT = "; they count as 1 where nothing was predicted, else as 0"
 
@@ -21,7 +20,7 @@ def scored(volumes: dict[tuple[str, str], float], dice: float = 0.5) -> pd.DataF
 
 def told(volumes: dict[tuple[str, str], float]) -> str:
     regions = list(dict.fromkeys(region for _, region in volumes))
-    sentence = absence.sentence(evaluate.headline(scored(volumes), regions, 50))
+    sentence = absence.sentence(summary.headline(scored(volumes), regions, 50))
     assert absence.sentence(absence.counts(scored(volumes))) == sentence
     return sentence
 
@@ -46,7 +45,7 @@ def test_of_one_region(volumes: list[float], sentence: str) -> None:
 def test_a_patient_of_two_scans_has_tumour_where_one_of_them_has() -> None:
     table = scored({("p", "tumour"): 0.0, ("q", "tumour"): 1.0})
     second = table.iloc[:1].assign(case_id="p2", truth_ml=2.0)
-    assert evaluate.headline(pd.concat([table, second]), ["tumour"], 50)["empty_patients"] == 0
+    assert summary.headline(pd.concat([table, second]), ["tumour"], 50)["empty_patients"] == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""A model tried on a set it was not made from: channels and labels matched, what it has seen left out."""

@@ -1,0 +1,208 @@
+"""`brainseg score` as a user runs it: models on sets they were not made from, matched, refused, compared."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from stages import score
+from stages.commands import compare
+from stages.core import tables
+from stages.fingerprints import fingerprint, seen
+from stages.trials.unseen import FILE
+from tests.fixtures import graphs, programs, scans, volumes
+
+PATIENTS, SLICES = 4, 5
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """Answers tumour where FLAIR is bright; it has seen nothing."""
+    folder = graphs.export(tmp_path_factory.mktemp("model"), graphs.describe(channels=("flair",)))
+    seen.write(np.empty((0, seen.BYTES), np.uint8), folder / FILE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lgg(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("lgg")
+    scans.write_lgg(root, patients=PATIENTS, slices=SLICES)
+    return root
+
+
+def run(capfd, *words, command=score) -> tuple[int, str, str]:
+    return programs.run(command.app, "score", words, capfd)
+
+
+def scored(capfd, model: Path, source: str, location: Path, out: Path, *words: str) -> dict:
+    """Metrics of a score that goes well."""
+    status, _, complaints = run(
+        capfd, "--model", model, "--source", source, "--location", location, "--out", out, *words
+    )
+    assert status == 0, complaints
+    return json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+
+
+def hashes(folder: Path) -> np.ndarray:
+    """Of all pictures of a set in the layout of LGG."""
+    paths = [path for path in sorted(folder.rglob("*.tif")) if not path.stem.endswith("_mask")]
+    return seen.packed(
+        fingerprint.of(tifffile.imread(path).mean(axis=-1, dtype=np.float32)) for path in paths
+    )
+
+
+def test_what_evaluate_writes_is_written_and_nothing_else(tmp_path, monkeypatch, capfd, model, lgg):
+    monkeypatch.chdir(tmp_path)
+    metrics = scored(capfd, model, "lgg", lgg, tmp_path / "out")
+    assert metrics["test"]["dice"] > 0.9
+    assert metrics["test"]["patients"] == metrics["scored"]["patients"] == PATIENTS
+    assert metrics["scored"]["slices"] == PATIENTS * SLICES
+    assert metrics["seen"] == {"checked": True, "patients": 0, "slices": 0}
+    assert metrics["model"]["weights"] == "a1" * 32
+    assert not {"leaky", "patients_known", "box_labels", "spacing_known", "conventions"} - set(metrics)
+    rows = tables.read(tables.PER_CASE, tmp_path / "out" / "per_case.csv")
+    assert rows.groupby("patient_id")["dice"].mean().mean() == pytest.approx(
+        metrics["test"]["dice"], abs=1e-5
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    for sentence in metrics["notes"]:
+        assert sentence in page
+    assert str(tmp_path) not in page
+
+
+def test_twice_gives_the_same_bytes(tmp_path, capfd, model, lgg):
+    for name in ("a", "b"):
+        scored(capfd, model, "lgg", lgg, tmp_path / name)
+    files = [
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
+        for name in ("a", "b")
+    ]
+    assert files[0] == files[1]
+
+
+def test_an_lgg_model_on_brats_says_that_the_definitions_differ(tmp_path, capfd, model):
+    volumes.write_brats(tmp_path / "brats", cases=3, year=2020, slices=6)
+    metrics = scored(capfd, model, "brats", tmp_path / "brats", tmp_path / "out")
+    assert metrics["test"]["patients"] == 3
+    assert any("tumour of the model is held against whole_tumour" in note for note in metrics["notes"])
+    assert set(pd.read_csv(tmp_path / "out" / "per_case.csv")["region"]) == {"tumour"}
+
+
+def test_patients_whose_pictures_it_has_seen_are_left_out_however_they_are_turned(tmp_path, capfd, lgg):
+    """One patient has seen all it takes, with its slices mirrored and larger."""
+    model = graphs.export(tmp_path / "model", graphs.describe(channels=("flair",)))
+    case = scans.case_name(1)
+    pictures = [
+        tifffile.imread(path).mean(axis=-1, dtype=np.float32)[:, ::-1]
+        for path in sorted((lgg / "kaggle_3m" / case).glob("*.tif"))
+        if "_mask" not in path.name
+    ]
+    seen.write(seen.packed(map(fingerprint.of, pictures)), model / FILE)
+    metrics = scored(capfd, model, "lgg", lgg, tmp_path / "out")
+    assert metrics["seen"] == {"checked": True, "patients": 1, "slices": SLICES}
+    assert case not in set(pd.read_csv(tmp_path / "out" / "per_case.csv")["case_id"])
+    assert metrics["scored"]["patients"] == PATIENTS - 1
+
+
+def test_a_score_on_seen_patients_alone_is_refused_and_nothing_is_written(tmp_path, capfd, lgg):
+    model = graphs.export(tmp_path / "model", graphs.describe(channels=("flair",)))
+    seen.write(hashes(lgg), model / FILE)
+    words = ("--model", model, "--source", "lgg", "--location", lgg, "--out", tmp_path / "out")
+    status, _, complaints = run(capfd, *words)
+    assert status == 2
+    assert f"has seen pictures of each of these {PATIENTS} patients" in complaints
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_model_that_does_not_say_what_it_has_seen_is_scored_with_a_word(tmp_path, capfd, lgg):
+    model = graphs.export(tmp_path / "model", graphs.describe(channels=("flair",)))
+    metrics = scored(capfd, model, "lgg", lgg, tmp_path / "out")
+    assert metrics["seen"]["checked"] is False
+    assert any("does not say which pictures it has seen" in note for note in metrics["notes"])
+
+
+def test_slices_that_cannot_be_used_are_left_out_and_listed(tmp_path, capfd, model):
+    scans.write_lgg(tmp_path / "lgg", patients=PATIENTS, slices=SLICES)
+    case = scans.case_name(0)
+    damaged = tmp_path / "lgg" / "kaggle_3m" / case / f"{case}_2.tif"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    metrics = scored(capfd, model, "lgg", tmp_path / "lgg", tmp_path / "out")
+    assert metrics["scored"]["slices"] == PATIENTS * SLICES - 1
+    assert any("1 slices that cannot be used" in note for note in metrics["notes"])
+    findings = tables.read(tables.FINDINGS, tmp_path / "out" / "findings.csv")
+    assert f"{case}_2" in set(findings.loc[findings["severity"] == "critical", "sample_id"])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--source", "lggg"), "ingest.source must be"),
+        (("--source", "lgg", "-S", "labels"), "'labels' is no param with its value"),
+        (("--source", "lgg", "-S", "lable=brats"), "unknown key ingest.lable; did you mean labels?"),
+        (("--source", "lgg", "-S", "limit=[1"), "the value is not valid YAML"),
+        (("--source", "lgg", "-S", "also=x"), "-S also cannot be set"),
+        (("--source", "lgg", "-S", "limit=0"), "ingest.limit must be"),
+        (("--source", "brats"), "the folder holds no scans of source brats"),
+    ],
+)
+def test_bad_words_are_sentences(tmp_path, capfd, model, lgg, words, sentence):
+    status, _, complaints = run(capfd, "--model", model, *words, "--location", lgg, "--out", tmp_path / "out")
+    assert status == 2
+    assert sentence in complaints
+    assert "Traceback" not in complaints
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_a_full_folder_is_left_alone(tmp_path, capfd, model, lgg):
+    (tmp_path / "notes.txt").write_text("mine")
+    words = ("--model", model, "--source", "lgg", "--location", lgg, "--out", tmp_path)
+    status, _, complaints = run(capfd, *words)
+    assert status == 2
+    assert "is not empty" in complaints
+    assert run(capfd, *words, "--overwrite")[0] == 0
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_two_scores_are_compared_as_two_commits_are(tmp_path, capfd, model, lgg):
+    scored(capfd, model, "lgg", lgg, tmp_path / "good")
+    blunt = graphs.export(
+        tmp_path / "blunt", graphs.describe(channels=("flair",), threshold={"tumour": 0.999})
+    )
+    scored(capfd, blunt, "lgg", lgg, tmp_path / "bad")
+    status, text, _ = run(capfd, tmp_path / "good", tmp_path / "bad", command=compare)
+    assert status in (0, 1)
+    assert "Test Dice" in text
+    assert f"{PATIENTS} patients" in text
+
+    status, text, _ = run(capfd, tmp_path / "good", tmp_path / "good", "--format", "json", command=compare)
+    outcome = json.loads(text)
+    assert (status, outcome["outcome"]["verdict"]) == (0, "within noise")
+    assert outcome["outcome"]["metrics"]["dice"]["pairs"] == PATIENTS
+    assert outcome["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("metrics.json", "[]", "is not a JSON object; score the model again"),
+        ("metrics.json", "{}", "is not what a score writes; score the model again"),
+        ("per_case.csv", "a,b\n1,2\n", "lacks the column"),
+    ],
+)
+def test_a_damaged_score_is_a_sentence(tmp_path, capfd, model, lgg, name, content, sentence):
+    scored(capfd, model, "lgg", lgg, tmp_path / "out")
+    (tmp_path / "out" / name).write_text(content)
+    status, _, complaints = run(capfd, tmp_path / "out", tmp_path / "out", command=compare)
+    assert status == 2
+    assert sentence in complaints
+
+
+def test_a_score_is_compared_with_another_one(tmp_path, capfd, model, lgg):
+    scored(capfd, model, "lgg", lgg, tmp_path / "out")
+    status, _, complaints = run(capfd, tmp_path / "out", command=compare)
+    assert (status, "is a score; name the other one too" in complaints) == (2, True)
