@@ -21,7 +21,6 @@ import pandas as pd
 from scipy import ndimage
 
 from stages.core.record import Record
-from stages.evaluate import headline
 from stages.figures import curves, films
 from stages.inference.cases import Prediction
 from stages.masks.rule import Tta
@@ -29,6 +28,7 @@ from stages.scan.box import Box
 from stages.scan.spacing import Spacing
 from stages.scoring import conventions, decision, scores
 from stages.scoring.prediction import Predictions
+from stages.scoring.summary import headline
 from stages.store import shards
 from stages.store.shards import CaseMeta, Meta, Store, open_store
 
@@ -110,8 +110,7 @@ def measure(store: Store, folder: Path) -> tuple[float, float]:
     scores.suspected({"val": arms["val"][chosen.tta], "test": test})
     for predictions in arms["test"].values():
         conventions.brief(scores.per_slice(predictions, chosen))
-    history = pd.DataFrame({"epoch": [0], "train_loss": [1.0], "val_loss": [1.0], "val_dice": [0.5]})
-    curves.write(found, history, regions, folder)
+    curves.write(found, regions, folder)
     films.write(store, test, chosen, regions[0], found.per_case, folder)
     metrics = headline(found.per_case, regions, RESAMPLES)
     return time.perf_counter() - began, metrics["dice"]

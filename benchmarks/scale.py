@@ -112,10 +112,10 @@ def scoring(slices: int, folder: Path, clock: Clock) -> None:
     import scale_set
 
     from stages.core import tables
-    from stages.evaluate import headline
     from stages.figures import curves
     from stages.masks.rule import Tta
     from stages.scoring import cases, conventions, decision, suspects
+    from stages.scoring.summary import headline
 
     number = slices // scale_set.EACH // 5
     with clock.step("choose"):

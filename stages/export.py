@@ -23,7 +23,7 @@ from stages.networks.volumetric import VolumeNetwork
 from stages.project.params import Export, load
 from stages.project.paths import Paths
 from stages.scan import windows
-from stages.scoring import decision
+from stages.scoring import decision, groups
 from stages.store import dataset, shards
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -78,7 +78,7 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
             onnx_export.describe(path, spec.KEY, described.text())
         files = {path.name: lineage.content_hash(path) for path in sorted(folder.glob("*.onnx"))}
         atomic.json_file(described.model_dump(mode="json") | {"files": files}, folder / paths.spec.name)
-        text = card.render(model, chosen, store.meta, of_run(store, metrics, paths))
+        text = card.render(model, chosen, store.meta, of_run(store, metrics, model.weights_hash, paths))
         atomic.text(text, folder / paths.card.name)
         hashes = seen.read(shards.fingerprints(paths.slices), "`dvc repro preprocess` makes it")
         learnt = np.concatenate([rows["train"], rows["val"]])  # what chose weights, epoch and threshold
@@ -95,7 +95,15 @@ def calibration(store: shards.Store, rows: np.ndarray, depth: int) -> Iterator[n
         yield windows.flat(around.images(store, rows[start : start + 16]))
 
 
-def of_run(store: shards.Store, exported: dict[str, Any], paths: Paths) -> card.Run:
+def tried(path: Path, weights_hash: str) -> list[dict[Any, Any]]:
+    """Scores of the model on other sets that people recorded, in their order."""
+    if not path.exists():
+        return []
+    table = tables.read(tables.TRIED, path)
+    return table[table["model"] == weights_hash].to_dict("records")
+
+
+def of_run(store: shards.Store, exported: dict[str, Any], weights_hash: str, paths: Paths) -> card.Run:
     """What earlier stages say of the run, for the card."""
     evaluated, split = (
         json.loads(path.read_text(encoding="utf-8")) for path in (paths.evaluate_metrics, paths.split_metrics)
@@ -106,7 +114,8 @@ def of_run(store: shards.Store, exported: dict[str, Any], paths: Paths) -> card.
         exported=exported,
         split=split,
         findings=card.findings(tables.read(tables.FINDINGS, paths.findings)),
-        sites=card.by_site(tables.read(tables.PER_CASE, paths.per_case), store.index),
+        groups=groups.of(tables.read(tables.PER_CASE, paths.per_case)),
+        tried=tried(paths.tried, weights_hash),
         source=str(store.index["source"].iloc[0]),
         hashes={
             "split": lineage.content_hash(paths.splits),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
 from stages import ingest, preprocess
@@ -60,6 +61,9 @@ def main(
     ] = None,
     bootstrap: Annotated[int, typer.Option(min=1, help="Resamples of patients for the intervals.")] = 2000,
     surface_tolerance_mm: Annotated[float, typer.Option(min=0, help="Of the surface Dice.")] = 2.0,
+    record: Annotated[
+        bool, typer.Option("--record", help=f"Add the result to {HERE.tried}, for the model card.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder with files.")] = False,
 ) -> None:
     """Score a model on labelled scans that it was not made from."""
@@ -79,6 +83,8 @@ def main(
         write(tried, opened, metrics, about, paths)
     for sentence in sentences:
         print(f"note: {sentence}", file=sys.stderr)
+    if record:
+        enter(metrics, compared.sentences, HERE.tried)
     print(headline.sentence(metrics))
     print(f"page: {ScorePaths(out).page.resolve().as_uri()}")
 
@@ -159,6 +165,19 @@ def measured(tried: Trial, model: Exported, rest: Unseen, about: score.About) ->
         "seen": {"checked": rest.checked, "patients": len(rest.patients), "slices": rest.slices},
         "notes": list(about.sentences),
     }
+
+
+def enter(metrics: dict[str, Any], sentences: tuple[str, ...], path: Path) -> None:
+    """Enter a score into the project's table, in the place of an earlier one of this model and data."""
+    test = metrics["test"]
+    row = {"model": metrics["model"]["weights"], "data": metrics["scored"]["data"]}
+    row |= {name: test[name] for name in ("patients", "dice", "dice_ci_low", "dice_ci_high")}
+    new = pd.DataFrame([row | {"note": "; ".join(sentences)}], columns=list(tables.TRIED.columns))
+    if path.exists():
+        earlier = tables.read(tables.TRIED, path)
+        other = (earlier["model"] != row["model"]) | (earlier["data"] != row["data"])
+        new = pd.concat([earlier[other], new], ignore_index=True)
+    tables.write(new, path)
 
 
 def _data(params: Ingest) -> str:

@@ -39,6 +39,7 @@ class Record:
     site: str = ""  # hospital or scanner, where the source tells
     patient_known: bool = True  # False where patient_id is but the name of a picture
     source: str = ""  # ingest.source
+    traits: str = ""  # of the patient, where the source tells: core.traits
 
 
 def reference(*names: str) -> str:

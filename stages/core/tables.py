@@ -72,7 +72,7 @@ HISTORY = Schema({"epoch": Kind.COUNT} | dict.fromkeys(("train_loss", "val_loss"
 PER_CASE = Schema(
     dict.fromkeys(("case_id", "patient_id", "region"), Kind.NAME)
     | {"slices": Kind.COUNT, "dice": Kind.SHARE, "truth_ml": Kind.NUMBER},
-    {"predicted_ml": Kind.NUMBER, "contrast": Kind.MEASURE, "site": Kind.TEXT},
+    {"predicted_ml": Kind.NUMBER, "contrast": Kind.MEASURE, "site": Kind.TEXT, "traits": Kind.TEXT},
     key=("patient_id", "case_id", "region"),
 )
 """A row a test case and region: its scores. `scoring.metrics` lists which."""
@@ -81,6 +81,14 @@ SUSPECTS = Schema(
     | {"pixels": Kind.COUNT, "ml": Kind.NUMBER, "probability": Kind.SHARE}
 )
 """A row for each label that a sure model contradicts."""
+TRIED = Schema(
+    dict.fromkeys(("model", "data"), Kind.NAME)
+    | {"patients": Kind.COUNT}
+    | dict.fromkeys(("dice", "dice_ci_low", "dice_ci_high"), Kind.SHARE)
+    | {"note": Kind.TEXT},
+    key=("model", "data"),
+)
+"""A row for each set that a model, named by its weights' hash, was scored on (`brainseg score --record`)."""
 FRAMES = Schema(
     {"place": Kind.COUNT, "case_id": Kind.NAME}
     | dict.fromkeys(("frame", "slice", "found", "missed", "false_alarm"), Kind.COUNT)

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from stages.networks.modelfile import Model
 from stages.scoring import absence
 from stages.scoring.decision import Decision
+from stages.scoring.groups import Group
 from stages.scoring.metrics import METRICS, Metric
 from stages.sources.sources import SOURCES
 from stages.store.shards import Meta
@@ -20,15 +21,16 @@ OWN = ("scans of the user's own", "not known to this program")
 
 @dataclass(frozen=True)
 class Run:
-    """What the stages say of a run. evaluated, exported, split: metrics of these; findings, sites: rows of
-    the functions below; hashes: by what they are of.
+    """What the stages say of a run. evaluated, exported, split: metrics of these; findings: rows of
+    the function below; groups: of the test patients; tried: rows of `TRIED`; hashes: by what they are of.
     """
 
     evaluated: dict[str, Any]
     exported: dict[str, Any]
     split: dict[str, Any]
     findings: list[dict[str, Any]]
-    sites: list[dict[str, Any]]
+    groups: list[Group]
+    tried: list[dict[Any, Any]]
     source: str
     hashes: dict[str, str]
 
@@ -77,24 +79,3 @@ def findings(table: pd.DataFrame) -> list[dict[str, Any]]:
         for (severity, check), count in counts.items()
     ]
     return sorted(rows, key=lambda row: (order.index(row["severity"]), row["check"]))
-
-
-def by_site(scores: pd.DataFrame, index: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows site, patients, dice, worst of the test patients; none where the source does not tell its sites.
-
-    scores: evaluate's per_case.csv; index: the store's. A patient's scans and regions are averaged first.
-    """
-    site = index.drop_duplicates("patient_id").set_index("patient_id")["site"]
-    if not site.any():
-        return []
-    by_patient = scores.groupby("patient_id")["dice"].mean()
-    groups = by_patient.groupby(by_patient.index.map(site.to_dict()))
-    return [
-        {
-            "site": str(name) or "not told",
-            "patients": len(patients),
-            "dice": float(patients.mean()),
-            "worst": float(patients.min()),
-        }
-        for name, patients in groups
-    ]

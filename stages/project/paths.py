@@ -59,6 +59,7 @@ class Paths:
         self.suspects = self.reports / "evaluate/suspects.csv"
         self.export_metrics = self.reports / "export/metrics.json"
         self.report = self.reports / "index.html"
+        self.tried = self.reports / "tried.csv"
         self.ensemble_report = self.reports / "ensemble"
 
         self.tune = root / ".scratch/tune/optuna.db"

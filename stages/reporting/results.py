@@ -8,7 +8,7 @@ import pandas as pd
 from stages.core import tables
 from stages.reporting import inline
 from stages.reporting.published import PUBLISHED
-from stages.scoring import absence, agreement
+from stages.scoring import absence, agreement, groups
 from stages.scoring.metrics import METRICS
 
 CASES = 1000
@@ -41,23 +41,14 @@ def of(reports: Reports, evaluated: dict[str, Any]) -> dict[str, Any]:
         "published": PUBLISHED,
         "cases": cases.head(CASES).to_dict("records"),
         "more_cases": max(0, len(cases) - CASES),
-        "sites": _sites(cases),
+        "groups": groups.of(cases),
+        "enough": groups.ENOUGH,
         "suspects": suspects.head(LISTED).to_dict("records"),
         "more_suspects": max(0, len(suspects) - LISTED),
         "films": _films(reports, cases, region),
         "region": region,
         "reports": reports,
     }
-
-
-def _sites(cases: pd.DataFrame) -> list[dict[str, Any]]:
-    """Patients, mean Dice over them and worst case of each site, the worst site first."""
-    sites = []
-    for site, rows in cases.groupby("site"):
-        by_patient = rows.groupby("patient_id")["dice"].mean()
-        about = {"patients": len(by_patient), "mean": by_patient.mean(), "worst": rows["dice"].min()}
-        sites.append({"site": site, **about})
-    return sorted(sites, key=lambda site: (site["mean"], site["site"]))
 
 
 def _films(reports: Reports, cases: pd.DataFrame, region: str) -> list[dict[str, Any]]:

@@ -37,12 +37,12 @@ class Part:
 def of_case(chosen: Rule, tolerance_mm: float, case: Scored, store: Store) -> Part:
     """Score every region of a case. tolerance_mm: of the surface Dice."""
     images = store.images(case.rows)
-    site = str(store.index["site"].iloc[case.rows[0]])
+    about = {name: str(store.index[name].iloc[case.rows[0]]) for name in ("site", "traits")}
     part = Part([], [], [])
     for number, region, mask in _masks(chosen, case, store):
         truth = case.truth[:, number]
         row = cases.score(case, number, region, mask, tolerance_mm)
-        part.rows.append({**row, "contrast": cases.contrast(images, truth), "site": site})
+        part.rows.append({**row, "contrast": cases.contrast(images, truth), **about})
         part.per_slice.append(conventions.slices(case, number, region, mask))
         part.histograms.append(histograms.count(case.levels[:, number], truth))
     return part

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from stages.core import traits
 from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.scan.task import Task
@@ -58,7 +59,9 @@ def _records(root: Path, case: Named, modalities: list[str]) -> list[Record]:
     images = [str(case.files.get(modality, "")) for modality in modalities]
     label_set = brats_editions.edition_of(case.files["seg"]).label_set
     rows = volumes.rows(root, case, images, str(case.files["seg"]), modalities)
-    return [replace(row, label_set=label_set) for row in rows]
+    grades = [part for part in case.files["seg"].parts if part in ("HGG", "LGG")]  # folders until 2019
+    known = traits.text({"grade": grades[0] if grades else ""})
+    return [replace(row, label_set=label_set, traits=known) for row in rows]
 
 
 BRATS = Source(

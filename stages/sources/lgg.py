@@ -6,6 +6,7 @@ copy of a case counts. Two folders of one name that differ are two scans, and no
 result is of.
 """
 
+import csv
 import filecmp
 import os
 import re
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from stages.core import natural, record
+from stages.core import natural, record, traits
 from stages.core.errors import UserError
 from stages.core.record import Record
 from stages.formats import formats
@@ -61,14 +62,43 @@ def find(root: Path) -> Holding:
         _refuse_another(home[_case(path)] / path.name, path, root)
     if not any("image" in files for slices in pairs.values() for files in slices.values()):
         raise UserError("no <case>_<number>.tif was found; check ingest.source and ingest.location")
-    return Holding(
-        [
-            row
-            for case in sorted(pairs, key=lambda name: (natural.key(name), name))
-            for number in sorted(pairs[case])
-            for row in _records(root, case, number, pairs[case][number])
-        ]
-    )
+    known, notes = _patients(root)
+    records = [
+        row
+        for case in sorted(pairs, key=lambda name: (natural.key(name), name))
+        for number in sorted(pairs[case])
+        for row in _records(root, case, number, pairs[case][number])
+    ]
+    return Holding([replace(row, traits=known.get(row.patient_id, "")) for row in records], notes=notes)
+
+
+_TRAITS = {"gender": "gender", "neoplasm_histologic_grade": "grade"}
+"""Columns of the table of patients, whose values are codes that nothing explains; they stay as they are."""
+
+
+def _patients(root: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What data.csv tells of each patient (`core.traits`), and a sentence where it cannot be read."""
+    path = min(root.rglob("data.csv"), key=lambda path: (len(path.parts), str(path)), default=None)
+    if path is None:
+        return {}, ()
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (UnicodeDecodeError, csv.Error):
+        rows = []
+    if rows and "Patient" not in rows[0]:
+        rows = []
+    if not rows:
+        name = path.relative_to(root).as_posix()
+        return {}, (
+            f"{name} is no table of patients with a column Patient: sex, age and grade are not known",
+        )
+    return {row["Patient"]: _traits_of(row) for row in rows if row["Patient"]}, ()
+
+
+def _traits_of(row: dict[str, str]) -> str:
+    of_codes = {name: row.get(column) or "" for column, name in _TRAITS.items()}
+    age = traits.age_group(row.get("age_at_initial_pathologic") or "")
+    return traits.text(of_codes | {"age": age})
 
 
 def _slices(root: Path) -> Iterator[tuple[Path, re.Match[str]]]:

@@ -5,12 +5,13 @@ import pytest
 from markdown_it import MarkdownIt
 
 from stages.exporting import card
+from stages.scoring.groups import Group
 from stages.sources.sources import SOURCES
 from tests.fixtures import reports
 
 COUNTS = {"patients": 7, "slices": 50, "tumour_slices": 21}
 SPLIT = {"strategy": "patient", "leaking_test_slices": 0.0, "train": COUNTS, "val": COUNTS, "test": COUNTS}
-SITES = [{"site": "CS", "patients": 2, "dice": 0.71, "worst": 0.402}]
+SITES = [Group("site", "CS", 2, 0.71, 0.402, None, None)]
 FINDINGS = [{"severity": "warning", "check": "copied channels", "count": 3}]
 REASON = "loses 0.0225 test Dice, export.max_dice_drop allows 0.01"
 
@@ -24,7 +25,8 @@ def run(regions=False, leaky=False, int8=True, spacing_known=True, **parts) -> c
         "exported": exported,
         "split": SPLIT,
         "findings": FINDINGS,
-        "sites": SITES,
+        "groups": SITES,
+        "tried": [],
         "source": "lgg",
         "hashes": {"split": "5b" * 32},
     }
@@ -65,11 +67,12 @@ def test_what_the_stages_before_it_say():
     assert "| train | 7 | 50 | 21 |\n" in text
     assert "0.0 % of the test slices belong to patients" in text
     assert "| warning | copied channels | 3 |\n" in text
-    assert "| CS | 2 | 0.710 | 0.402 |\n" in text
+    assert "| site | CS | 2 | 0.710 | 0.402 |\n" in text
+    assert "Patients of these sites were trained on, too" in text
 
 
 def test_nothing_found_and_no_sites():
-    text = render(findings=[], sites=[], source="hospital")
+    text = render(findings=[], groups=[], source="hospital")
     assert "Validation found nothing amiss with the data." in text
     assert "The data do not tell at which site a scan was made" in text
     assert "- licence of the data: not known to this program\n" in text
@@ -79,9 +82,9 @@ def test_nothing_found_and_no_sites():
 def test_tables_are_tables(source):
     """A blank or missing line would break a Markdown table silently."""
     html = MarkdownIt("commonmark").enable("table").render(render(regions=True, int8=False, source=source))
-    assert html.count("<table>") == 6
+    assert html.count("<table>") == 7
     assert "| " not in html
-    assert html.count("<h2>") == 7
+    assert html.count("<h2>") == 8
 
 
 def test_metrics_without_an_interval_or_a_value():
@@ -121,19 +124,22 @@ def test_findings_are_counted_the_worst_first():
     assert card.findings(table.head(0)) == []
 
 
-def test_sites_average_patients_and_not_scans():
-    scores = pd.DataFrame(
-        [("p1", 0.2), ("p1", 0.4), ("p2", 0.9), ("p3", 0.5)], columns=["patient_id", "dice"]
-    )
-    index = pd.DataFrame(
-        [("p1", "CS"), ("p1", "CS"), ("p2", "CS"), ("p3", ""), ("p4", "DU")], columns=["patient_id", "site"]
-    )
-    none, cs = card.by_site(scores, index)
-    assert none == {"site": "not told", "patients": 1, "dice": 0.5, "worst": 0.5}
-    assert (cs["site"], cs["patients"]) == ("CS", 2)
-    assert cs["dice"] == pytest.approx(0.6)
-    assert cs["worst"] == pytest.approx(0.3)
-    assert card.by_site(scores, index.assign(site="")) == []
+def test_groups_have_intervals_where_they_say_something():
+    groups = [Group("site", "CS", 9, 0.7, 0.4, 0.6, 0.8), Group("grade", "2", 1, 0.5, 0.5, None, None)]
+    text = render(groups=groups, split=SPLIT | {"strategy": "site"})
+    assert "| site | CS | 9 | 0.700 (0.600 to 0.800) | 0.400 |\n" in text
+    assert "| grade | 2 | 1 | 0.500 | 0.500 |\n" in text
+    assert "No patient of the site CS was trained on." in text
+
+
+def test_where_it_has_been_tried():
+    assert "what it is worth at another hospital is not known" in render()
+    row = {"data": "brats, x.zip", "patients": 6, "dice": 0.61, "dice_ci_low": 0.4, "dice_ci_high": 0.8}
+    text = render(tried=[row | {"note": "the definitions differ"}])
+    own, other = text.split("## Where it has been tried")[1].splitlines()[4:6]
+    assert own.startswith("| test patients of its own data | 22 | 0.812 (0.701 to 0.904) |")
+    assert other == "| brats, x.zip | 6 | 0.610 (0.400 to 0.800) | the definitions differ |"
+    assert "is not known. `brainseg score" not in text
 
 
 @pytest.mark.parametrize(

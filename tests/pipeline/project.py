@@ -34,6 +34,7 @@ class Project:
             ".dvc/.gitignore",
             ".gitignore",
             ".dvcignore",
+            "reports/tried.csv",
         ):
             source, target = ROOT / name, root / name
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -220,7 +220,8 @@ def test_of_very_many_cases_the_worst_are_listed(tmp_path, more):
 def test_sites_worst_first(tmp_path):
     # Cases 0, 0.3, 0.6, 0.9 are of the sites A, B, A, B.
     words = Page(render(tmp_path, cases=4)).words
-    assert "site patients mean Dice worst A 2 0.300 0.000 B 2 0.600 0.300" in words
+    assert "by group patients mean Dice interval worst" in words
+    assert "site A 2 0.300 too few 0.000 site B 2 0.600 too few 0.300" in words
 
 
 def test_a_film_tells_each_slice_and_begins_where_most_tumour_is(tmp_path):

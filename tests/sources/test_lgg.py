@@ -11,7 +11,7 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core import natural
+from stages.core import natural, traits
 from stages.core.errors import UserError
 from stages.sources import lgg
 from tests.fixtures import scans
@@ -129,6 +129,30 @@ def test_a_scan_tells_its_site(tmp_path: Path) -> None:
         scans.write_slice(tmp_path, case, 1, np.zeros((8, 8, 3), np.uint8), None)
     sites = {one.case_id: one.site for one in lgg.find(tmp_path).records}
     assert sites == {"TCGA_CS_4941_19960909": "CS", "SAMPLE_AR_1000_20060815": "AR", "mine_1": ""}
+
+
+def test_the_table_of_patients_tells_traits_as_it_writes_them(tmp_path: Path) -> None:
+    for case in ("TCGA_CS_4941_19960909", "TCGA_DU_7013_19860523", "TCGA_HT_7680_19970202"):
+        scans.write_slice(tmp_path, case, 1, np.zeros((8, 8, 3), np.uint8), None)
+    (tmp_path / "data.csv").write_text(
+        "Patient,gender,age_at_initial_pathologic,neoplasm_histologic_grade\n"
+        "TCGA_CS_4941,2,67,2\nTCGA_DU_7013,1,,\n"
+    )
+    told = {row.patient_id: traits.parse(row.traits) for row in lgg.find(tmp_path).records}
+    assert told == {
+        "TCGA_CS_4941": {"gender": "2", "grade": "2", "age": "60 or more"},
+        "TCGA_DU_7013": {"gender": "1"},
+        "TCGA_HT_7680": {},
+    }
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a,b\n1,2\n"])
+def test_a_table_of_patients_that_is_none_is_told(tmp_path: Path, content: bytes) -> None:
+    scans.write_slice(tmp_path, "TCGA_CS_4941_19960909", 1, np.zeros((8, 8, 3), np.uint8), None)
+    (tmp_path / "data.csv").write_bytes(content)
+    holding = lgg.find(tmp_path)
+    assert holding.records[0].traits == ""
+    assert "data.csv is no table of patients with a column Patient" in holding.notes[0]
 
 
 def test_the_real_set(lgg_folder: Path) -> None:

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 import tifffile
 
-from stages import score
+from stages import export, score
 from stages.commands import compare
 from stages.core import tables
 from stages.fingerprints import fingerprint, seen
+from stages.project.paths import HERE
 from stages.trials.unseen import FILE
 from tests.fixtures import graphs, programs, scans, volumes
 
@@ -206,3 +207,19 @@ def test_a_score_is_compared_with_another_one(tmp_path, capfd, model, lgg):
     scored(capfd, model, "lgg", lgg, tmp_path / "out")
     status, _, complaints = run(capfd, tmp_path / "out", command=compare)
     assert (status, "is a score; name the other one too" in complaints) == (2, True)
+
+
+def test_a_recorded_score_takes_the_place_of_an_earlier_one(tmp_path, monkeypatch, capfd, model, lgg):
+    monkeypatch.chdir(tmp_path)
+    other = "b2" * 32
+    HERE.tried.parent.mkdir()
+    HERE.tried.write_text(
+        f"model,data,patients,dice,dice_ci_low,dice_ci_high,note\n{other},x,1,0.5,0.5,0.5,\n"
+    )
+    for number in range(2):
+        metrics = scored(capfd, model, "lgg", lgg, tmp_path / f"out{number}", "--record")
+    table = tables.read(tables.TRIED, HERE.tried)
+    assert list(table["model"]) == [other, "a1" * 32]
+    assert table["dice"].iloc[1] == pytest.approx(metrics["test"]["dice"], abs=1e-5)
+    assert table["note"].iloc[1] == "; ".join(note for note in metrics["notes"] if "definitions" in note)
+    assert export.tried(HERE.tried, "a1" * 32) == table.iloc[1:].to_dict("records")
