@@ -27,11 +27,11 @@ from scipy.stats import spearmanr
 from stages import train
 from stages.augmentation import policies
 from stages.core import atomic
+from stages.fingerprints import seen
 from stages.inference import cases
 from stages.inference.predictor import Predictor
 from stages.inference.torch_predictor import TorchPredictor
 from stages.masks.levels import LEVELS
-from stages.networks import pretrained
 from stages.predicting import priority, ranking
 from stages.predicting.priority import Priority
 from stages.predicting.ranking import Strategy
@@ -41,7 +41,7 @@ from stages.scoring import decision, intervals, prediction
 from stages.store import dataset, shards
 from stages.store.dataset import SliceDataset
 from stages.store.shards import Store
-from stages.training import fitting
+from stages.training import fitting, start
 from stages.training.checkpoint import Keeper
 
 BASELINES = ("random", "foreground")
@@ -101,9 +101,9 @@ class Replay:
         validation = SliceDataset(self.store, rows[: recipe.batch_size])  # nothing is chosen by it
         mean, std = dataset.mean_std(self.store, rows)
         window = (1, *self.store.shape[:2])
-        data = train.Data(self.store, training, validation, window, mean, std)
-        encoder = pretrained.file_of(recipe.encoder_weights, recipe.encoder, HERE.project)
-        segmenter = train.with_network(recipe, data, str(encoder) if encoder else recipe.encoder_weights)
+        unseen = np.empty((0, seen.BYTES), np.uint8)
+        data = train.Data(self.store, training, validation, window, mean, std, [unseen, unseen], unseen)
+        segmenter = train.with_network(recipe, data, start.of(recipe, None, HERE.project))
         machine = fitting.Machine(fitting.precision(recipe.precision, recipe.arch, recipe.dims), 1, 1)
         loaders = fitting.loaders(training, validation, recipe.sampling, recipe.batch_size, seed, machine)
         epochs = max(1, round(self.options.slices / (len(loaders[0]) * recipe.batch_size)))

@@ -12,12 +12,11 @@ from torch.utils.data import DataLoader
 from tutorial_loop import DEVICE, now
 
 from stages import train
-from stages.networks import pretrained
 from stages.networks.network import Network
 from stages.project import params
 from stages.project.paths import HERE
 from stages.store import dataset
-from stages.training import fitting, optimisation
+from stages.training import fitting, optimisation, start
 from stages.training.checkpoint import Keeper
 from stages.training.segmenter import Segmenter
 
@@ -66,9 +65,7 @@ class Bench:
         return network
 
     def segmenter(self) -> Segmenter:
-        file = pretrained.file_of(self.params.encoder_weights, self.params.encoder, ROOT)
-        weights = str(file) if file else self.params.encoder_weights
-        return train.with_network(self.params, self.data, weights)
+        return train.with_network(self.params, self.data, start.of(self.params, None, ROOT))
 
     def loaders(self) -> tuple[DataLoader, DataLoader]:
         chosen = self.params

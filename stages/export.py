@@ -80,9 +80,7 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
         atomic.json_file(described.model_dump(mode="json") | {"files": files}, folder / paths.spec.name)
         text = card.render(model, chosen, store.meta, of_run(store, metrics, model.weights_hash, paths))
         atomic.text(text, folder / paths.card.name)
-        hashes = seen.read(shards.fingerprints(paths.slices), "`dvc repro preprocess` makes it")
-        learnt = np.concatenate([rows["train"], rows["val"]])  # what chose weights, epoch and threshold
-        seen.write(seen.distinct(hashes[learnt]), folder / paths.seen.name)
+        seen.write(seen.read(paths.learnt, "`dvc repro train` makes it"), folder / paths.seen.name)
     atomic.metrics(metrics, paths.export_metrics)
     return metrics
 

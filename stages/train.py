@@ -18,18 +18,21 @@ import typer
 from stages.augmentation import policies
 from stages.core import atomic, code, errors, lineage, tables
 from stages.core.errors import UserError
-from stages.networks import allocation, modelfile, network, pretrained
+from stages.fingerprints import seen
+from stages.networks import allocation, initial, modelfile, network
 from stages.networks.architecture import Architecture, Millimetres, Window
 from stages.project.params import Train, load
 from stages.project.paths import Paths
+from stages.registry import versions
 from stages.scan.windows import depth_of
 from stages.store import dataset, shards
 from stages.store.dataset import SliceDataset
 from stages.store.patches import PatchDataset
 from stages.store.shards import Store
-from stages.training import checkpoint, estimate, fitting, tracking
+from stages.training import checkpoint, estimate, fitting, start, tracking
 from stages.training.fitting import Trained
 from stages.training.segmenter import Recipe, Segmenter
+from stages.training.start import Start
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -51,13 +54,16 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
     loaders = fitting.loaders(
         data.training, data.validation, params.sampling, params.batch_size, params.seed, machine
     )
-    encoder_file = pretrained.file_of(params.encoder_weights, params.encoder, paths.project)
-    segmenter = with_network(params, data, str(encoder_file) if encoder_file else params.encoder_weights)
+    folder = versions.trained(params.initial, paths.project) if params.initial else None
+    started = start.of(params, folder, paths.project)
+    started.refuse_seen(data.tested)
+    if started.has_seen(data.learnt[1]):
+        warn(f"train.initial {params.initial} has seen validation slices: validation Dice is too high")
+    segmenter = with_network(params, data, started)
 
     inputs = [paths.slices, paths.splits, paths.augment]
     data_hash = lineage.key({}, inputs, [])
-    started_from = inputs + ([encoder_file] if encoder_file else [])
-    key = lineage.key(params.model_dump(), started_from, code.rooms("train"))
+    key = lineage.key(params.model_dump(), inputs + started.files, code.rooms("train"))
     trained_on = estimate.machine(precision)
     keeper = checkpoint.Keeper(paths.checkpoints / key, params.patience, trained_on, params.keep)
     logger = tracking.start(paths.project, params.model_dump(), data_hash, warn)
@@ -75,8 +81,8 @@ def run(params: Train, paths: Paths) -> dict[str, Any]:
         return {}
 
     metrics = {"best_epoch": keeper.kept_epoch, "epochs": len(keeper.history), "val_dice": keeper.kept_dice}
-    encoder_hash = lineage.content_hash(encoder_file) if encoder_file else ""
-    model = described(params, data, keeper, precision, data_hash, encoder_hash)
+    model = described(params, data, keeper, precision, data_hash).model_copy(update=started.hashes())
+    seen.write(seen.distinct(np.concatenate([*data.learnt, started.seen])), paths.learnt)
     modelfile.save(model, keeper.kept_weights(), paths.model, paths.weights)
     tables.write(keeper.table(), paths.history)
     atomic.metrics(metrics, paths.train_metrics)
@@ -95,7 +101,8 @@ class Data:
     """What is trained and validated on: windows of a store. window: slices, rows and columns. mean, std: of
     each channel of a network over the training slices, in levels. spacing_mm: between slices, rows and
     columns of the store, the median over the training cases; None of slices. through_mm: between the slices
-    of windows, where they are set to one distance.
+    of windows, where they are set to one distance. learnt, tested: hashes of the pictures that choose weights
+    and epoch, and of those that will be tested on (`fingerprints.seen`).
     """
 
     store: Store
@@ -104,6 +111,8 @@ class Data:
     window: Window
     mean: list[float]
     std: list[float]
+    learnt: list[np.ndarray]
+    tested: np.ndarray
     spacing_mm: Millimetres | None = None
     through_mm: float | None = None
 
@@ -116,6 +125,9 @@ def of_split(params: Train, paths: Paths) -> Data:
     train_rows = dataset.rows_of(store, paths.splits, "train")
     val_rows = dataset.rows_of(store, paths.splits, "val")
     mean, std = dataset.mean_std(store, train_rows)
+    hashes = seen.read(shards.fingerprints(paths.slices), "`dvc repro preprocess` makes it")
+    learnt = [hashes[train_rows], hashes[val_rows]]
+    tested = hashes[dataset.rows_of(store, paths.splits, "test")]
     if paths.copies.exists():
         originals = len(store.index)
         store = shards.joined(store, shards.open_store(paths.copies))
@@ -131,7 +143,7 @@ def of_split(params: Train, paths: Paths) -> Data:
         )
         validation = PatchDataset(store, val_rows, window, through_mm=through_mm)
         spacing_mm = planned_by(params, store, train_rows, through_mm)
-        return Data(store, training, validation, window, mean, std, spacing_mm, through_mm)
+        return Data(store, training, validation, window, mean, std, learnt, tested, spacing_mm, through_mm)
     depth = depth_of(params.context)
     return Data(
         store,
@@ -140,6 +152,8 @@ def of_split(params: Train, paths: Paths) -> Data:
         (depth, *store.shape[:2]),
         mean * depth,
         std * depth,
+        learnt,
+        tested,
     )
 
 
@@ -178,12 +192,16 @@ def planned_by(params: Train, store: Store, rows: np.ndarray, through_mm: float 
     return None
 
 
-def with_network(params: Train, data: Data, encoder_weights: str | None) -> Segmenter:
-    """A new network with its recipe; its first weights depend on the seed alone."""
+def with_network(params: Train, data: Data, started: Start) -> Segmenter:
+    """A new network with its recipe; its first weights depend on the seed and on what it begins with."""
     fitting.seed_everything(params.seed)
     regions = data.store.meta.regions
     architecture = Architecture.of(params, data.spacing_mm, data.through_mm)
-    net = network.build(architecture, encoder_weights, len(regions), data.mean, data.std)
+    net = network.build(architecture, started.encoder_weights, len(regions), data.mean, data.std)
+    if started.initial:
+        depth = 1 if params.dims == 3 else depth_of(params.context)
+        shape = initial.Shape(data.store.meta.channels, depth, list(regions))
+        initial.give(net, started.initial, shape, params.initial_layers)
     index = data.store.index
     recipe = Recipe(**{name: getattr(params, name) for name in Recipe.__dataclass_fields__})
     cases = pd.factorize(index["case_id"])[0]
@@ -196,9 +214,10 @@ def described(
     keeper: checkpoint.Keeper,
     precision: fitting.Precision,
     data_hash: str,
-    encoder_hash: str,
 ) -> modelfile.Model:
-    """What models/model.json says of the epoch kept, but for the weights' hash, which saving adds."""
+    """What models/model.json says of the epoch kept, but for what it began with and for the weights' hash,
+    which saving adds.
+    """
     meta = data.store.meta
     return modelfile.Model(
         **Architecture.of(params, data.spacing_mm, data.through_mm).model_dump(),
@@ -214,7 +233,6 @@ def described(
         params=params.model_dump(),
         precision=precision,
         data_hash=data_hash,
-        encoder_weights_hash=encoder_hash,
         weights_hash="",
     )
 

@@ -10,9 +10,10 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
-UNTRACKED = {"project"}
-"""Rooms whose code decides no result: what reaches a stage through them is the values of its params and the
-paths of its deps and outs, which DVC tracks by themselves. A new key elsewhere must not retrain a model.
+UNTRACKED = {"project", "registry"}
+"""Rooms whose code decides no result: what reaches a stage through them is the values of its params, the
+paths of its deps and outs, which DVC tracks by themselves, and a model whose hash is kept. A new key
+elsewhere must not retrain a model.
 """
 
 

@@ -34,6 +34,7 @@ class Model(Architecture):
     data_hash: str  # of slices, splits and policy
     precision: Literal["", "fp32", "bf16"] = ""  # of the training; "" in models from before it was written
     encoder_weights_hash: str = ""  # SHA-256 of the file that the encoder began with, if any
+    initial_weights_hash: str = ""  # of the weights of the model that it began with (train.initial), if any
     weights_hash: str  # SHA-256 of the weights file
 
 

@@ -98,6 +98,8 @@ class Train(Section):
     encoder_weights: str | None
     depth: Annotated[int, Field(ge=3, le=5)]
     decoder_width: Annotated[float, Field(gt=0, le=1)]
+    initial: str | None
+    initial_layers: Literal["all", "encoder"]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     context: Annotated[int, Field(ge=0, le=5)]
     loss: Literal["dice_bce", "dice", "bce", "focal", "tversky", "focal_tversky", "combo", "lovasz"]

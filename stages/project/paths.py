@@ -31,6 +31,7 @@ class Paths:
         models = root / "models"
         self.weights = models / "model.safetensors"
         self.model = models / "model.json"
+        self.learnt = models / "seen.npy"
         self.decision = models / "decision.json"
         self.export = models / "export"
         self.onnx = self.export / "model.onnx"

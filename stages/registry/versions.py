@@ -25,8 +25,21 @@ from stages.registry.projects import ARTIFACT
 VERSION = re.compile(r"v(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[0-9A-Za-z.-]+)?")
 _REMOTE = re.compile(r"[A-Za-z][\w+.-]*://|[\w.-]+@[\w.-]+:")
 """How the address of a repository elsewhere begins: https://, ssh://, git@host:"""
-_FILES = ("model.onnx", "model.int8.onnx", "spec.json", "model_card.md", "seen.npy")
-"""What is downloaded of an export folder. The first is needed."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What of a version is downloaded. cache: the folder that it is kept in, below the user's cache; above:
+    whether it lies in the folder above the artefact. files: those that are known, the first is needed.
+    """
+
+    cache: str
+    files: tuple[str, ...]
+    above: bool = False
+
+
+_EXPORT = _Part("models", ("model.onnx", "model.int8.onnx", "spec.json", "model_card.md", "seen.npy"))
+_TRAINED = _Part("trained", ("model.safetensors", "model.json", "seen.npy"), above=True)
 _LARGEST = 2 << 30
 """Bytes of a file; ONNX files end there."""
 _CHUNK = 1 << 20
@@ -42,7 +55,7 @@ def locate(named: str) -> Path:
     if path.exists():
         return path
     if repository and VERSION.fullmatch(version):
-        return _held(repository, version)
+        return _held(repository, version, _EXPORT)
     if "/" in version or ":" in version:  # what is behind an @ belongs to the address, or there is none
         repository, version = named, ""
     if not _REMOTE.match(repository) and not (version and repository and Path(repository).is_dir()):
@@ -51,13 +64,26 @@ def locate(named: str) -> Path:
     raise UserError(f"{wrong}; write {repository}@v1.0.0")
 
 
-def _held(repository: str, version: str) -> Path:
+def trained(named: str, project: Path) -> Path:
+    """Folder of the trained network that `train.initial` names: that of a version, downloaded where it is not
+    in the cache, or a folder. Paths are relative to `project`.
+
+    Raises `UserError` where the repository, the version or its files cannot be had.
+    """
+    repository, _, version = named.rpartition("@")
+    if not repository or not VERSION.fullmatch(version):
+        return project / Path(named).expanduser()
+    own = project / Path(repository).expanduser()
+    return _held(str(own) if own.is_dir() else repository, version, _TRAINED)
+
+
+def _held(repository: str, version: str, part: _Part) -> Path:
     """Folder of a version in the cache, downloaded where it is not there."""
     import platformdirs
 
     place = _place(repository)
     key = hashlib.sha256(str(place).encode()).hexdigest()[:16]
-    folder = platformdirs.user_cache_path("brainseg") / "models" / key / version
+    folder = platformdirs.user_cache_path("brainseg") / part.cache / key / version
     # A version stands for one commit for good. Where it costs no network that is looked up nevertheless.
     commits = _tagged(place, version) if Path(place.address).is_dir() else set()
     with holding.locked(folder):
@@ -65,7 +91,7 @@ def _held(repository: str, version: str) -> Path:
         for path in held:
             if not commits or commits == {path.name}:
                 return path
-        return _download(place, version, folder)
+        return _download(place, version, folder, part)
 
 
 @dataclass(frozen=True)
@@ -105,7 +131,7 @@ def _tagged(place: _Place, version: str) -> set[str]:
     return set((git.answer("for-each-ref", form, *refs, folder=Path(place.address)) or "").split())
 
 
-def _download(place: _Place, version: str, folder: Path) -> Path:
+def _download(place: _Place, version: str, folder: Path, of: _Part) -> Path:
     """Write a version's files to a folder named after its commit."""
     from dvc.repo import Repo
     from dvc.repo.open_repo import clean_repos
@@ -118,9 +144,10 @@ def _download(place: _Place, version: str, folder: Path) -> Path:
         ):
             project, commit = _commit(place, repo, version)
             with repo.switch(commit):
-                path = "/" + Path(_artifact(place, repo, project, version)).as_posix()
+                artefact = Path(_artifact(place, repo, project, version))
+                path = "/" + (artefact.parent if of.above else artefact).as_posix()
                 with _reached(f"{version} of {place}"), atomic.directory(folder / commit) as part:
-                    _copy(repo.dvcfs, path, part)
+                    _copy(repo.dvcfs, path, part, of.files)
     finally:
         clean_repos()
     return folder / commit
@@ -171,12 +198,12 @@ def _artifact(place: _Place, repo: Any, project: str, version: str) -> str:
         ) from None
 
 
-def _copy(fs: Any, path: str, folder: Path) -> None:
-    """Copy the files of an export from DVC's file system: those that are known, as they were tracked."""
+def _copy(fs: Any, path: str, folder: Path, known: tuple[str, ...]) -> None:
+    """Copy the known files of a folder from DVC's file system, as they were tracked."""
     listed = {entry["name"].rpartition("/")[2]: entry for entry in fs.ls(path, detail=True)}
-    names = [name for name in _FILES if name in listed]
-    if _FILES[0] not in names:
-        raise UserError(f"{path.lstrip('/')} holds no {_FILES[0]} there; name another version")
+    names = [name for name in known if name in listed]
+    if known[0] not in names:
+        raise UserError(f"{path.lstrip('/')} holds no {known[0]} there; name another version")
     with _bar(names) as advance:
         for name in names:
             digest = hashlib.md5(usedforsecurity=False)

@@ -14,8 +14,9 @@ from stages.project import params
 SHIPPED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
 TRAIN = (
     "dims, window, spacing, through_plane, foreground, arch, encoder, encoder_weights, depth, decoder_width, "
-    "dropout, context, loss, optimizer, lr, weight_decay, schedule, epochs, batch_size, accumulate, "
-    "clip, patience, keep, ema, precision, sampling, devices, nodes, workers, compile, seed"
+    "initial, initial_layers, dropout, context, loss, optimizer, lr, weight_decay, schedule, epochs, "
+    "batch_size, accumulate, clip, patience, keep, ema, precision, sampling, devices, nodes, workers, "
+    "compile, seed"
 )
 
 

@@ -96,7 +96,7 @@ def test_the_version_is_behind_the_last_at(address: str, numbers: tuple[int, int
     version = "v{}.{}.{}".format(*numbers)
     asked = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(versions, "_held", lambda *words: asked.append(words))
+        patch.setattr(versions, "_held", lambda *words: asked.append(words[:2]))
         versions.locate(f"{address}@{version}")
     assert asked == [(address, version)]
 
@@ -390,3 +390,31 @@ def test_dvc_yaml_names_the_export() -> None:
     told = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]
     assert told[versions.ARTIFACT]["path"] == EXPORT
     assert graphs.SIZE  # the fixture is a model of this project's own format
+
+
+def test_the_trained_network_of_a_version_is_fetched_once(tmp_path: Path, cache: Path) -> None:
+    """Beside the export of its commit; the folder of a model is taken as it is."""
+    project = Versioned(tmp_path / "made")
+    project.model(pushed=False, threshold={"tumour": 0.1})
+    models = project.root / "models"
+    contents = {name: name.encode() for name in ("model.safetensors", "model.json", "seen.npy")}
+    for name, content in contents.items():
+        (models / name).write_bytes(content)
+    with Repo(str(project.root)) as repo:
+        repo.add([str(models / name) for name in contents])
+        repo.push()
+    project.commit("v1.0.0")
+    project.tag("v1.0.0")
+
+    folder = versions.trained(f"{project.bare}@v1.0.0", tmp_path)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == contents
+    shutil.rmtree(project.store)
+    assert versions.trained(f"{project.bare}@v1.0.0", tmp_path) == folder
+    assert versions.trained("made/project/models", tmp_path) == models
+    # Relative to the project, not to the working folder.
+    assert versions.trained("made/bare.git@v1.0.0", tmp_path).name == folder.name
+
+
+def test_a_version_without_its_training_is_a_sentence(made: Versioned, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no model\.safetensors there; name another version"):
+        versions.trained(f"{made.bare}@v1.0.0", tmp_path)
