@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from stages.core import atomic, code, errors, lineage, tables
-from stages.exporting import card, description, onnx_export, parity
+from stages.exporting import card, description, known, onnx_export, parity
 from stages.fingerprints import seen
 from stages.inference import cases, onnx_predictor, spec
 from stages.inference.cases import Prediction
@@ -57,7 +57,9 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
         else:
             onnx_export.write(net, depth, model.size, params.opset, exact)
         with_torch = cases.of(TorchPredictor.of(model, net), store, rows["test"], chosen.tta)
-        compared = parity.of(store, chosen, with_torch, with_onnx(exact))
+        sure: dict[str, float] = {}
+        tested = known.noted(with_onnx(exact), store, chosen, sure)
+        compared = parity.of(store, chosen, with_torch, tested)
         metrics: dict[str, Any] = {
             "torch": {"dice": compared.reference},
             "onnx": {
@@ -73,7 +75,10 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
                 store, chosen, compared.reference, params.max_dice_drop, with_onnx(small), small
             )
         described = description.of(model, chosen, store)
-        described = description.with_doubt(described, store, with_onnx(exact, "val"))
+        validated = known.noted(with_onnx(exact, "val"), store, chosen, sure)
+        described = description.with_doubt(described, store, validated)
+        patients = known.patients(store, np.concatenate(list(rows.values())), sure)
+        described = described.model_copy(update={"population": patients})
         for path in sorted(folder.glob("*.onnx")):
             onnx_export.describe(path, spec.KEY, described.text())
         files = {path.name: lineage.content_hash(path) for path in sorted(folder.glob("*.onnx"))}

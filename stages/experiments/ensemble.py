@@ -17,6 +17,7 @@ from stages.exporting import onnx_ensemble, onnx_export
 from stages.inference import spec
 from stages.inference.spec import ServedRule, Spec
 from stages.masks import levels
+from stages.population import population
 from stages.project.paths import HERE
 from stages.scoring import leakage
 from stages.scoring.intervals import patient_bootstrap
@@ -158,6 +159,7 @@ def average(specs: list[Spec]) -> Spec:
             "decision": rule,
             "model_hash": _joint_hash([s.model_hash for s in specs]),
             "data_hash": _joint_hash([s.data_hash for s in specs]),
+            "population": population.joint([s.population for s in specs]),
         }
     )
 

@@ -6,13 +6,11 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from stages.core import tables
-from stages.exporting import onnx_export
+from stages.exporting import known, onnx_export
 from stages.inference import spec
 from stages.inference.cases import Prediction
 from stages.inference.spec import Spec
-from stages.masks import label_map
 from stages.networks.modelfile import Model
-from stages.scoring import prediction
 from stages.scoring.decision import Decision
 from stages.sources import sources
 from stages.store.shards import Store
@@ -58,9 +56,7 @@ def with_doubt(described: Spec, store: Store, validation: Iterable[Prediction]) 
     """The same with the confidence that `UNSURE` per cent of the validation cases do not reach."""
     sure = []
     for case in validation:
-        scored = prediction.scored(store, case)
-        labels = label_map.of(scored.levels, described.output.regions, described.decision, scored.voxel_ml)
-        confidence = label_map.confidence(scored.levels, labels, described.output.regions)
+        confidence = known.confidence(store, described.decision, case)
         if confidence is not None:
             sure.append(confidence)
     if len(sure) < ENOUGH:

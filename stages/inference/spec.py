@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stages.core.errors import UserError
 from stages.framing import head, transform
 from stages.masks.rule import Rule
+from stages.population.population import Population
 from stages.scan.windows import depth_of
 
 KEY = "brainseg"
@@ -75,7 +76,8 @@ class Spec(_Part):
     """All of it. `model_hash` is the SHA-256 of the weights, `data_hash` names slices, split and policy.
 
     `members`: of an ensemble of graphs with different inputs their files, which lie beside each other, and of
-    how many networks each is the mean.
+    how many networks each is the mean. population: the patients that the model knows, of whom exports before
+    it was measured carry nothing.
     """
 
     schema_version: Literal[2] = 2
@@ -86,6 +88,7 @@ class Spec(_Part):
     scaling: Scaling
     decision: ServedRule
     members: dict[str, Annotated[int, Field(ge=1)]] = {}
+    population: Population | None = None
 
     def text(self) -> str:
         """The JSON for the metadata; equal for equal models."""

@@ -38,6 +38,7 @@ ROOMS = (
     "framing",
     "masks",
     "fingerprints",
+    "population",
     "sources",
     "checks",
     "splits",

@@ -17,6 +17,7 @@ from stages.inference import onnx_predictor
 from stages.inference.cases import Prediction
 from stages.networks import modelfile, network
 from stages.networks.architecture import Architecture
+from stages.population.measures import CONFIDENCE
 from stages.project.paths import HERE
 from stages.scoring.decision import Decision
 from tests.fixtures import reports, trainings
@@ -167,3 +168,13 @@ def test_modalities_where_all_scans_have_the_same(tmp_path, told, expected):
     opened.index["modalities"] = pd.Series(told)
     chosen = reports.decision()
     assert description.of(reports.model(channels=["flair"]), chosen, opened).input.modalities == expected
+
+
+def test_the_model_carries_its_patients_and_how_sure_it_is_of_those_not_trained_on(exported):
+    population = onnx_predictor.open_model(exported / HERE.export / "model.onnx").spec.population
+    assert population is not None
+    assert len(population) == 5  # two cases each
+    sure = population.table([CONFIDENCE])[:, 0]
+    assert 1 <= np.isnan(sure).sum() <= 2  # one patient's cases are both trained on, two others' one
+    assert ((sure[~np.isnan(sure)] > 0.1) & (sure[~np.isnan(sure)] < 1)).all()
+    assert (population.table(["slices", "slice_distance_mm", "pixel_mm"]) == [3, 2, 1]).all()

@@ -1,0 +1,1 @@
+"""The scans a model knows as a population: what is measured of each, and how far others lie from them."""

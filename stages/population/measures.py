@@ -1,0 +1,281 @@
+"""What is measured of a scan beside its mask: one list, for the patients of a model and for new scans alike.
+
+All of it comes of the scan in the model's frame and of how it got there, so that export, which has the slice
+store, and predict, which has the scan, measure the same numbers. Another way to measure is another name:
+exports carry numbers under the names that they were measured by.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from stages.scan.box import Box
+from stages.scan.spacing import Spacing
+
+SLICES = 8
+"""Slices of a scan that are looked at, spread over those with head: more change no measure much."""
+DIGITS = 5
+"""Significant digits of a measure."""
+LEAST_HEAD = 0.05
+"""Share of the head's largest section from which a slice counts as one with head."""
+LEAST_PIXELS = 64
+"""Pixels that a statistic needs."""
+APART = 4
+"""Pixels across which sharpness compares."""
+CONFIDENCE = "confidence"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """title: in a sentence after "its"; unit: after numbers, "" for none. log: compared by ratio, where all
+    values are positive. higher, lower: what a person can look at where a scan has more or less than usual.
+    """
+
+    name: str
+    title: str
+    unit: str
+    log: bool
+    higher: str
+    lower: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a scan got into the model's frame. mean, std: of each channel, in the scan's units, over its head;
+    box: the part of the scan that was resized to the frame, in pixels; height, width: of its slices; spacing:
+    of its voxels, None where it does not tell.
+    """
+
+    mean: Sequence[float]
+    std: Sequence[float]
+    box: Box
+    height: int
+    width: int
+    spacing: Spacing | None
+
+
+def catalogue(channels: Sequence[str]) -> list[Measure]:
+    """The measures of scans with these channels, in the order of `of`, and the model's confidence last."""
+    listed = [measure for channel in channels for measure in _of_channel(channel, len(channels) > 1)]
+    listed += [_likeness(*pair) for pair in combinations(channels, 2)]
+    return [*listed, *_GEOMETRY, _SURE]
+
+
+def of(slices: np.ndarray, frame: Frame, confidence: float | None = None) -> np.ndarray:
+    """Measure a scan by its slices (S, h, w, C) uint8 in the model's frame, where 0 is background: (M,)
+    float64 in the order of `catalogue`, rounded to `DIGITS`; NaN for what is not known. confidence: mean
+    probability within the model's mask, None where there is none.
+    """
+    channels = slices.shape[3]
+    areas = np.array([np.count_nonzero(image.any(axis=2)) for image in slices])
+    most = int(areas.max(initial=0))
+    with_head = np.flatnonzero(areas >= max(LEAST_HEAD * most, 1))
+    picked = with_head[_spread(len(with_head), SLICES)]
+    values = np.full(5 * channels + channels * (channels - 1) // 2, np.nan)
+    if most >= LEAST_PIXELS:
+        chosen = slices[picked]
+        heads = chosen.any(axis=3)
+        looks = [_look(chosen[..., channel], heads) for channel in range(channels)]
+        scale = zip(frame.mean, frame.std, looks, strict=True)
+        each = [(mean, std / abs(mean) if mean else np.nan, *look) for mean, std, look in scale]
+        values = np.concatenate([np.ravel(each), _likenesses(chosen, heads)])
+    geometry = _geometry(len(with_head), most / slices[0, ..., 0].size, frame)
+    sure = np.nan if confidence is None else confidence
+    return _rounded(np.array([*values, *geometry, sure], np.float64))
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """At most so many positions, evenly spread: the middles of equal parts."""
+    if count <= most:
+        return np.arange(count)
+    return ((np.arange(most) + 0.5) * count / most).astype(int)
+
+
+def _look(levels: np.ndarray, heads: np.ndarray) -> tuple[float, float, float]:
+    """Noise in levels of the store, sharpness and skewness of a channel (S, h, w) uint8 within heads.
+
+    Noise: the standard deviation that Immerkaer estimates from the response to a mask that flat and slanting
+    areas do not answer to (1996, doi:10.1006/cviu.1996.0060); edges that they hold add to it. Sharpness: root
+    mean square of the differences of neighbours over that of pixels `APART`; small where it was smoothed.
+    Skewness: the third moment over the deviation's cube.
+    """
+    wide = levels.astype(np.int16)
+    rows = wide[:, :-2] - 2 * wide[:, 1:-1] + wide[:, 2:]
+    answer = rows[:, :, :-2] - 2 * rows[:, :, 1:-1] + rows[:, :, 2:]
+    whole = heads[:, :-2] & heads[:, 1:-1] & heads[:, 2:]
+    inner = whole[:, :, :-2] & whole[:, :, 1:-1] & whole[:, :, 2:]
+    pixels = np.count_nonzero(inner)
+    noise = sharpness = skewness = np.nan
+    if pixels >= LEAST_PIXELS:
+        total = float(np.abs(answer, out=answer).sum(where=inner, dtype=np.int64))
+        noise = np.sqrt(np.pi / 2) * total / (6 * pixels)
+    near, far = (_step(wide, heads, apart) for apart in (1, APART))
+    if far > 0:
+        sharpness = near / far
+    counts = np.bincount(levels[heads], minlength=256)
+    level = np.arange(256.0)
+    centred = level - counts @ level / counts.sum()
+    deviation = np.sqrt(counts @ centred**2 / counts.sum())
+    if deviation > 0:
+        skewness = float(counts @ centred**3 / counts.sum() / deviation**3)
+    return noise, sharpness, skewness
+
+
+def _step(wide: np.ndarray, heads: np.ndarray, apart: int) -> float:
+    """Root mean square of the difference of pixels so many columns apart, both within heads."""
+    both = heads[:, :, apart:] & heads[:, :, :-apart]
+    difference = (wide[:, :, apart:] - wide[:, :, :-apart])[both].astype(np.int32)
+    return float(np.sqrt(np.dot(difference, difference) / len(difference))) if len(difference) else np.nan
+
+
+def _likenesses(chosen: np.ndarray, heads: np.ndarray) -> list[float]:
+    """Correlation of each pair of channels within heads, of every second row and column."""
+    if chosen.shape[3] == 1:
+        return []
+    values = chosen[:, ::2, ::2][heads[:, ::2, ::2]].astype(np.float64)
+    values -= values.mean(axis=0)
+    products = values.T @ values
+    scale = np.sqrt(np.diag(products))
+    pairs = combinations(range(chosen.shape[3]), 2)
+    return [
+        float(products[a, b] / (scale[a] * scale[b])) if scale[a] * scale[b] > 0 else np.nan for a, b in pairs
+    ]
+
+
+def _geometry(slices: int, share: float, frame: Frame) -> tuple[float, ...]:
+    """Of a scan with head in so many slices: validate leaves out those above and below it. share: of the
+    model's frame that is head in the largest section.
+    """
+    box, mm = frame.box, frame.spacing
+    head = share * box.height * box.width
+    matrix, part = float(max(frame.height, frame.width)), head / (frame.height * frame.width)
+    if mm is None:
+        return np.nan, np.nan, np.nan, np.nan, matrix, part, float(slices)
+    field = max(frame.height * mm.down, frame.width * mm.across)
+    diameter = 2 * np.sqrt(head * mm.down * mm.across / np.pi)
+    through = mm.through if slices > 1 else np.nan  # of one slice it says nothing
+    return through, max(mm.down, mm.across), field, diameter or np.nan, matrix, part, float(slices)
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    return np.array([float(f"{value:.{DIGITS}g}") for value in values])
+
+
+def _of_channel(channel: str, several: bool) -> tuple[Measure, ...]:
+    """Brightness, contrast and `_look` of a channel."""
+
+    def named(name: str, *rest: str, log: bool = True, unit: str = "") -> Measure:
+        title = f"{name} of {channel.replace('_', ' ')}" if several else name
+        return Measure(f"{name.replace(' ', '_')}:{channel}", title, unit, log, *rest)
+
+    return (
+        named(
+            "brightness",
+            "it may come of another scanner or export; the mask does not depend on this alone",
+            "it may come of another scanner or export; the mask does not depend on this alone",
+        ),
+        named(
+            "contrast",
+            "check the sequence, and that no window was applied when it was exported",
+            "check the sequence, and that no window was applied when it was exported",
+        ),
+        named(
+            "noise",
+            "look for motion, a fast protocol or metal",
+            "check whether it was smoothed, denoised or enlarged",
+            unit=" levels",
+        ),
+        named(
+            "sharpness",
+            "check whether a sharpening filter was on",
+            "check whether it was smoothed, enlarged or blurred by motion",
+            log=False,
+        ),
+        named(
+            "skewness",
+            "check the sequence, contrast agent and what lies around the brain",
+            "check the sequence, contrast agent and whether the skull was removed",
+            log=False,
+        ),
+    )
+
+
+def _likeness(first: str, second: str) -> Measure:
+    return Measure(
+        f"correlation:{first}:{second}",
+        f"correlation of {first.replace('_', ' ')} with {second.replace('_', ' ')}",
+        "",
+        False,
+        "check that no sequence stands twice",
+        "check that the sequences are in their order and lie on each other",
+    )
+
+
+_GEOMETRY = (
+    Measure(
+        "slice_distance_mm",
+        "distance of slices",
+        " mm",
+        True,
+        "take the series with thinner slices, if there is one",
+        "take the series with thicker slices, if there is one",
+    ),
+    Measure(
+        "pixel_mm",
+        "size of pixels",
+        " mm",
+        True,
+        "take the series as the scanner made it, not a reduced copy",
+        "check whether it was enlarged; take the series as the scanner made it",
+    ),
+    Measure(
+        "field_of_view_mm",
+        "field of view",
+        " mm",
+        True,
+        "check that it shows a head and little else",
+        "check that no part of the head is cut off",
+    ),
+    Measure(
+        "head_mm",
+        "width of the head (as of a disc)",
+        " mm",
+        True,
+        "check the spacing in its header, and that it shows a head alone",
+        "check the spacing in its header, whether it is a child, and that the head is whole",
+    ),
+    Measure(
+        "matrix",
+        "matrix",
+        " pixels",
+        True,
+        "check whether it was enlarged",
+        "take the series as the scanner made it, not a reduced copy",
+    ),
+    Measure(
+        "head_share",
+        "share of the picture that is head",
+        "",
+        False,
+        "check that no part of the head is cut off",
+        "check the field of view, and that the head is whole",
+    ),
+    Measure(
+        "slices",
+        "number of slices with head",
+        "",
+        True,
+        "check that it is one series, not several",
+        "check that no slices are missing",
+    ),
+)
+_SURE = Measure(
+    CONFIDENCE,
+    "the model's confidence",
+    "",
+    False,
+    "nothing to do",
+    "look at the masks before they are used",
+)
