@@ -54,7 +54,7 @@ def main(
         print(legible(f"note: {note}"), file=sys.stderr)
     failed = [{"scan": legible(str(path)), "error": legible(why)} for path, why in listed.failed]
     left_out = [{"path": legible(str(path)), "why": f"it {why}"} for path, (why, _) in listed.left_out]
-    segmented = doubtful = 0
+    segmented = doubtful = unlike = 0
     remarks: dict[str, list[str]] = defaultdict(list)
     with summary.written(out, opened.spec, failed, left_out) as table:
         answers = sharing.results(listed.scans, opened, located, out)
@@ -65,9 +65,11 @@ def main(
             table.add(result)
             segmented += 1
             doubtful += result["low_confidence"]
+            unlike += bool(result["far_out"])
             remarks[result["remarks"]].append(str(scan))
     total = segmented + len(failed)
-    print(legible(f"{segmented} of {total} scans segmented, {doubtful} to look at first: {out}"))
+    strange = f", {unlike} unlike the scans of training" if unlike else ""
+    print(legible(f"{segmented} of {total} scans segmented, {doubtful} to look at first{strange}: {out}"))
     remarks.pop("", None)
     for remark, named in list(remarks.items())[:REMARKS]:
         others = f" and {len(named) - 1} more" if len(named) > 1 else ""

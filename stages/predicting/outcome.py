@@ -32,6 +32,7 @@ def segment(scan: Scan, model: Exported, out: Path) -> Outcome:
     segmented = segmenting.segment(volume.voxels, volume.spacing, model)
     files, remarks = write(scan, volume, segmented.labels, model, out)
     remarks += segmenting.remarks(volume.spacing, model)
+    remarks += segmented.standing.remarks if segmented.standing else ()
     remarked = replace(volume, remarks=(*volume.remarks, *remarks))
     return Outcome(remarked, segmented, summary.row(scan, segmented, remarked, model.spec, files))
 

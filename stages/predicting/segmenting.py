@@ -11,6 +11,8 @@ from stages.inference.onnx_predictor import Exported
 from stages.inference.spec import Spec
 from stages.masks import label_map, levels
 from stages.masks.levels import LEVELS
+from stages.population.outlying import Standing
+from stages.predicting import standing
 from stages.scan import spacing
 from stages.scan.header import Unreadable
 from stages.scan.spacing import Spacing
@@ -23,22 +25,27 @@ _TOGETHER = 16
 class Segmented:
     """labels (S, H, W) uint8: a class each pixel, 0 for none. confidence: mean probability within the mask,
     None where there is none. peak: the highest probability anywhere. blank: there is no head in the scan.
+    standing: how far out it lies among the patients that the model knows, None where that cannot be said.
     """
 
     labels: np.ndarray
     confidence: float | None
     peak: float
     blank: bool
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of a scan. levels (S, R, H, W) uint8: on its own grid, of voxels of so many ml.
-    slices (S, h, w, C) uint8 and probabilities (S, R, h, w) float32: in the model's frame.
+    """What a model says of a scan. levels (S, R, H, W) uint8: on its own grid, whose spacing is None where it
+    does not tell, of voxels of so many ml. slices (S, h, w, C) uint8 and probabilities (S, R, h, w) float32:
+    in the model's frame, into which it was `fitted`.
     """
 
     levels: np.ndarray
+    spacing: Spacing | None
     voxel_ml: float
+    fitted: CaseTransform
     slices: np.ndarray
     probabilities: np.ndarray
 
@@ -54,7 +61,8 @@ def segmented(answer: Answer, spec: Spec) -> Segmented:
     labels = label_map.of(answer.levels, regions, spec.decision, answer.voxel_ml)
     peak = float(label_map.highest(answer.levels, regions).max()) / LEVELS
     confidence = label_map.confidence(answer.levels, labels, regions)
-    return Segmented(labels, confidence, peak, blank=not answer.slices.any())
+    stands = standing.of(answer.slices, answer.fitted, answer.spacing, spec)
+    return Segmented(labels, confidence, peak, not answer.slices.any(), stands)
 
 
 def answer(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) -> Answer:
@@ -69,7 +77,7 @@ def answer(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) ->
     own = _on_own_grid(probabilities, fitted)
     if model.spec.output.exclusive:
         own = levels.exclusive(own)
-    return Answer(own, mm.voxel_ml, slices, probabilities)
+    return Answer(own, scan_spacing, mm.voxel_ml, fitted, slices, probabilities)
 
 
 def remarks(scan_spacing: Spacing | None, model: Exported) -> tuple[str, ...]:

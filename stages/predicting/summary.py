@@ -26,11 +26,13 @@ _NEARLY = 0.5
 
 def row(scan: Scan, segmented: Segmented, volume: Volume, spec: Spec, files: list[str]) -> dict[str, Any]:
     """One scan's row. area_mm2 is of the slice with most tumour; volumes are of regions and classes. remarks:
-    what the scan's files do not say, or say in two ways.
+    what the scan's files do not say, or say in two ways. far_out: whether it is unlike the scans of training,
+    None where that cannot be said; outlying_p: the share of these that are as odd.
 
     Where the scan does not say its spacing (`spacing_known`), 1 mm is assumed for mm2 and ml.
     """
     why = _doubt(segmented, spec)
+    stands = segmented.standing
     return {
         "scan": str(scan),
         "kind": scan.kind,
@@ -39,6 +41,8 @@ def row(scan: Scan, segmented: Segmented, volume: Volume, spec: Spec, files: lis
         "confidence": None if segmented.confidence is None else round(segmented.confidence, 4),
         "low_confidence": bool(why),
         "why": why,
+        "far_out": None if stands is None else stands.far_out,
+        "outlying_p": None if stands is None else round(stands.p, 4),
         "remarks": legible("; ".join(volume.remarks)),
         "files": files,
     }
@@ -67,7 +71,13 @@ def columns(spec: Spec) -> list[str]:
 
 
 def _doubt(segmented: Segmented, spec: Spec) -> str:
-    """Why a person should look at this scan before any other, "" where nothing speaks for it.
+    """Why a person should look at this scan before any other, "" where nothing speaks for it."""
+    unlike = segmented.standing.sentence if segmented.standing and not segmented.blank else ""
+    return "; ".join(filter(None, (_doubt_of_mask(segmented, spec), unlike)))
+
+
+def _doubt_of_mask(segmented: Segmented, spec: Spec) -> str:
+    """What speaks against the mask, "" for nothing.
 
     A slice without a mask is nothing unusual, a whole scan is: the patients that models learn from have one.
     """

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import nibabel as nib
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ from PIL import Image
 
 from stages.commands import predict
 from stages.predicting import outcome
-from tests.fixtures import dicom, graphs, programs, scans, volumes
+from tests.fixtures import dicom, graphs, populations, programs, scans, volumes
 from tests.pipeline.import_graph import reached_from
 
-BELOW = {"core", "formats", "framing", "inference", "masks", "predicting", "scan", "sources"}
+BELOW = {"core", "formats", "framing", "inference", "masks", "population", "predicting", "scan", "sources"}
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = "1 file is a mask or an earlier result and was left out (BraTS20_Training_001_seg.nii)"
 WITHOUT = """
@@ -271,3 +272,35 @@ def test_a_scan_too_large_for_this_machine(tmp_path, flair, capfd, monkeypatch):
     monkeypatch.setattr(outcome.reading, "read", exhausted)
     status, _, printed = run(capfd, tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
     assert (status, printed) == (3, f"error: {tmp_path}/x.png: it does not fit into memory\n")
+
+
+def test_a_scan_unlike_those_of_training_is_to_be_looked_at_first(tmp_path, capfd):
+    """Of 25 patients the model knows 24; the last one comes as it is, and smoothed."""
+    scans.write_lgg(tmp_path / "all", patients=25, slices=6)
+    *_, new = sorted(path for path in (tmp_path / "all" / "kaggle_3m").iterdir() if path.is_dir())
+    (tmp_path / "new" / "b" / new.name).mkdir(parents=True)
+    new = new.rename(tmp_path / "new" / new.name)
+    for file in new.iterdir():
+        image = cv2.GaussianBlur(tifffile.imread(file), (0, 0), 1.5)
+        tifffile.imwrite(tmp_path / "new" / "b" / new.name / file.name, image)
+    model = graphs.export(tmp_path / "model", populations.of_scans(tmp_path / "all", graphs.describe()))
+    out = tmp_path / "out"
+    status, printed, _ = run(capfd, new, tmp_path / "new" / "b", "--model", model, "--out", out)
+    usual, odd = summary(out)["scans"]
+    assert (status, usual["far_out"], usual["why"]) == (0, False, "")
+    assert (odd["far_out"], odd["outlying_p"], odd["low_confidence"]) == (True, 0.04, True)
+    assert odd["why"].startswith("it looks unlike the scans of training: ")
+    assert "noise of" in odd["why"] or "sharpness of" in odd["why"]
+    assert printed == f"2 of 2 scans segmented, 1 to look at first, 1 unlike the scans of training: {out}\n"
+    table = (out / "summary.csv").read_text(encoding="utf-8").splitlines()
+    assert table[0].split(",")[-4:] == ["far_out", "outlying_p", "remarks", "files"]
+
+
+def test_of_one_slice_where_training_had_whole_scans_nothing_is_said(tmp_path, capfd):
+    scans.write_lgg(tmp_path / "all", patients=6, slices=6)
+    model = graphs.export(tmp_path / "model", populations.of_scans(tmp_path / "all", graphs.describe()))
+    slice_of = next((tmp_path / "all").rglob("*_3.tif"))
+    out = tmp_path / "out"
+    assert run(capfd, slice_of, "--model", model, "--out", out)[0] == 0
+    (row,) = summary(out)["scans"]
+    assert (row["far_out"], row["outlying_p"]) == (None, None)

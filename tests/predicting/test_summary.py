@@ -2,18 +2,20 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stages.formats.file import File
+from stages.population.outlying import Far, Standing
 from stages.predicting import summary
 from stages.predicting.scan import Scan
 from stages.predicting.segmenting import Segmented
 from stages.scan.spacing import Spacing
 from stages.scan.volume import Volume
-from tests.fixtures import graphs
+from tests.fixtures import graphs, populations
 
 SCAN = Scan(Path("x.nii"), "nifti", (File.at(Path("x.nii")),), "x")
 NESTED = graphs.describe(regions=graphs.BRATS, low_confidence_below=0.8)
@@ -47,6 +49,8 @@ def test_areas_and_volumes():
         "confidence": 0.9,
         "low_confidence": False,
         "why": "",
+        "far_out": None,
+        "outlying_p": None,
         "remarks": "",
         "files": ["x_mask.nii"],
     }
@@ -80,6 +84,24 @@ def test_an_unknown_spacing_is_marked():
 def test_why_to_look_at_a_scan_first(segmented, why):
     row = summary.row(SCAN, segmented, volume(), NESTED, [])
     assert (row["why"], row["low_confidence"]) == (why, bool(why))
+
+
+def test_a_scan_unlike_those_of_training_is_looked_at_first():
+    measure = populations.catalogue()[0]
+    stands = Standing(0.01234567, 80, (Far(measure, 9.0, 1.0, 2.0),))
+    row = summary.row(SCAN, replace(found(), standing=stands), volume(), NESTED, [])
+    assert (row["far_out"], row["outlying_p"], row["low_confidence"]) == (True, 0.0123, True)
+    assert row["why"] == stands.sentence
+    assert row["why"].startswith(
+        "it looks unlike the scans of training: brightness of pre 9, in training mostly"
+    )
+    unsure = summary.row(SCAN, replace(found(confidence=0.5), standing=stands), volume(), NESTED, [])
+    assert (
+        unsure["why"]
+        == f"nine of ten validation patients had a higher confidence than 0.50; {stands.sentence}"
+    )
+    usual = summary.row(SCAN, replace(found(), standing=Standing(0.5, 80)), volume(), NESTED, [])
+    assert (usual["far_out"], usual["outlying_p"], usual["why"]) == (False, 0.5, "")
 
 
 def test_no_confidence_to_compare_with():
