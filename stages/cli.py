@@ -26,6 +26,7 @@ OPTIONAL = {
 COMMANDS = {
     "predict": "Segment new scans with an exported model.",
     "serve": "A page to drop new scans on, look at their masks and correct them.",
+    "drift": "Say whether scans are unlike those that a model was trained on.",
     "next": "Rank scans by what labelling them would bring.",
     "headline": "Print the test Dice and where the report is.",
     "ensemble": "Join the folds of a cross-validation.",

@@ -189,7 +189,7 @@ def _of_channel(channel: str, several: bool) -> tuple[Measure, ...]:
         ),
         named(
             "sharpness",
-            "check whether a sharpening filter was on",
+            "look for noise, and check whether a sharpening filter was on",
             "check whether it was smoothed, enlarged or blurred by motion",
             log=False,
         ),

@@ -65,19 +65,24 @@ def segmented(answer: Answer, spec: Spec) -> Segmented:
     return Segmented(labels, confidence, peak, not answer.slices.any(), stands)
 
 
-def answer(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) -> Answer:
-    """What the model says of a scan (S, H, W, C). Raises `Unreadable` for NaN and infinity."""
+def framed(voxels: np.ndarray, scan_spacing: Spacing | None, spec: Spec) -> tuple[CaseTransform, np.ndarray]:
+    """`prepared` of a scan as its file has it, (S, H, W, C). Raises `Unreadable` for NaN and infinity."""
     if voxels.dtype.kind == "b":
         voxels = voxels.astype(np.uint8)
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
         raise Unreadable("its pixels are not all numbers (NaN or infinity)")
-    mm = scan_spacing or spacing.ASSUMED
-    fitted, slices = prepared(voxels, mm.aspect, model.spec)
+    return prepared(voxels, (scan_spacing or spacing.ASSUMED).aspect, spec)
+
+
+def answer(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) -> Answer:
+    """What the model says of a scan (S, H, W, C). Raises `Unreadable` for NaN and infinity."""
+    fitted, slices = framed(voxels, scan_spacing, model.spec)
     probabilities = answered(slices, scan_spacing.through if scan_spacing else None, model)
     own = _on_own_grid(probabilities, fitted)
     if model.spec.output.exclusive:
         own = levels.exclusive(own)
-    return Answer(own, scan_spacing, mm.voxel_ml, fitted, slices, probabilities)
+    voxel_ml = (scan_spacing or spacing.ASSUMED).voxel_ml
+    return Answer(own, scan_spacing, voxel_ml, fitted, slices, probabilities)
 
 
 def remarks(scan_spacing: Spacing | None, model: Exported) -> tuple[str, ...]:

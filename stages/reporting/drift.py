@@ -1,0 +1,47 @@
+"""The page of `brainseg drift`: whether scans are unlike those of training, and what to do about it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from stages.population.differing import Comparison
+from stages.reporting import inline
+
+LISTED = 1000
+"""Scans that the page lists, the oddest first; all of them are in per_scan.csv."""
+
+
+def render(
+    comparison: Comparison,
+    scans: Sequence[Mapping[str, Any]],
+    failed: Sequence[Mapping[str, str]],
+    pictures: Mapping[str, Path],
+) -> str:
+    """One HTML page with all that it shows in it.
+
+    scans: rows of per_scan.csv; failed: scans that could not be read, and why; pictures: of measures that
+    differ, by their names.
+    """
+    jinja = Environment(
+        loader=PackageLoader("stages.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    assert jinja.loader is not None
+    oddest = sorted(scans, key=lambda row: (row["outlying_p"] is None, row["outlying_p"], row["scan"]))
+    return jinja.get_template("drift.html.j2").render(
+        comparison=comparison,
+        scans=oddest[:LISTED],
+        more_scans=max(0, len(scans) - LISTED),
+        compared=sum(row["far_out"] is not None for row in scans),
+        far_out=sum(bool(row["far_out"]) for row in scans),
+        failed=failed,
+        pictures=pictures,
+        png=inline.png,
+        style=Markup(jinja.loader.get_source(jinja, "report.css")[0]),
+    )
