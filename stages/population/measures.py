@@ -69,18 +69,21 @@ def of(slices: np.ndarray, frame: Frame, confidence: float | None = None) -> np.
     probability within the model's mask, None where there is none.
     """
     channels = slices.shape[3]
-    areas = np.array([np.count_nonzero(image.any(axis=2)) for image in slices])
+    # Background is 0 in all channels; the one that shows most of the head tells its area in little time.
+    areas = np.array([max(np.count_nonzero(image[..., c]) for c in range(channels)) for image in slices])
     most = int(areas.max(initial=0))
     with_head = np.flatnonzero(areas >= max(LEAST_HEAD * most, 1))
     picked = with_head[_spread(len(with_head), SLICES)]
     values = np.full(5 * channels + channels * (channels - 1) // 2, np.nan)
     if most >= LEAST_PIXELS:
-        chosen = slices[picked]
-        heads = chosen.any(axis=3)
-        looks = [_look(chosen[..., channel], heads) for channel in range(channels)]
-        scale = zip(frame.mean, frame.std, looks, strict=True)
-        each = [(mean, std / abs(mean) if mean else np.nan, *look) for mean, std, look in scale]
-        values = np.concatenate([np.ravel(each), _likenesses(chosen, heads)])
+        looks = [_Look() for _ in range(channels)]
+        for image in slices[picked]:  # one by one: what a slice needs stays in the processor's cache
+            _add(image, looks)
+        each = [
+            (mean, std / abs(mean) if mean else np.nan, *look.numbers())
+            for mean, std, look in zip(frame.mean, frame.std, looks, strict=True)
+        ]
+        values = np.concatenate([np.ravel(each), _likenesses(slices[picked])])
     geometry = _geometry(len(with_head), most / slices[0, ..., 0].size, frame)
     sure = np.nan if confidence is None else confidence
     return _rounded(np.array([*values, *geometry, sure], np.float64))
@@ -93,48 +96,69 @@ def _spread(count: int, most: int) -> np.ndarray:
     return ((np.arange(most) + 0.5) * count / most).astype(int)
 
 
-def _look(levels: np.ndarray, heads: np.ndarray) -> tuple[float, float, float]:
-    """Noise in levels of the store, sharpness and skewness of a channel (S, h, w) uint8 within heads.
+class _Look:
+    """Sums over the slices of a channel, from which come its noise, sharpness and skewness."""
 
-    Noise: the standard deviation that Immerkaer estimates from the response to a mask that flat and slanting
-    areas do not answer to (1996, doi:10.1006/cviu.1996.0060); edges that they hold add to it. Sharpness: root
-    mean square of the differences of neighbours over that of pixels `APART`; small where it was smoothed.
-    Skewness: the third moment over the deviation's cube.
+    def __init__(self) -> None:
+        self.answer = self.answered = 0
+        """Of the mask for noise: sum of the absolute answers, and of how many pixels."""
+        self.squares = [0.0, 0.0]
+        """Of the differences of pixels in a row, next to each other and `APART`."""
+        self.pairs = [0, 0]
+        self.counts = np.zeros(256, np.int64)
+
+    def numbers(self) -> tuple[float, float, float]:
+        """Noise in levels of the store, sharpness, skewness.
+
+        Noise: the standard deviation that Immerkaer estimates from the answer to a mask that flat and
+        slanting areas do not answer to (1996, doi:10.1006/cviu.1996.0060); edges that they hold add to it.
+        Sharpness: root mean square of the differences of neighbours over that of pixels `APART`; small where
+        it was smoothed. Skewness: the third moment over the deviation's cube.
+        """
+        noise = sharpness = skewness = np.nan
+        if self.answered >= LEAST_PIXELS:
+            noise = np.sqrt(np.pi / 2) * self.answer / (6 * self.answered)
+        if min(self.pairs) and self.squares[1] > 0:
+            near, far = (total / count for total, count in zip(self.squares, self.pairs, strict=True))
+            sharpness = np.sqrt(near / far)
+        share = self.counts / max(self.counts.sum(), 1)
+        centred = np.arange(256.0) - share @ np.arange(256.0)
+        deviation = np.sqrt(share @ centred**2)
+        if deviation > 0:
+            skewness = float(share @ centred**3 / deviation**3)
+        return noise, sharpness, skewness
+
+
+def _add(image: np.ndarray, looks: Sequence[_Look]) -> None:
+    """Add a slice (h, w, C) uint8 to the sums of its channels."""
+    planes = [np.ascontiguousarray(image[..., channel]) for channel in range(image.shape[2])]
+    head = np.logical_or.reduce(planes)
+    rows = head[:-2] & head[1:-1] & head[2:]
+    inner = rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]
+    answered = int(np.count_nonzero(inner))
+    pairs = [head[:, :-apart] & head[:, apart:] for apart in (1, APART)]
+    for plane, look in zip(planes, looks, strict=True):
+        wide = plane.astype(np.int16)
+        bent = wide[:-2] - 2 * wide[1:-1] + wide[2:]
+        answer = bent[:, :-2] - 2 * bent[:, 1:-1] + bent[:, 2:]
+        answer *= inner
+        look.answer += int(np.abs(answer, out=answer).sum(dtype=np.int64))
+        look.answered += answered
+        for place, (apart, both) in enumerate(zip((1, APART), pairs, strict=True)):
+            step = np.multiply(wide[:, apart:] - wide[:, :-apart], both, dtype=np.float64).ravel()
+            look.squares[place] += float(step @ step)  # whole numbers: no order of adding matters
+            look.pairs[place] += int(np.count_nonzero(both))
+        look.counts += np.bincount(plane[head], minlength=256)
+
+
+def _likenesses(chosen: np.ndarray) -> list[float]:
+    """Correlation of each pair of channels of (S, h, w, C) where there is head, of every second row and
+    column.
     """
-    wide = levels.astype(np.int16)
-    rows = wide[:, :-2] - 2 * wide[:, 1:-1] + wide[:, 2:]
-    answer = rows[:, :, :-2] - 2 * rows[:, :, 1:-1] + rows[:, :, 2:]
-    whole = heads[:, :-2] & heads[:, 1:-1] & heads[:, 2:]
-    inner = whole[:, :, :-2] & whole[:, :, 1:-1] & whole[:, :, 2:]
-    pixels = np.count_nonzero(inner)
-    noise = sharpness = skewness = np.nan
-    if pixels >= LEAST_PIXELS:
-        total = float(np.abs(answer, out=answer).sum(where=inner, dtype=np.int64))
-        noise = np.sqrt(np.pi / 2) * total / (6 * pixels)
-    near, far = (_step(wide, heads, apart) for apart in (1, APART))
-    if far > 0:
-        sharpness = near / far
-    counts = np.bincount(levels[heads], minlength=256)
-    level = np.arange(256.0)
-    centred = level - counts @ level / counts.sum()
-    deviation = np.sqrt(counts @ centred**2 / counts.sum())
-    if deviation > 0:
-        skewness = float(counts @ centred**3 / counts.sum() / deviation**3)
-    return noise, sharpness, skewness
-
-
-def _step(wide: np.ndarray, heads: np.ndarray, apart: int) -> float:
-    """Root mean square of the difference of pixels so many columns apart, both within heads."""
-    both = heads[:, :, apart:] & heads[:, :, :-apart]
-    difference = (wide[:, :, apart:] - wide[:, :, :-apart])[both].astype(np.int32)
-    return float(np.sqrt(np.dot(difference, difference) / len(difference))) if len(difference) else np.nan
-
-
-def _likenesses(chosen: np.ndarray, heads: np.ndarray) -> list[float]:
-    """Correlation of each pair of channels within heads, of every second row and column."""
     if chosen.shape[3] == 1:
         return []
-    values = chosen[:, ::2, ::2][heads[:, ::2, ::2]].astype(np.float64)
+    sparse = chosen[:, ::2, ::2].reshape(-1, chosen.shape[3])
+    values = sparse[sparse.any(axis=1)].astype(np.float64)
     values -= values.mean(axis=0)
     products = values.T @ values
     scale = np.sqrt(np.diag(products))
