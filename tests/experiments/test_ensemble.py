@@ -20,7 +20,7 @@ from stages.networks.architecture import Architecture
 from stages.networks.volumetric import VolumeNetwork
 from stages.predicting import segmenting
 from stages.project.params import Params
-from tests.fixtures import graphs
+from tests.fixtures import graphs, populations
 
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
 
@@ -224,3 +224,15 @@ def test_a_part_by_itself_and_a_part_of_another_ensemble(
     (tmp_path / "joint" / "spec.json").unlink()
     with pytest.raises(UserError, match=r"model-2\.onnx is of another ensemble than .*; copy all of one"):
         onnx_predictor.open_model(tmp_path / "joint")
+
+
+def test_the_patients_of_folds_are_known_once_and_those_of_one_without_not_at_all() -> None:
+    rows = populations.table(12)
+    folds = [
+        graphs.describe().model_copy(update={"population": populations.of(np.roll(rows, turn, 0))})
+        for turn in (0, 5)
+    ]
+    joint = ensemble.average(folds).population
+    assert joint is not None
+    assert len(joint) == 12
+    assert ensemble.average([folds[0], graphs.describe()]).population is None
