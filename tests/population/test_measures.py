@@ -8,6 +8,7 @@ import pytest
 
 from stages.core import tables
 from stages.exporting import known
+from stages.fingerprints import seen
 from stages.framing import transform
 from stages.population import measures
 from stages.population.measures import CONFIDENCE, Frame
@@ -125,7 +126,9 @@ def _frame(channels: int) -> Frame:
 def test_the_store_and_predict_measure_the_same(tmp_path: Path, crop):
     scans.write_lgg(tmp_path / "data" / "raw", patients=3, slices=12)
     paths = Paths(tmp_path)
-    tables.write(tables.from_records(lgg.find(paths.raw).records), paths.validated)
+    table = tables.from_records(lgg.find(paths.raw).records)
+    tables.write(table, paths.validated)
+    seen.write(np.zeros((len(table), seen.BYTES), np.uint8), paths.fingerprints)
     preprocess(Preprocess(size=graphs.SIZE, channels="all", crop=crop, jobs=1), paths)
     store = shards.open_store(paths.slices)
     rows = np.arange(len(store.index))
