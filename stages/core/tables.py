@@ -72,10 +72,14 @@ HISTORY = Schema({"epoch": Kind.COUNT} | dict.fromkeys(("train_loss", "val_loss"
 PER_CASE = Schema(
     dict.fromkeys(("case_id", "patient_id", "region"), Kind.NAME)
     | {"slices": Kind.COUNT, "dice": Kind.SHARE, "truth_ml": Kind.NUMBER},
-    {"predicted_ml": Kind.NUMBER, "contrast": Kind.MEASURE, "site": Kind.TEXT, "traits": Kind.TEXT},
+    {"predicted_ml": Kind.NUMBER, "contrast": Kind.MEASURE, "site": Kind.TEXT, "traits": Kind.TEXT}
+    | {"outer_level": Kind.MEASURE, "confidence": Kind.SHARE}
+    | {"volume_log_error": Kind.NUMBER, "expected_dice": Kind.SHARE},
     key=("patient_id", "case_id", "region"),
 )
-"""A row a test case and region: its scores. `scoring.metrics` lists which."""
+"""A row a test case and region: its scores. `scoring.metrics` lists which; `scoring.conformal` those that the
+guarantees are made of.
+"""
 SUSPECTS = Schema(
     dict.fromkeys(("sample_id", "case_id", "split", "region", "label_says"), Kind.NAME)
     | {"pixels": Kind.COUNT, "ml": Kind.NUMBER, "probability": Kind.SHARE}

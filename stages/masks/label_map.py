@@ -1,12 +1,21 @@
 """Regions painted into one map of classes, and how sure the model is of what it painted."""
 
+from typing import Protocol
+
 import numpy as np
 
 from stages.masks.levels import LEVELS
-from stages.masks.rule import Rule
 
 Regions = dict[str, list[int]]
 """Classes of each region, in the order of a network's channels."""
+
+
+class Masks(Protocol):
+    """What makes a region's levels a mask: a `Rule`, or one with larger masks."""
+
+    def mask(self, region_levels: np.ndarray, region: str, voxel_ml: float) -> np.ndarray:
+        """Mask (S, H, W) bool of a region from its levels (S, H, W) uint8."""
+        ...
 
 
 def order(regions: Regions) -> list[str]:
@@ -14,7 +23,7 @@ def order(regions: Regions) -> list[str]:
     return sorted(regions, key=lambda name: -len(regions[name]))
 
 
-def of(levels: np.ndarray, regions: Regions, rule: Rule, voxel_ml: float) -> np.ndarray:
+def of(levels: np.ndarray, regions: Regions, rule: Masks, voxel_ml: float) -> np.ndarray:
     """Levels (S, R, H, W) uint8 -> classes (S, H, W) uint8, 0 for none.
 
     Regions are painted over each other, the widest first, as nnU-Net composes BraTS labels (Isensee, Nature
