@@ -106,7 +106,9 @@ def measure(store: Store, folder: Path) -> tuple[float, float]:
     began = time.perf_counter()
     chosen = decision.choose(arms["val"], regions, "auto", "auto")
     test = arms["test"][chosen.tta]
-    found = scores.of(test.map(partial(scores.of_case, chosen, TOLERANCE_MM)), regions)
+    found = scores.of(
+        test.map(partial(scores.of_case, chosen, TOLERANCE_MM, dict.fromkeys(regions, 0.0))), regions
+    )
     scores.suspected({"val": arms["val"][chosen.tta], "test": test})
     for predictions in arms["test"].values():
         conventions.brief(scores.per_slice(predictions, chosen))

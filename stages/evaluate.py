@@ -1,5 +1,5 @@
 """Score the model on the test patients; choose threshold, flips and smallest component on the validation
-patients.
+patients; write what the test patients promise of new scans.
 
 python -m stages.evaluate        # what `dvc repro evaluate` runs; about 15 s for the sample
 """
@@ -23,7 +23,7 @@ from stages.masks.rule import Tta
 from stages.networks import allocation, modelfile
 from stages.project.params import Evaluate, load
 from stages.project.paths import Paths
-from stages.scoring import absence, decision, scores, summary
+from stages.scoring import absence, conformal, decision, scores, summary
 from stages.scoring.prediction import Predictions
 from stages.store import dataset, shards
 
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
-    """Write models/decision.json and reports/evaluate/; returns the metrics."""
+    """Write models/decision.json, models/guarantees.json and reports/evaluate/; returns the metrics."""
     allocation.keep_freed_memory()
     slices = shards.open_store(paths.slices)
     model, network = modelfile.load(paths.model, paths.weights)
@@ -67,7 +67,9 @@ def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
             {tta: own.at(pool) for tta, own in val.items()}, regions, params.threshold, params.postprocess
         )
         test = tests[chosen.tta].at(pool)
-        parts = test.map(partial(scores.of_case, chosen, params.surface_tolerance_mm))
+        residuals = val[chosen.tta].at(pool).map(partial(conformal.residuals, chosen))
+        shift = conformal.shifts(residuals, regions)
+        parts = test.map(partial(scores.of_case, chosen, params.surface_tolerance_mm, shift))
         scored = scores.of(progress.track(parts, "scoring", len(test)), regions)
         suspected = scores.suspected({"val": val[chosen.tta].at(pool), "test": test})
         by_tta = {
@@ -82,10 +84,16 @@ def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
     tables.write(suspected, paths.suspects)
     tables.write(scored.per_case, paths.per_case)
     atomic.json_file(asdict(chosen), paths.decision)
+    leaky = leaks(splits)
+    own = slices.index[~tables.joined(slices.index)]
+    withheld = conformal.withheld(leaky, bool(own["patient_known"].all()))
+    promised = conformal.fit([scored.per_case], shift, withheld)
+    atomic.json_file(asdict(promised), paths.guarantees)
     metrics = {
         **summary.metrics(scored, by_tta, slices, params.bootstrap),
         "val": {"dice": chosen.val_dice},
-        "leaky": leaks(splits),
+        "guarantees": conformal.metrics(promised, conformal.scans([scored.per_case]), scored.histograms),
+        "leaky": leaky,
     }
     atomic.metrics(metrics, paths.evaluate_metrics)
     return metrics

@@ -23,7 +23,7 @@ from stages.networks.volumetric import VolumeNetwork
 from stages.project.params import Export, load
 from stages.project.paths import Paths
 from stages.scan import windows
-from stages.scoring import decision, groups
+from stages.scoring import conformal, decision, groups
 from stages.store import dataset, shards
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -74,7 +74,7 @@ def run(params: Export, paths: Paths) -> dict[str, Any]:
             metrics["int8"] = parity.weighed(
                 store, chosen, compared.reference, params.max_dice_drop, with_onnx(small), small
             )
-        described = description.of(model, chosen, store)
+        described = description.of(model, chosen, store, conformal.read(paths.guarantees))
         validated = known.noted(with_onnx(exact, "val"), store, chosen, sure)
         described = description.with_doubt(described, store, validated)
         patients = known.patients(store, np.concatenate(list(rows.values())), sure)

@@ -10,6 +10,7 @@ from stages.exporting import known, onnx_export
 from stages.inference import spec
 from stages.inference.cases import Prediction
 from stages.inference.spec import Spec
+from stages.masks.guarantee import Guarantees
 from stages.networks.modelfile import Model
 from stages.scoring.decision import Decision
 from stages.sources import sources
@@ -21,7 +22,7 @@ ENOUGH = 5
 """Validation cases with a mask, to take a percentile of."""
 
 
-def of(model: Model, chosen: Decision, store: Store) -> Spec:
+def of(model: Model, chosen: Decision, store: Store, guarantees: Guarantees | None = None) -> Spec:
     """All that a client needs beside the graph, but how sure is usual (`with_doubt`)."""
     sides = model.window or (model.size, model.size)
     modalities = store.index.loc[~tables.joined(store.index), "modalities"].unique()
@@ -49,6 +50,7 @@ def of(model: Model, chosen: Decision, store: Store) -> Spec:
         ),
         scaling=spec.Scaling.model_validate({"size": model.size, "crop": store.meta.crop}),
         decision=spec.ServedRule(**rule, low_confidence_below=None),
+        guarantees=guarantees,
     )
 
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from stages.core import tables
 from stages.figures.figures import BLUE, GREEN, GREY, ORANGE, RED, axes_of, save
-from stages.scoring import agreement, histograms
+from stages.scoring import agreement, conformal, histograms
 from stages.scoring.scores import Scores
 
 COLOURS = (BLUE, ORANGE, GREEN, RED)
@@ -24,8 +24,11 @@ def write(scores: Scores, regions: list[str], folder: Path) -> None:
     calibration = _by_region(scores, histograms.reliability)
     tables.write(precision, folder / "precision_recall.csv")
     tables.write(calibration, folder / "calibration.csv")
+    risk = conformal.risk_coverage(conformal.scans([scores.per_case]))
+    tables.write(risk, folder / "risk_coverage.csv")
     precision_recall(precision, folder / "precision_recall.png")
     reliability(calibration, folder / "calibration.png")
+    risk_coverage(risk, folder / "risk_coverage.png")
     volumes(scores.per_case, folder / "volumes.png")
     failures(scores.per_case[scores.per_case["region"] == regions[0]], folder / "failures.png")
 
@@ -71,6 +74,16 @@ def reliability(curve: pd.DataFrame, path: Path) -> None:
         axes.plot(rows["confidence"], rows["observed"], **look)
     axes.set(xlabel="probability", ylabel="share in the truth", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(frameon=False)
+    save(figure, path)
+
+
+def risk_coverage(curve: pd.DataFrame, path: Path) -> None:
+    """Mean error of the surest scans against their share; columns kept, risk."""
+    figure, axes = axes_of(4.4, 3.6)
+    axes.axhline(curve["risk"].iloc[-1], color=GREY, linestyle=":", linewidth=1)
+    axes.plot(curve["kept"], curve["risk"], color=BLUE, marker="o", markersize=3.5)
+    top = max(0.1, 1.1 * curve["risk"].max())
+    axes.set(xlabel="share of scans, the surest first", ylabel="mean 1 - Dice", xlim=(0, 1.02), ylim=(0, top))
     save(figure, path)
 
 

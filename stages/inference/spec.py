@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import UserError
 from stages.framing import head, transform
+from stages.masks.guarantee import Guarantees
 from stages.masks.rule import Rule
 from stages.population.population import Population
 from stages.scan.windows import depth_of
@@ -76,8 +77,8 @@ class Spec(_Part):
     """All of it. `model_hash` is the SHA-256 of the weights, `data_hash` names slices, split and policy.
 
     `members`: of an ensemble of graphs with different inputs their files, which lie beside each other, and of
-    how many networks each is the mean. population: the patients that the model knows, of whom exports before
-    it was measured carry nothing.
+    how many networks each is the mean. population: the patients that the model knows; guarantees: what it
+    promises; exports from before there were any have null.
     """
 
     schema_version: Literal[2] = 2
@@ -89,6 +90,7 @@ class Spec(_Part):
     decision: ServedRule
     members: dict[str, Annotated[int, Field(ge=1)]] = {}
     population: Population | None = None
+    guarantees: Guarantees | None = None
 
     def text(self) -> str:
         """The JSON for the metadata; equal for equal models."""
@@ -118,6 +120,7 @@ def parse(content: str | bytes, where: str) -> Spec:
     sides = spec.input.window or (spec.scaling.size, spec.scaling.size)
     shapes = (*sides, channels), (*sides, len(regions))
     fits = (spec.input.shape[1:], spec.output.shape[1:]) == shapes
-    if not fits or regions != set(spec.decision.threshold):
+    promised = set(spec.guarantees.outer) if spec.guarantees else regions
+    if not fits or regions != set(spec.decision.threshold) or regions != promised:
         raise UserError(f"{where} holds a damaged description; export the model again")
     return spec

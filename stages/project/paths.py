@@ -33,6 +33,7 @@ class Paths:
         self.model = models / "model.json"
         self.learnt = models / "seen.npy"
         self.decision = models / "decision.json"
+        self.guarantees = models / "guarantees.json"
         self.export = models / "export"
         self.onnx = self.export / "model.onnx"
         self.onnx_int8 = self.export / "model.int8.onnx"

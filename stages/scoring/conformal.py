@@ -100,6 +100,13 @@ def scans(scores: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return by_scan.reset_index("patient_id").reset_index(drop=True)
 
 
+def withheld(leaky: bool, patients_known: bool) -> str:
+    """Why the test patients may promise nothing, "" where they may."""
+    if leaky:
+        return "patients of the test set were also trained or validated on"
+    return "" if patients_known else "the data do not tell which scans are of one patient"
+
+
 def fit(scores: Sequence[pd.DataFrame], shift: Mapping[str, float], withheld: str = "") -> Guarantees:
     """What the patients of tables of `SCHEMA`, one of each network, promise. shift: of `shifts`, by region.
 

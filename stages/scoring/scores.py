@@ -1,6 +1,6 @@
 """Passes over predicted cases, and the tables that every number and figure of a report comes from."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 
 from stages.masks.rule import Rule
-from stages.scoring import cases, conventions, histograms, suspects
+from stages.scoring import cases, conformal, conventions, histograms, suspects
 from stages.scoring.decision import Cases, Scored
 from stages.store.shards import Store
 
 
 @dataclass(frozen=True)
 class Scores:
-    """per_case: a row a case and region (`cases.score`, with contrast and site), the worst first; per_slice:
+    """per_case: a row a case and region (`cases.score`, with contrast, site and the scores of
+    `conformal`), the worst first; per_slice:
     a row a slice and region (`conventions.slices`); histograms: by region, of all voxels.
     """
 
@@ -34,17 +35,23 @@ class Part:
     histograms: list[np.ndarray]
 
 
-def of_case(chosen: Rule, tolerance_mm: float, case: Scored, store: Store) -> Part:
-    """Score every region of a case. tolerance_mm: of the surface Dice."""
+def of_case(
+    chosen: Rule, tolerance_mm: float, shift: Mapping[str, float], case: Scored, store: Store
+) -> Part:
+    """Score every region of a case. tolerance_mm: of the surface Dice. shift: of `conformal.shifts`."""
     images = store.images(case.rows)
-    about = {name: str(store.index[name].iloc[case.rows[0]]) for name in ("site", "traits")}
+    source: dict[str, str] = {name: str(store.index[name].iloc[case.rows[0]]) for name in ("site", "traits")}
     part = Part([], [], [])
-    for number, region, mask in _masks(chosen, case, store):
-        truth = case.truth[:, number]
+    masks = list(_masks(chosen, case, store))
+    whole = conformal.of_case(case, [mask for _, _, mask in masks], store.meta.regions)
+    for number, region, mask in masks:
+        truth, own = case.truth[:, number], case.levels[:, number]
+        counts = histograms.count(own, truth)
         row = cases.score(case, number, region, mask, tolerance_mm)
-        part.rows.append({**row, "contrast": cases.contrast(images, truth), **about})
+        about = {"contrast": cases.contrast(images, truth), **source}
+        part.rows.append({**row, **about, **whole, **conformal.of_region(own, mask, counts, shift[region])})
         part.per_slice.append(conventions.slices(case, number, region, mask))
-        part.histograms.append(histograms.count(case.levels[:, number], truth))
+        part.histograms.append(counts)
     return part
 
 

@@ -159,3 +159,25 @@ def test_test_patients_without_tumour(empty, sentence):
     text = render(evaluated=evaluated)
     assert ("no labelled pixel" in text or "has a labelled pixel" in text) is bool(sentence)
     assert sentence is None or f"\n\n{sentence}" in text.split("## Test result")[1].split("| metric")[0]
+
+
+def test_what_the_model_promises():
+    text = render(regions=True)
+    assert "22 test patients, who chose neither weights nor threshold" in text
+    assert "a coverage of 0.957 at most, which is 1 - 1/(22 + 1)" in text
+    assert (
+        "- core: the outer mask, probability at least 0.9, holds 90 % of it; in the test patients it has 0.9"
+        in text
+    )
+    few = reports.promised(["tumour"]) | {"volume_factor": None, "patients": 3}
+    text = render(evaluated={**reports.evaluated(), "guarantees": few})
+    assert "90 % take 9 patients: `brainseg predict` leaves its promises empty" in text
+    assert "the outer mask" not in text
+    assert "Nothing: it leaks.\n" in render(leaky=True)
+
+
+def test_a_region_that_few_test_patients_have():
+    own = reports.promised(["whole", "core"])
+    own["outer_level"]["core"] = None
+    text = render(regions=True, evaluated={**reports.evaluated(True), "guarantees": own})
+    assert "- core: too few test patients have it for an outer mask\n" in text

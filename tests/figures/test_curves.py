@@ -26,6 +26,10 @@ def bins(observed=0.4):
     return pd.DataFrame({"region": ["a", "a", "b"], "confidence": [0.1, 0.9, 0.5], "observed": observed})
 
 
+def surest(risk=0.2):
+    return pd.DataFrame({"kept": [0.5, 1.0], "risk": [0.1, risk]})
+
+
 def cases(smallest=0.5, regions=("a",)):
     table = reports.per_case(["x", "y", "z"], list(regions))
     table.loc[0, "truth_ml"] = smallest
@@ -36,6 +40,7 @@ DRAWN = {
     "training": (curves.training, history(), history(0.1)),
     "precision_recall": (curves.precision_recall, curve(), curve(0.2)),
     "calibration": (curves.reliability, bins(), bins(0.9)),
+    "risk_coverage": (curves.risk_coverage, surest(), surest(0.4)),
     "volumes": (curves.volumes, cases(), cases(regions=("a", "b"))),
     "failures": (curves.failures, cases(), cases(0.0)),  # without a logarithm of zero
 }
@@ -69,6 +74,8 @@ def test_all_are_written_with_the_tables_that_dvc_plots(tmp_path):
         "failures.png",
         "precision_recall.csv",
         "precision_recall.png",
+        "risk_coverage.csv",
+        "risk_coverage.png",
         "volumes.png",
     ]
     table = pd.read_csv(tmp_path / "precision_recall.csv")

@@ -96,6 +96,7 @@ OUTS = {
         "reports/evaluate/curves",
         "reports/evaluate/overlays",
         "models/decision.json",
+        "models/guarantees.json",
     },
     "export": {"models/export", "reports/export/metrics.json"},
     "report": {"reports/index.html"},

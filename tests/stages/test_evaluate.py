@@ -13,10 +13,11 @@ import torch
 from stages import evaluate
 from stages.core import cluster, workers
 from stages.core.errors import UserError
+from stages.masks.guarantee import Guarantees
 from stages.networks import modelfile, network
 from stages.networks.architecture import Architecture
 from stages.project.paths import HERE
-from stages.scoring import decision
+from stages.scoring import conformal, decision
 from stages.scoring.metrics import NAMES
 from stages.store import shards
 from tests.fixtures import trainings
@@ -76,7 +77,11 @@ def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def outs() -> dict[str, bytes]:
-    written = [HERE.decision, *(path for path in Path("reports/evaluate").rglob("*") if path.is_file())]
+    written = [
+        HERE.decision,
+        HERE.guarantees,
+        *(path for path in Path("reports/evaluate").rglob("*") if path.is_file()),
+    ]
     return {path.as_posix(): path.read_bytes() for path in written}
 
 
@@ -137,6 +142,7 @@ def test_the_outs_are_a_function_of_what_is_read(project: Path) -> None:
     assert sorted(first) == sorted(
         [
             "models/decision.json",
+            "models/guarantees.json",
             *(
                 f"reports/evaluate/curves/{name}"
                 for name in (
@@ -146,6 +152,8 @@ def test_the_outs_are_a_function_of_what_is_read(project: Path) -> None:
                     "frames.csv",
                     "precision_recall.csv",
                     "precision_recall.png",
+                    "risk_coverage.csv",
+                    "risk_coverage.png",
                     "training.png",
                     "volumes.png",
                 )
@@ -247,3 +255,61 @@ def test_a_leaky_split_is_told(project: Path) -> None:
     splits.to_csv(HERE.splits, index=False)
     evaluate.main()
     assert metrics()["leaky"] is True
+
+
+def promised() -> Guarantees:
+    evaluate.main()
+    return conformal.read(HERE.guarantees)
+
+
+def test_what_is_promised_comes_from_the_test_patients_and_its_shift_from_validation(project: Path) -> None:
+    first = promised()
+    assert [ranks.patients for ranks in (first.volume, first.trust, first.dice)] == [3, 3, 3]
+    table = pd.read_csv(HERE.per_case)
+    for region in REGIONS:
+        lowest = table[table["region"] == region].groupby("patient_id")["outer_level"].min()
+        assert first.outer[region].scores == tuple(sorted(lowest, reverse=True))
+    assert first.volume.scores == pytest.approx(
+        sorted(table.groupby("patient_id")["volume_log_error"].max()), abs=1e-5
+    )
+    measured = metrics()["guarantees"]
+    assert (measured["patients"], measured["highest_coverage"]) == (3, 0.75)
+    assert measured["volume_factor"] is None  # three patients cannot promise 0.9
+    scans = table.groupby("case_id")[["dice", "expected_dice"]].mean()
+    apart = (scans["dice"] - scans["expected_dice"]).abs()
+    assert measured["expected_dice_mae"] == pytest.approx(apart.mean(), abs=1e-5)
+    spoil("test")
+    second = promised()
+    assert second.dice_shift == first.dice_shift
+    assert second.volume != first.volume
+    spoil("val")
+    assert promised().dice_shift != first.dice_shift
+
+
+def test_volumes_of_a_case_are_of_all_its_regions(project: Path) -> None:
+    evaluate.main()
+    table = pd.read_csv(HERE.per_case)
+    for name in ("volume_log_error", "confidence"):
+        assert (table.groupby("case_id")[name].nunique() == 1).all()
+    whole = table[table["region"] == "whole"]  # which holds the core in truth
+    predicted = [(whole["truth_ml"] + 1) * np.exp(sign * whole["volume_log_error"]) - 1 for sign in (1, -1)]
+    assert (np.maximum(*predicted) >= whole["predicted_ml"] - 1e-3).all()
+
+
+@pytest.mark.parametrize("leaky", [True, False])
+def test_nothing_is_promised_where_patients_leak_or_are_not_known(project: Path, leaky: bool) -> None:
+    if leaky:
+        splits = pd.read_csv(HERE.splits)
+        splits.loc[splits.index[splits["split"] == "test"][0], "split"] = "train"
+        splits.to_csv(HERE.splits, index=False)
+    else:
+        pd.read_csv(HERE.index).assign(patient_known=False).to_csv(HERE.index, index=False)
+    own = promised()
+    assert own.withheld == (
+        "patients of the test set were also trained or validated on"
+        if leaky
+        else "the data do not tell which scans are of one patient"
+    )
+    assert own.volume.bound(0.01) is None
+    assert metrics()["guarantees"]["withheld"] == own.withheld
+    assert metrics()["guarantees"]["aurc"] > 0

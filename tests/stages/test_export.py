@@ -15,6 +15,7 @@ from stages.exporting import description, parity
 from stages.fingerprints import seen
 from stages.inference import onnx_predictor
 from stages.inference.cases import Prediction
+from stages.masks.guarantee import Guarantees, Ranks
 from stages.networks import modelfile, network
 from stages.networks.architecture import Architecture
 from stages.population.measures import CONFIDENCE
@@ -23,6 +24,8 @@ from stages.scoring.decision import Decision
 from tests.fixtures import reports, trainings
 
 ROOT = Path(__file__).resolve().parents[2]
+TWO = Ranks(2, (0.1, 0.25))
+PROMISED = Guarantees({"tumour": Ranks(2, (60.0, 20.0))}, TWO, TWO, TWO, {"tumour": -0.1})
 COUNTS = {"patients": 2, "slices": 9, "tumour_slices": 3}
 
 
@@ -58,6 +61,7 @@ def project(tmp_path_factory) -> Path:
         threshold={"tumour": 0.1}, tta="flip", smallest_component_ml={"tumour": 0.0}, val_dice=0.5
     )
     write(root / HERE.decision, asdict(chosen))
+    write(root / HERE.guarantees, asdict(PROMISED))
     write(root / HERE.evaluate_metrics, reports.evaluated())
     parts = dict.fromkeys(("train", "val", "test"), COUNTS)
     write(root / HERE.split_metrics, {"strategy": "patient", "leaking_test_slices": 0.0, **parts})
@@ -90,6 +94,7 @@ def test_the_folder_and_each_file_alone_say_the_same(exported):
     assert described.input.channels == ["channel0", "channel1", "channel2"]
     assert described.input.modalities == []
     assert described.decision.tta == "flip"
+    assert described.guarantees == PROMISED
     assert described.output.classes == {1: "class1"}
     told = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     assert set(told.pop("files")) == {path.name for path in folder.glob("*.onnx")}
