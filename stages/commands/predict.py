@@ -14,9 +14,12 @@ from typing import Annotated
 import typer
 
 from stages.core import errors
+from stages.core.errors import UserError
 from stages.inference import onnx_predictor
-from stages.predicting import channels, places, sharing, summary, writing
+from stages.masks import guarantee
+from stages.predicting import channels, places, segmenting, sharing, summary, writing
 from stages.predicting.scan import legible
+from stages.predicting.segmenting import Terms
 from stages.predicting.sharing import Result
 from stages.project.paths import HERE
 from stages.registry import versions
@@ -44,20 +47,30 @@ def main(
         str, typer.Option(help="An .onnx file, the folder of an export, or a version: <repository>@v1.0.0.")
     ] = str(HERE.export),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder with files.")] = False,
+    coverage: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of patients for whom what the model promises is to hold."),
+    ] = guarantee.COVERAGE,
+    outer: Annotated[
+        bool, typer.Option("--outer", help="Write outer masks too, which hold 90 % of each region.")
+    ] = False,
 ) -> None:
     """Segment new scans."""
     located = versions.locate(model)
     opened = onnx_predictor.open_model(located)
+    terms = Terms(coverage, outer)
+    if (lacking := segmenting.lacking(opened.spec, terms)) and outer:
+        raise UserError(f"no outer masks: {lacking}; leave --outer away, or ask for less with --coverage")
     listed = places.find(scans, channels.sequences(opened.spec.input))
     writing.prepare(out, overwrite)
-    for note in filter(None, (opened.predictor.remark, *listed.notes())):
+    for note in filter(None, (opened.predictor.remark, lacking, *listed.notes())):
         print(legible(f"note: {note}"), file=sys.stderr)
     failed = [{"scan": legible(str(path)), "error": legible(why)} for path, why in listed.failed]
     left_out = [{"path": legible(str(path)), "why": f"it {why}"} for path, (why, _) in listed.left_out]
     segmented = doubtful = unlike = 0
     remarks: dict[str, list[str]] = defaultdict(list)
-    with summary.written(out, opened.spec, failed, left_out) as table:
-        answers = sharing.results(listed.scans, opened, located, out)
+    with summary.written(out, opened.spec, failed, left_out, coverage) as table:
+        answers = sharing.results(listed.scans, opened, located, out, terms)
         for scan, result in zip(listed.scans, progress(answers, len(listed.scans)), strict=True):
             if isinstance(result, str):
                 failed.append({"scan": str(scan), "error": legible(result)})

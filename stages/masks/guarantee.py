@@ -77,8 +77,10 @@ class Guarantees:
         if self.outer.keys() != self.dice_shift.keys():
             raise ValueError("outer masks and expected Dice are of other regions")
 
-    def lacking(self, coverage: float) -> str:
-        """Why some of it cannot be promised with a coverage, as a sentence; "" where all can."""
+    def lacking(self, coverage: float, outer: bool = False) -> str:
+        """Why some of it cannot be promised with a coverage, as a sentence; "" where all can. outer: outer
+        masks are asked for too.
+        """
         if self.withheld:
             return f"nothing is promised of a scan: {self.withheld}"
         if self.volume.bound(coverage) is None:
@@ -87,7 +89,7 @@ class Guarantees:
                 f"not of {coverage:g}"
             )
         regions = [name for name, ranks in self.outer.items() if ranks.bound(coverage) is None]
-        if not regions:
+        if not outer or not regions:
             return ""
         few = min((self.outer[name] for name in regions), key=lambda ranks: ranks.patients)
         return (
@@ -121,7 +123,7 @@ def of_scan(
     coverage: float,
     predicted_ml: float,
     confidence: float | None,
-    expected_dice: float,
+    expected_dice: float | None,
     void: bool = False,
 ) -> Promise:
     """What is promised of a scan, each with a coverage of its own.
@@ -129,7 +131,7 @@ def of_scan(
     confidence: `label_map.confidence`, None counts as 0. expected_dice: of `expected`. void: the scan is of
     another kind than those of the patients that calibrated.
     """
-    if guarantees is None or guarantees.withheld or void:
+    if guarantees is None or guarantees.withheld or expected_dice is None or void:
         return Promise()
     low, high = volumes(predicted_ml, guarantees.volume.bound(coverage))
     bound, error = guarantees.trust.bound(coverage), guarantees.dice.bound(coverage)
@@ -195,7 +197,7 @@ def outer(
     bounds = {name: guarantees.outer[name].bound(coverage) for name in regions}
     reached = {name: bound for name, bound in bounds.items() if bound is not None}
     if guarantees.withheld or len(reached) < len(bounds):
-        raise ValueError(guarantees.lacking(coverage))
+        raise ValueError(guarantees.lacking(coverage, outer=True))
     return label_map.of(levels, regions, Outer(rule, reached), voxel_ml)
 
 

@@ -66,8 +66,8 @@ def _numbered(scans: list[Scan]) -> list[Scan]:
     numbered: list[Scan] = []
     for scan in scans:
         named, number = scan, 1
-        # A folder of masks, which an LGG case gets, must not be one in which others lie: it is replaced.
-        while (place := _place(named)) in taken or f"{place}_mask" in folders:
+        # Folders of masks, which an LGG case gets, must be none in which others lie: they are replaced.
+        while (place := _place(named)) in taken or {f"{place}_mask", f"{place}_outer"} & folders:
             number += 1
             named = replace(scan, name=f"{scan.name}-{number}")
         taken.add(place)

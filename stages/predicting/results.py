@@ -8,7 +8,9 @@ from stages.formats.suffixes import NIFTI, stem, suffix_of
 from stages.predicting.scan import role_of
 from stages.predicting.writing import SUMMARY
 
-_WORDS = r"[a-z+]*mask|masks|[a-z+]*seg|segm|segmentations?|labels?|labelmap|roi|ground_?truth|otmulticlass"
+_WORDS = (
+    r"[a-z+]*mask|masks|[a-z+]*seg|segm|segmentations?|labels?|labelmap|roi|outer|ground_?truth|otmulticlass"
+)
 _MASK = re.compile(rf"(?:.*[_.\-\s])?(?:{_WORDS})(?:[_.\-\s]\d+)?", re.IGNORECASE | re.DOTALL)
 """The last word of a name, before a number: `x_mask`, `brainmask`, `x_dseg`, `x-label`, `x_mask_2`."""
 _FOLDER = re.compile(r"masks?|labels?(?:tr|ts|va)?|segs?|segmentations|annotations|ground_?truth", re.I)

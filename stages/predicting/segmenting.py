@@ -9,7 +9,7 @@ from stages.framing.transform import CaseTransform
 from stages.inference import predictor
 from stages.inference.onnx_predictor import Exported
 from stages.inference.spec import Spec
-from stages.masks import label_map, levels
+from stages.masks import guarantee, label_map, levels
 from stages.masks.levels import LEVELS
 from stages.population.outlying import Standing
 from stages.predicting import standing
@@ -22,10 +22,21 @@ _TOGETHER = 16
 
 
 @dataclass(frozen=True)
+class Terms:
+    """Of what a model promises: coverage, the share of patients for whom it is to hold; outer: whether outer
+    masks are asked for.
+    """
+
+    coverage: float = guarantee.COVERAGE
+    outer: bool = False
+
+
+@dataclass(frozen=True)
 class Segmented:
     """labels (S, H, W) uint8: a class each pixel, 0 for none. confidence: mean probability within the mask,
     None where there is none. peak: the highest probability anywhere. blank: there is no head in the scan.
     standing: how far out it lies among the patients that the model knows, None where that cannot be said.
+    expected_dice: of the mask, None of a model that promises nothing. outer: as labels, of the outer masks.
     """
 
     labels: np.ndarray
@@ -33,6 +44,8 @@ class Segmented:
     peak: float
     blank: bool
     standing: Standing | None = None
+    expected_dice: float | None = None
+    outer: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -50,19 +63,28 @@ class Answer:
     probabilities: np.ndarray
 
 
-def segment(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) -> Segmented:
+def segment(
+    voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported, terms: Terms | None = None
+) -> Segmented:
     """Segment a scan (S, H, W, C) with the model's channels. Raises `Unreadable` for NaN and infinity."""
-    return segmented(answer(voxels, scan_spacing, model), model.spec)
+    return segmented(answer(voxels, scan_spacing, model), model.spec, terms or Terms())
 
 
-def segmented(answer: Answer, spec: Spec) -> Segmented:
-    """The masks that the model's rule makes of an answer."""
+def segmented(answer: Answer, spec: Spec, terms: Terms | None = None) -> Segmented:
+    """The masks that the model's rule makes of an answer. Raises `ValueError` where the model cannot promise
+    an outer mask that `terms` ask for.
+    """
     regions = spec.output.regions
     labels = label_map.of(answer.levels, regions, spec.decision, answer.voxel_ml)
     peak = float(label_map.highest(answer.levels, regions).max()) / LEVELS
     confidence = label_map.confidence(answer.levels, labels, regions)
     stands = standing.of(answer.slices, answer.fitted, answer.spacing, spec)
-    return Segmented(labels, confidence, peak, not answer.slices.any(), stands)
+    expected, outer, promised = None, None, spec.guarantees
+    if promised and not promised.withheld:
+        made = answer.levels, regions, spec.decision, answer.voxel_ml, promised
+        expected = guarantee.expected(*made)
+        outer = guarantee.outer(*made, terms.coverage) if terms and terms.outer else None
+    return Segmented(labels, confidence, peak, not answer.slices.any(), stands, expected, outer)
 
 
 def framed(voxels: np.ndarray, scan_spacing: Spacing | None, spec: Spec) -> tuple[CaseTransform, np.ndarray]:
@@ -83,6 +105,15 @@ def answer(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) ->
         own = levels.exclusive(own)
     voxel_ml = (scan_spacing or spacing.ASSUMED).voxel_ml
     return Answer(own, scan_spacing, voxel_ml, fitted, slices, probabilities)
+
+
+def lacking(spec: Spec, terms: Terms) -> str:
+    """Why the model cannot promise what `terms` ask for, "" where it can, and where it was exported before
+    models promised anything and no outer mask is asked for.
+    """
+    if spec.guarantees is None:
+        return "the model was exported before models promised anything" if terms.outer else ""
+    return spec.guarantees.lacking(terms.coverage, terms.outer)
 
 
 def remarks(scan_spacing: Spacing | None, model: Exported) -> tuple[str, ...]:

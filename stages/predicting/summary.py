@@ -12,9 +12,10 @@ import numpy as np
 
 from stages.core import atomic
 from stages.inference.spec import Spec
-from stages.masks import label_map
+from stages.masks import guarantee, label_map
+from stages.masks.guarantee import Promise
 from stages.predicting.scan import Scan, legible
-from stages.predicting.segmenting import Segmented
+from stages.predicting.segmenting import Segmented, Terms
 from stages.predicting.writing import SUMMARY
 from stages.scan import spacing
 from stages.scan.spacing import Spacing
@@ -24,27 +25,52 @@ _NEARLY = 0.5
 """A share of the threshold: of an empty mask, probabilities from here on mean "almost found something"."""
 
 
-def row(scan: Scan, segmented: Segmented, volume: Volume, spec: Spec, files: list[str]) -> dict[str, Any]:
+VOID = "it is of another kind than the scans by which the model promises anything, so nothing is promised"
+
+
+def row(
+    scan: Scan,
+    segmented: Segmented,
+    volume: Volume,
+    spec: Spec,
+    files: list[str],
+    terms: Terms | None = None,
+    void: bool = False,
+) -> dict[str, Any]:
     """One scan's row. area_mm2 is of the slice with most tumour; volumes are of regions and classes. remarks:
     what the scan's files do not say, or say in two ways. far_out: whether it is unlike the scans of training,
-    None where that cannot be said; outlying_p: the share of these that are as odd.
+    None where that cannot be said; outlying_p: the share of these that are as odd. void: the scan is of
+    another kind than those of the patients by whom the model promises anything.
 
     Where the scan does not say its spacing (`spacing_known`), 1 mm is assumed for mm2 and ml.
     """
     why = _doubt(segmented, spec)
     stands = segmented.standing
+    measured = measures(segmented.labels, volume.spacing, spec)
+    coverage = (terms or Terms()).coverage
+    doubt = segmented.confidence, segmented.expected_dice
+    promise = guarantee.of_scan(spec.guarantees, coverage, measured["volume_ml"], *doubt, void)
+    remarks = (*volume.remarks, VOID) if void and spec.guarantees else volume.remarks
     return {
         "scan": str(scan),
         "kind": scan.kind,
-        **measures(segmented.labels, volume.spacing, spec),
+        **measured,
         "spacing_known": volume.spacing is not None,
         "confidence": None if segmented.confidence is None else round(segmented.confidence, 4),
         "low_confidence": bool(why),
         "why": why,
         "far_out": None if stands is None else stands.far_out,
         "outlying_p": None if stands is None else round(stands.p, 4),
-        "remarks": legible("; ".join(volume.remarks)),
+        **promised(promise),
+        "remarks": legible("; ".join(remarks)),
         "files": files,
+    }
+
+
+def promised(promise: Promise) -> dict[str, Any]:
+    """What a row says of what the model promises; None where it promises nothing."""
+    return {
+        name: round(value, 4) if isinstance(value, float) else value for name, value in vars(promise).items()
     }
 
 
@@ -109,13 +135,17 @@ class _Summaries:
 
 @contextmanager
 def written(
-    out: Path, spec: Spec, failed: list[dict[str, str]], left_out: Sequence[dict[str, str]] = ()
+    out: Path,
+    spec: Spec,
+    failed: list[dict[str, str]],
+    left_out: Sequence[dict[str, str]] = (),
+    coverage: float = guarantee.COVERAGE,
 ) -> Iterator[_Summaries]:
     """Both summaries in the folder `out`, there when the block ends well. `failed` may grow until then;
-    left_out: paths that are no scans, and why.
+    left_out: paths that are no scans, and why. coverage: of what the model promises.
     """
     about = {"model_hash": spec.model_hash, "data_hash": spec.data_hash}
-    head = {**about, "decision": asdict(spec.decision), "classes": spec.output.classes}
+    head = {**about, "decision": asdict(spec.decision), "classes": spec.output.classes, "coverage": coverage}
     with ExitStack() as open_files:
         as_json, as_csv = (open_files.enter_context(atomic.file(out / name)) for name in SUMMARY)
         text = open_files.enter_context(as_json.open("w", encoding="utf-8", newline="\n"))

@@ -66,22 +66,40 @@ def write(
     A picture of one class is 0 and 255, everything else holds the numbers of the classes. corrected: by a
     person, which DICOM says.
     """
-    end = suffix_of(scan.files[0].name)
-    if scan.kind in ("nifti", "brats"):
-        name = f"{scan.name}_mask{'.nii' if end == '.nii' else '.nii.gz'}"
-        _nifti(labels, volume, out / name)
-        return [name], []
     if scan.kind == "dicom":
         return _dicom(labels, volume, spec, out / f"{scan.name}_mask.nii.gz", corrected)
+    return [_as_the_scan(labels, scan, volume, spec, out, "mask")], []
+
+
+def write_outer(labels: np.ndarray, scan: Scan, volume: Volume, spec: Spec, out: Path) -> str:
+    """Write labels (S, H, W) of an outer mask as a mask is written, with `_outer` in its name; returns that.
+
+    Of a DICOM series it is the NIfTI file alone: other programs would take a segmentation for the tumour.
+    """
+    if scan.kind != "dicom":
+        return _as_the_scan(labels, scan, volume, spec, out, "outer")
+    name = f"{scan.name}_outer.nii.gz"
+    _on_grid(labels, volume, out / name)
+    return name
+
+
+def _as_the_scan(labels: np.ndarray, scan: Scan, volume: Volume, spec: Spec, out: Path, word: str) -> str:
+    """Write labels in the format of a scan that is no DICOM series; `word` ends the name."""
+    end = suffix_of(scan.files[0].name)
+    if scan.kind in ("nifti", "brats"):
+        name = f"{scan.name}_{word}{'.nii' if end == '.nii' else '.nii.gz'}"
+        _nifti(labels, volume, out / name)
+        return name
     painted = labels * np.uint8(_YES) if len(spec.output.classes) == 1 else labels
     if scan.kind == "lgg":
-        (out / f"{scan.name}_mask").mkdir()
+        folder = out / f"{scan.name}_{word}"
+        folder.mkdir()
         for file, mask in zip(scan.files, painted, strict=True):
-            _picture(mask, out / f"{scan.name}_mask" / f"{writable(stem(file.name))}_mask.tif")
-        return [f"{scan.name}_mask"], []
-    name = f"{scan.name}_mask{'.tif' if end in suffixes.TIFF else '.png'}"
+            _picture(mask, folder / f"{writable(stem(file.name))}_{word}.tif")
+        return folder.name
+    name = f"{scan.name}_{word}{'.tif' if end in suffixes.TIFF else '.png'}"
     _picture(painted if len(painted) > 1 else painted[0], out / name)
-    return [name], []
+    return name
 
 
 def _picture(mask: np.ndarray, path: Path) -> None:
@@ -123,14 +141,9 @@ def _dicom(
     labels: np.ndarray, volume: Volume, spec: Spec, path: Path, corrected: bool
 ) -> tuple[list[str], list[str]]:
     """Both as NIfTI and, where the series has what that takes, as DICOM segmentation."""
-    import nibabel as nib
-
     from stages.formats import dicom_seg
 
-    grid = volume.grid
-    assert grid is not None
-    voxels = grid.from_slices(labels)
-    nib.Nifti1Image(voxels, grid.affine, dtype=np.uint8).to_filename(path)
+    voxels = _on_grid(labels, volume, path)
     segmentation = path.with_name(f"{stem(path.name)}.dcm")
     ordered, drawn = voxels.transpose(2, 1, 0), dicom_seg.Drawn(spec.model_hash, corrected)
     try:
@@ -138,3 +151,14 @@ def _dicom(
     except Unreadable as error:
         return [path.name], [f"no DICOM segmentation was written: {error}"]
     return [path.name, segmentation.name], remarks
+
+
+def _on_grid(labels: np.ndarray, volume: Volume, path: Path) -> np.ndarray:
+    """Write labels of a DICOM series as NIfTI; returns its voxels (columns, rows, slices)."""
+    import nibabel as nib
+
+    grid = volume.grid
+    assert grid is not None
+    voxels = grid.from_slices(labels)
+    nib.Nifti1Image(voxels, grid.affine, dtype=np.uint8).to_filename(path)
+    return voxels

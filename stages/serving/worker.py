@@ -18,6 +18,7 @@ import numpy as np
 
 from stages.core.errors import UserError
 from stages.inference.spec import Spec
+from stages.masks.guarantee import Promise
 from stages.predicting.scan import Scan, legible
 from stages.serving import view
 from stages.serving.entry import Answer, Statement
@@ -105,7 +106,8 @@ def correct(scan: Scan, answer: Answer, results: Path, drawn: Path, labels: np.n
     view.write_labels(drawn, labels)
     measures = summary.measures(labels, volume.spacing, _model.spec)
     sentences = [*volume.remarks, *remarks, "its mask was corrected by hand"]
-    row = answer.row | measures | {"remarks": legible("; ".join(sentences)), "files": files}
+    nothing = summary.promised(Promise())  # of a mask that a person drew
+    row = answer.row | measures | nothing | {"remarks": legible("; ".join(sentences)), "files": files}
     return replace(answer, row=row, files=tuple(files))
 
 

@@ -158,7 +158,8 @@ def test_what_is_lacking_is_said():
     assert own.lacking(0.9) == ""
     assert own.lacking(0.95) == "10 patients can promise a coverage of 0.909 at most, not of 0.95"
     few = replace(own, outer={**own.outer, "core": Ranks(1, (3.0,))})
-    assert few.lacking(0.9) == (
+    assert few.lacking(0.9) == ""
+    assert few.lacking(0.9, outer=True) == (
         "one patient with core can promise an outer mask with a coverage of 0.5 at most, not of 0.9"
     )
     withheld = promised((9.0, 9.0), patients=10, withheld="the split leaks")

@@ -40,6 +40,7 @@ MASKS = (
     "OTMultiClass.nii.gz",
     "a_MASK.png",
     "a_mask_2.png",
+    "a_outer.nii.gz",
     "a labels.tif",
     "mask.jpg",
     "Segmentation.dcm",

@@ -12,12 +12,13 @@ from stages.formats.file import File
 from stages.population.outlying import Far, Standing
 from stages.predicting import summary
 from stages.predicting.scan import Scan
-from stages.predicting.segmenting import Segmented
+from stages.predicting.segmenting import Segmented, Terms
 from stages.scan.spacing import Spacing
 from stages.scan.volume import Volume
 from tests.fixtures import graphs, populations
 
 SCAN = Scan(Path("x.nii"), "nifti", (File.at(Path("x.nii")),), "x")
+PROMISED = ("volume_low_ml", "volume_high_ml", "expected_dice", "expected_dice_low", "trusted")
 NESTED = graphs.describe(regions=graphs.BRATS, low_confidence_below=0.8)
 
 
@@ -51,10 +52,32 @@ def test_areas_and_volumes():
         "why": "",
         "far_out": None,
         "outlying_p": None,
+        **dict.fromkeys(PROMISED),
         "remarks": "",
         "files": ["x_mask.nii"],
     }
     assert list(row) == summary.columns(NESTED)
+
+
+@pytest.mark.parametrize("void", [False, True])
+def test_what_is_promised_of_a_scan(void):
+    own = NESTED.model_copy(update={"guarantees": graphs.guarantees(list(graphs.BRATS))})
+    sure = replace(found(), expected_dice=0.875)
+    row = summary.row(SCAN, sure, volume(Spacing(5.0, 2.0, 3.0)), own, [], None, void)
+    promised = {name: row[name] for name in PROMISED}
+    if void:
+        assert promised == dict.fromkeys(PROMISED)
+        assert row["remarks"] == summary.VOID
+    else:
+        assert promised == dict(zip(PROMISED, (0.0, 1.18, 0.875, 0.625, True), strict=True))
+        assert row["remarks"] == ""
+
+
+def test_a_coverage_that_so_few_patients_cannot_promise():
+    own = NESTED.model_copy(update={"guarantees": graphs.guarantees(list(graphs.BRATS))})
+    sure = replace(found(), expected_dice=0.875)
+    row = summary.row(SCAN, sure, volume(), own, [], Terms(0.95))
+    assert [row[name] for name in PROMISED] == [None, None, 0.875, None, None]
 
 
 def test_remarks_on_the_files():

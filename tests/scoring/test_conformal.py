@@ -167,7 +167,7 @@ def test_a_region_that_some_patients_lack_is_calibrated_by_the_others():
     own = conformal.fit([table], {"tumour": 0.0, "core": 0.1})
     assert (own.outer["tumour"].patients, own.outer["tumour"].scores) == (1, (70.0,))
     assert own.outer["core"].patients == 0
-    assert own.lacking(0.9).startswith("0 patients with tumour, core can promise an outer mask")
+    assert own.lacking(0.9, outer=True).startswith("0 patients with tumour, core can promise an outer mask")
 
 
 def test_regions_of_a_scan_are_averaged():

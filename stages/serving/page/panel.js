@@ -67,6 +67,7 @@ export class Panel {
       ["area_mm2", view.flat ? "Area" : "Largest area", area(isUnsaved ? now.area : row.area_mm2)],
       ...(view.flat ? [] : [["slices", "Slices with mask", `${now.slices} of ${view.slices}`]]),
       ["confidence", "Confidence", some],
+      ...(isUnsaved ? [] : promises(row, view.flat)),
     ];
     this.#write(numbers);
     $("spacing").hidden = row.spacing_known;
@@ -87,6 +88,21 @@ export class Panel {
       }),
     );
   }
+}
+
+/** What the model promises of the mask, for nine of ten patients; nothing where it promises nothing. */
+function promises(row, isFlat) {
+  const low = row.expected_dice_low;
+  const least = low === null ? "" : `, at least ${low.toFixed(2)}`;
+  return [
+    !isFlat && row.volume_low_ml !== null
+      ? ["volume_interval", "True volume", `${number(row.volume_low_ml)} to ${number(row.volume_high_ml)} ml`]
+      : null,
+    row.expected_dice === null
+      ? null
+      : ["expected_dice", "Expected Dice", row.expected_dice.toFixed(2) + least],
+    row.trusted === null ? null : ["trusted", "Trusted", row.trusted ? "yes" : "no"],
+  ].filter(Boolean);
 }
 
 /** A region's name for people: whole_tumour is "whole tumour". */
