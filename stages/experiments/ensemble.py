@@ -17,9 +17,10 @@ from stages.exporting import onnx_ensemble, onnx_export
 from stages.inference import spec
 from stages.inference.spec import ServedRule, Spec
 from stages.masks import levels
+from stages.masks.guarantee import Guarantees
 from stages.population import population
 from stages.project.paths import HERE
-from stages.scoring import leakage
+from stages.scoring import conformal, leakage
 from stages.scoring.intervals import patient_bootstrap
 
 
@@ -55,7 +56,8 @@ def write(recipes: list[list[Member]]) -> Ensemble:
     members = [member for recipe in recipes for member in recipe]
     patients = pd.concat([_patients(recipe) for recipe in recipes], axis=1)
     metrics = _metrics(members, len(recipes), patients)
-    exported = _export(members)
+    scores = [member.experiment.per_case(conformal.SCHEMA) for member in members]
+    exported = _export(members, scores)
     with atomic.directory(HERE.ensemble_report) as folder:
         atomic.metrics(metrics, folder / "metrics.json")
         means = patients.mean(axis=1).rename("dice").rename_axis("patient_id")
@@ -95,24 +97,26 @@ def _metrics(members: list[Member], recipes: int, patients: pd.DataFrame) -> dic
     return metrics
 
 
-def _export(members: list[Member]) -> bool:
-    """Write models/ensemble/; False where an experiment has no exported model."""
+def _export(members: list[Member], scores: list[pd.DataFrame]) -> bool:
+    """Write models/ensemble/; False where an experiment has no exported model. scores: of each."""
     with tempfile.TemporaryDirectory() as temporary:
         paths = [Path(temporary) / f"{number}.onnx" for number in range(len(members))]
         for member, path in zip(members, paths, strict=True):
             if not member.experiment.fetch(HERE.onnx, path):
                 return False
         with atomic.directory(HERE.ensemble) as folder:
-            join(paths, folder)
+            join(paths, folder, scores)
     return True
 
 
-def join(graphs: list[Path], folder: Path) -> None:
+def join(graphs: list[Path], folder: Path, scores: list[pd.DataFrame] | None = None) -> None:
     """Write an ensemble of exported graphs: one graph for each kind of input, the mean of those that have it,
     and spec.json. Raises `UserError` where they prepare scans in different ways.
+
+    scores: of the patients that each has not seen (`conformal.SCHEMA`); without them nothing is promised.
     """
     specs = [_spec(path) for path in graphs]
-    joint = average(specs)
+    joint = average(specs).model_copy(update={"guarantees": promised(specs, scores) if scores else None})
     kinds: dict[str, list[int]] = defaultdict(list)
     for number, own in enumerate(specs):
         kinds[own.input.model_dump_json()].append(number)
@@ -161,6 +165,23 @@ def average(specs: list[Spec]) -> Spec:
             "data_hash": _joint_hash([s.data_hash for s in specs]),
             "population": population.joint([s.population for s in specs]),
         }
+    )
+
+
+def promised(specs: list[Spec], scores: list[pd.DataFrame]) -> Guarantees | None:
+    """What all held-out patients promise of the joint model; None where a member was exported before models
+    promised anything.
+
+    Each patient is scored by the networks that have not seen it, and the worst of these counts. That is
+    cross-conformal but for one thing: a new scan is answered by the mean of all networks, not by each.
+    """
+    own = [s.guarantees for s in specs if s.guarantees]
+    if len(own) < len(specs):
+        return None
+    withheld = next((guarantees.withheld for guarantees in own if guarantees.withheld), "")
+    shift = _means([guarantees.dice_shift for guarantees in own])
+    return conformal.fit(
+        scores, {name: round(mean, conformal.DIGITS) for name, mean in shift.items()}, withheld
     )
 
 

@@ -112,11 +112,11 @@ class Experiment:
         files.get_file(out.as_posix(), str(into))
         return True
 
-    def per_case(self) -> pd.DataFrame:
-        """Its per_case.csv: the columns that `leakage.pooled` reads."""
+    def per_case(self, schema: tables.Schema = leakage.SCHEMA) -> pd.DataFrame:
+        """Its per_case.csv: the columns of a schema, by default those that `leakage.pooled` reads."""
         where = f"{HERE.per_case} of experiment {self.name}"
-        scores = tables.parse(leakage.SCHEMA, self._text(HERE.per_case), where)
-        return scores[list(leakage.SCHEMA.columns)]
+        scores = tables.parse(schema, self._text(HERE.per_case), where)
+        return scores[list(schema.columns)]
 
     def metrics(self) -> dict[str, Any]:
         """What it was evaluated to."""

@@ -178,6 +178,7 @@ def metrics(
         "outer_ratio": {
             name: nan if level is None else _ratio(histograms[name], int(level))
             for name, level in levels.items()
+            if name in histograms
         },
         "volume_factor": nan if volume is None else float(np.exp(volume)),
         "expected_dice_error": nan if error is None else error,

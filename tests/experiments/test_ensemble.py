@@ -1,10 +1,11 @@
 """Which experiments make a cross-validation, and what their joint model says of itself."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -133,6 +134,53 @@ def test_a_joint_threshold_is_the_multiple_next_to_the_mean(members: list[int]) 
     assert abs(joint * levels.LEVELS - sum(members) / len(members)) <= 0.5 + 1e-9
     if len(set(members)) == 1:
         assert joint == members[0] / levels.LEVELS
+
+
+def of_fold(patients: range, worst: float) -> pd.DataFrame:
+    """Scores of a fold's patients, of whom the first is as bad as `worst` tells."""
+    table = pd.DataFrame({"patient_id": [f"p{number}" for number in patients]})
+    error = [worst] + [0.1] * (len(patients) - 1)
+    return table.assign(
+        case_id=table["patient_id"], region="tumour", slices=3, dice=0.8, truth_ml=1.0, outer_level=50.0,
+        confidence=0.9, volume_log_error=error, expected_dice=0.9,
+    )  # fmt: skip
+
+
+def test_the_joint_model_promises_by_the_held_out_patients_of_all_folds(tmp_path: Path) -> None:
+    own = [graphs.guarantees(patients=5), graphs.guarantees(patients=5)]
+    own[1] = replace(own[1], dice_shift={"tumour": -0.1})
+    members = [
+        graphs.write(tmp_path / f"{n}.onnx", graphs.describe().model_copy(update={"guarantees": promised}))
+        for n, promised in enumerate(own)
+    ]
+    scores = [of_fold(range(5), 0.5), of_fold(range(5, 10), 0.25)]
+    (tmp_path / "joint").mkdir()
+    ensemble.join(members, tmp_path / "joint", scores)
+    joint = onnx_predictor.open_model(tmp_path / "joint").spec.guarantees
+    assert joint is not None
+    assert joint.volume.scores == (*[0.1] * 8, 0.25, 0.5)
+    assert (joint.outer["tumour"].patients, joint.dice_shift) == (10, {"tumour": -0.05})
+    assert joint.volume.bound(0.9) == 0.5  # which five patients do not reach
+    assert own[0].volume.bound(0.9) is None
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_joint_model_does_not_promise_what_its_first_member_does(tmp_path: Path, scored: bool) -> None:
+    first = graphs.describe().model_copy(update={"guarantees": graphs.guarantees()})
+    specs = [first, graphs.describe() if scored else first]
+    paths = [graphs.write(tmp_path / f"{n}.onnx", described) for n, described in enumerate(specs)]
+    (tmp_path / "joint").mkdir()
+    scores = [of_fold(range(5), 0.5), of_fold(range(5, 10), 0.25)]
+    ensemble.join(paths, tmp_path / "joint", scores if scored else None)
+    assert onnx_predictor.open_model(tmp_path / "joint").spec.guarantees is None
+
+
+def test_a_leaky_fold_takes_the_promises_of_all_away() -> None:
+    leaky = graphs.guarantees(withheld="the split leaks")
+    specs = [graphs.describe().model_copy(update={"guarantees": own}) for own in (graphs.guarantees(), leaky)]
+    joint = ensemble.promised(specs, [of_fold(range(5), 0.5), of_fold(range(5, 10), 0.25)])
+    assert joint is not None
+    assert (joint.withheld, joint.volume.patients) == ("the split leaks", 0)
 
 
 def test_members_that_prepare_scans_in_other_ways_do_not_join() -> None:
