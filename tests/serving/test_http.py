@@ -29,7 +29,8 @@ FLAIR = IMAGES[..., scans.FLAIR]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    return graphs.export(tmp_path_factory.mktemp("model"), graphs.describe(channels=("flair",)))
+    described = graphs.describe(channels=("flair",)).model_copy(update={"guarantees": graphs.guarantees()})
+    return graphs.export(tmp_path_factory.mktemp("model"), described)
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +302,9 @@ def test_a_corrected_mask_takes_the_place_of_the_model_s(server, volume, tmp_pat
     import nibabel as nib
 
     path = f"scans/{volume['id']}"
+    promised = ("volume_low_ml", "volume_high_ml", "expected_dice", "expected_dice_low", "trusted")
+    before = server.ask("get", path).json()["row"]
+    assert None not in [before[name] for name in promised]
     labels = np.zeros(volume["voxels"].shape, np.uint8)
     labels[1, 2, 3] = labels[4, 11, 0] = 1
     packed = {"data": gzip.compress(labels.tobytes()), "headers": {"content-encoding": "gzip"}}
@@ -309,6 +313,7 @@ def test_a_corrected_mask_takes_the_place_of_the_model_s(server, volume, tmp_pat
     assert (answer.status_code, scan["verdict"], scan["row"]["tumour_slices"]) == (200, "corrected", 2)
     assert scan["row"]["volume_ml"] == pytest.approx(2 * 6 / 1000)
     assert "corrected by hand" in scan["row"]["remarks"]
+    assert [scan["row"][name] for name in promised] == [None] * 5  # of a mask that a person drew
     assert server.ask("get", f"{path}/labels").content == labels.tobytes()
     (tmp_path / "m.nii.gz").write_bytes(server.ask("get", f"{path}/mask").content)
     mask = nib.load(tmp_path / "m.nii.gz")

@@ -16,7 +16,8 @@ from tests.fixtures.served import Page
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The page of a model that takes one sequence; nothing is sent yet."""
-    model = graphs.export(tmp_path_factory.mktemp("model"), graphs.describe(channels=("flair",)))
+    described = graphs.describe(channels=("flair",)).model_copy(update={"guarantees": graphs.guarantees()})
+    model = graphs.export(tmp_path_factory.mktemp("model"), described)
     with (
         served.running(model, "--max-bytes", "3000000") as address,
         browser.chrome(size="1400,900") as chrome,
@@ -45,6 +46,7 @@ def test_a_picture(page, flair, tmp_path):
     assert [canvas.get_attribute("data-plane") for canvas in page.all("canvas[data-plane]")] == ["axial"]
     assert "mask: tumour" in page.canvas("axial").get_attribute("aria-label")
     assert page.id("spacing").is_displayed()
+    assert not page.all("#numbers [data-number=volume_interval]")  # a picture has an area alone
     area = page.driver.find_element(By.CSS_SELECTOR, "#numbers [data-number=area_mm2]").text
     assert float(area.removesuffix(" mm²")) == pytest.approx(
         page.scans()["a.png"]["row"]["area_mm2"], abs=0.5
@@ -65,6 +67,17 @@ def test_a_volume(page, flair, tmp_path):
         text = page.driver.find_element(By.CSS_SELECTOR, selector).text
         assert float(text.removesuffix(" ml")) == pytest.approx(row[key], rel=0.01)
     assert not page.id("spacing").is_displayed()
+    promised = {
+        key: page.driver.find_element(By.CSS_SELECTOR, f"#numbers [data-number={key}]").text
+        for key in ("volume_interval", "expected_dice", "trusted")
+    }
+    low, high = promised["volume_interval"].removesuffix(" ml").split(" to ")
+    assert float(low) == pytest.approx(row["volume_low_ml"], abs=0.05)
+    assert float(high) == pytest.approx(row["volume_high_ml"], rel=0.01)
+    assert promised["expected_dice"] == (
+        f"{row['expected_dice']:.2f}, at least {row['expected_dice_low']:.2f}"
+    )
+    assert promised["trusted"] == ("yes" if row["trusted"] else "no")
 
 
 def test_a_series_in_a_folder_is_one_scan(page, flair, tmp_path):
