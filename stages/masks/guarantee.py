@@ -44,6 +44,10 @@ class Ranks:
         """The highest coverage that so many patients can promise."""
         return self.patients / (self.patients + 1)
 
+    def rank(self, coverage: float) -> int:
+        """Place of the score that a coverage takes, from 1; above `patients` where it is not reached."""
+        return max(1, math.ceil((self.patients + 1) * coverage - 1e-9))
+
     def bound(self, coverage: float) -> float | None:
         """The score that a new patient keeps to with a probability of `coverage` at least; None where it
         takes more patients than there are.
@@ -52,7 +56,7 @@ class Ranks:
         Control (Angelopoulos et al. 2024, ICLR) comes to the same: the least bound for which
         n / (n + 1) x mean loss + 1 / (n + 1) is at most 1 - coverage.
         """
-        rank = max(1, math.ceil((self.patients + 1) * coverage - 1e-9))
+        rank = self.rank(coverage)
         if rank > self.patients:
             return None
         return self.scores[-(-rank * len(self.scores) // self.patients) - 1]

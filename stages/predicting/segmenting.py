@@ -10,6 +10,7 @@ from stages.inference import predictor
 from stages.inference.onnx_predictor import Exported
 from stages.inference.spec import Spec
 from stages.masks import guarantee, label_map, levels
+from stages.masks.guarantee import Guarantees
 from stages.masks.levels import LEVELS
 from stages.population.outlying import Standing
 from stages.predicting import standing
@@ -35,8 +36,11 @@ class Terms:
 class Segmented:
     """labels (S, H, W) uint8: a class each pixel, 0 for none. confidence: mean probability within the mask,
     None where there is none. peak: the highest probability anywhere. blank: there is no head in the scan.
-    standing: how far out it lies among the patients that the model knows, None where that cannot be said.
-    expected_dice: of the mask, None of a model that promises nothing. outer: as labels, of the outer masks.
+    standing: how far out it lies among the patients that the model knows, None where that cannot be said. outer:
+    as labels, of the outer masks.
+
+    Of a model that promises something, as evaluate measured both in the model's frame, where levels are less
+    soft than on the scan's grid: expected_dice of the mask, and frame_confidence, as confidence.
     """
 
     labels: np.ndarray
@@ -45,6 +49,7 @@ class Segmented:
     blank: bool
     standing: Standing | None = None
     expected_dice: float | None = None
+    frame_confidence: float | None = None
     outer: np.ndarray | None = None
 
 
@@ -52,7 +57,7 @@ class Segmented:
 class Answer:
     """What a model says of a scan. levels (S, R, H, W) uint8: on its own grid, whose spacing is None where it
     does not tell, of voxels of so many ml. slices (S, h, w, C) uint8 and probabilities (S, R, h, w) float32:
-    in the model's frame, into which it was `fitted`.
+    in the model's frame, into which it was `fitted`, of voxels of so many frame_ml.
     """
 
     levels: np.ndarray
@@ -61,6 +66,7 @@ class Answer:
     fitted: CaseTransform
     slices: np.ndarray
     probabilities: np.ndarray
+    frame_ml: float
 
 
 def segment(
@@ -79,12 +85,25 @@ def segmented(answer: Answer, spec: Spec, terms: Terms | None = None) -> Segment
     peak = float(label_map.highest(answer.levels, regions).max()) / LEVELS
     confidence = label_map.confidence(answer.levels, labels, regions)
     stands = standing.of(answer.slices, answer.fitted, answer.spacing, spec)
-    expected, outer, promised = None, None, spec.guarantees
-    if promised and not promised.withheld:
-        made = answer.levels, regions, spec.decision, answer.voxel_ml, promised
-        expected = guarantee.expected(*made)
-        outer = guarantee.outer(*made, terms.coverage) if terms and terms.outer else None
-    return Segmented(labels, confidence, peak, not answer.slices.any(), stands, expected, outer)
+    blank = not answer.slices.any()
+    if spec.guarantees is None or spec.guarantees.withheld:
+        return Segmented(labels, confidence, peak, blank, stands)
+    outer = None
+    if terms and terms.outer:
+        rule, ml = spec.decision, answer.voxel_ml
+        outer = guarantee.outer(answer.levels, regions, rule, ml, spec.guarantees, terms.coverage)
+    return Segmented(labels, confidence, peak, blank, stands, *_in_frame(answer, spec, spec.guarantees), outer)
+
+
+def _in_frame(answer: Answer, spec: Spec, guarantees: Guarantees) -> tuple[float, float | None]:
+    """Expected Dice and confidence in the model's frame."""
+    regions, rule = spec.output.regions, spec.decision
+    own = levels.quantise(answer.probabilities)
+    if spec.output.exclusive:
+        own = levels.exclusive(own)
+    labels = label_map.of(own, regions, rule, answer.frame_ml)
+    expected = guarantee.expected(own, regions, rule, answer.frame_ml, guarantees)
+    return expected, label_map.confidence(own, labels, regions)
 
 
 def framed(voxels: np.ndarray, scan_spacing: Spacing | None, spec: Spec) -> tuple[CaseTransform, np.ndarray]:
@@ -103,8 +122,9 @@ def answer(voxels: np.ndarray, scan_spacing: Spacing | None, model: Exported) ->
     own = _on_own_grid(probabilities, fitted)
     if model.spec.output.exclusive:
         own = levels.exclusive(own)
-    voxel_ml = (scan_spacing or spacing.ASSUMED).voxel_ml
-    return Answer(own, scan_spacing, voxel_ml, fitted, slices, probabilities)
+    mm = scan_spacing or spacing.ASSUMED
+    frame_ml = mm.scaled(*fitted.scale).voxel_ml
+    return Answer(own, scan_spacing, mm.voxel_ml, fitted, slices, probabilities, frame_ml)
 
 
 def lacking(spec: Spec, terms: Terms) -> str:

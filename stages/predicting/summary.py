@@ -48,7 +48,7 @@ def row(
     stands = segmented.standing
     measured = measures(segmented.labels, volume.spacing, spec)
     coverage = (terms or Terms()).coverage
-    doubt = segmented.confidence, segmented.expected_dice
+    doubt = segmented.frame_confidence, segmented.expected_dice
     promise = guarantee.of_scan(spec.guarantees, coverage, measured["volume_ml"], *doubt, void)
     remarks = (*volume.remarks, VOID) if void and spec.guarantees else volume.remarks
     return {

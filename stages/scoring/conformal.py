@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
+from scipy.stats import beta
 
 from stages.core import tables
 from stages.core.errors import UserError
@@ -164,7 +165,8 @@ def metrics(
     reached. by_scan: as `scans` has it; histograms: of all its voxels, by region.
 
     outer_level: a probability. outer_ratio: voxels of the outer masks for each voxel of the truth.
-    volume_factor: that the volume plus `ML` is divided and multiplied by. aurc: the mean risk of
+    coverage_low: what is reached with 19 of 20 sets of so many patients (see `coverage_low`). volume_factor:
+    that the volume plus `ML` is divided and multiplied by. aurc: the mean risk of
     `risk_coverage` (Geifman, Uziel and El-Yaniv 2019, ICLR). How often promises held among the patients that
     calibrated is not told: that is decided by their number alone.
     """
@@ -174,6 +176,7 @@ def metrics(
     return {
         "patients": guarantees.volume.patients,
         "highest_coverage": guarantees.volume.highest,
+        "coverage_low": nan if volume is None else coverage_low(guarantees.volume, coverage),
         "outer_level": {name: nan if level is None else level / LEVELS for name, level in levels.items()},
         "outer_ratio": {
             name: nan if level is None else _ratio(histograms[name], int(level))
@@ -187,6 +190,14 @@ def metrics(
         "aurc": float(risk_coverage(by_scan)["risk"].mean()),
         **({"withheld": guarantees.withheld} if guarantees.withheld else {}),
     }
+
+
+def coverage_low(ranks: Ranks, coverage: float) -> float:
+    """The coverage that a promise really has with 19 of 20 sets of patients. It holds over all of them: with
+    one set it is distributed as Beta(k, n + 1 - k) of the k-th of n patients, without ties (Vovk 2012, ACML).
+    """
+    rank = ranks.rank(coverage)
+    return float(beta.ppf(0.05, rank, ranks.patients + 1 - rank))
 
 
 def _ratio(counts: np.ndarray, level: int) -> float:

@@ -165,6 +165,7 @@ def test_what_the_model_promises():
     text = render(regions=True)
     assert "22 test patients, who chose neither weights nor threshold" in text
     assert "a coverage of 0.957 at most, which is 1 - 1/(22 + 1)" in text
+    assert "with 19 of 20 such sets at least 81 % do:\n" in text
     assert (
         "- core: the outer mask, probability at least 0.9, holds 90 % of it; in the test patients it has 0.9"
         in text

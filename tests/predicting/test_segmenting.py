@@ -8,6 +8,7 @@ import pytest
 from stages.core import record
 from stages.inference import cases, onnx_predictor, predictor
 from stages.inference.onnx_predictor import Exported, OnnxPredictor
+from stages.masks import expectation, label_map, levels
 from stages.predicting import segmenting
 from stages.preprocessing import case
 from stages.scan import windows
@@ -60,6 +61,25 @@ def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path, contex
             )["none"],
         )
         assert fitted.height == fitted.width == 64
+
+
+def test_promises_are_of_the_frame_in_which_evaluate_measures_them(tmp_path):
+    """On a scan's finer grid the same probabilities are softer, and let expect less."""
+    promised = graphs.guarantees()
+    described = graphs.describe(channels=("flair",)).model_copy(update={"guarantees": promised})
+    model = onnx_predictor.open_model(graphs.write(tmp_path / "model.onnx", described))
+    images = scans.volume(6, size=128, seed=3)[0][..., scans.FLAIR, None]
+    mm = Spacing(3.0, 1.0, 1.0)
+    fitted, slices = segmenting.prepared(images, 1.0, described)
+    own = levels.quantise(segmenting.answered(slices, None, model))
+    mask = own[:, 0] >= 100
+    segmented = segmenting.segment(images, mm, model)
+    assert segmented.expected_dice == expectation.dice(own[:, 0], mask)
+    assert segmented.frame_confidence == label_map.confidence(own, mask, {"tumour": [1]})
+    answer = segmenting.answer(images, mm, model)
+    assert answer.frame_ml == pytest.approx(answer.voxel_ml * np.prod(fitted.scale))
+    softer = expectation.dice(answer.levels[:, 0], answer.levels[:, 0] >= 100)
+    assert softer != segmented.expected_dice
 
 
 @pytest.mark.parametrize("context", [0, 1, 3])

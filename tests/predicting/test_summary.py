@@ -62,7 +62,7 @@ def test_areas_and_volumes():
 @pytest.mark.parametrize("void", [False, True])
 def test_what_is_promised_of_a_scan(void):
     own = NESTED.model_copy(update={"guarantees": graphs.guarantees(list(graphs.BRATS))})
-    sure = replace(found(), expected_dice=0.875)
+    sure = replace(found(), expected_dice=0.875, frame_confidence=0.9)
     row = summary.row(SCAN, sure, volume(Spacing(5.0, 2.0, 3.0)), own, [], None, void)
     promised = {name: row[name] for name in PROMISED}
     if void:
@@ -75,7 +75,7 @@ def test_what_is_promised_of_a_scan(void):
 
 def test_a_coverage_that_so_few_patients_cannot_promise():
     own = NESTED.model_copy(update={"guarantees": graphs.guarantees(list(graphs.BRATS))})
-    sure = replace(found(), expected_dice=0.875)
+    sure = replace(found(), expected_dice=0.875, frame_confidence=0.9)
     row = summary.row(SCAN, sure, volume(), own, [], Terms(0.95))
     assert [row[name] for name in PROMISED] == [None, None, 0.875, None, None]
 

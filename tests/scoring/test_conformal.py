@@ -244,6 +244,17 @@ def test_the_risk_of_the_surest_by_hand():
     np.testing.assert_allclose(curve["risk"], [0.0, 0.1, 0.8 / 3, 1.4 / 4])
 
 
+def test_how_far_one_set_of_patients_may_be_off():
+    """Against sets that are drawn: their bound's real coverage is its place in a uniform distribution."""
+    rng = np.random.default_rng(0)
+    reached = []
+    for _ in range(4000):
+        scores = np.sort(rng.random(30))
+        ranks = guarantee.Ranks(30, tuple(map(float, scores)))
+        reached.append(float(ranks.bound(0.8) or 0))
+    assert conformal.coverage_low(ranks, 0.8) == pytest.approx(np.percentile(reached, 5), abs=0.01)
+
+
 def test_the_metrics_by_hand():
     table = drawn(np.random.default_rng(0), 9).drop_duplicates("patient_id")
     table = table.assign(outer_level=20.0, volume_log_error=np.log(2), dice=0.75, expected_dice=0.5)
@@ -254,6 +265,7 @@ def test_the_metrics_by_hand():
     assert measured == {
         "patients": 9,
         "highest_coverage": 0.9,
+        "coverage_low": pytest.approx(0.05 ** (1 / 9)),  # of a Beta(9, 1)
         "outer_level": {"tumour": 0.1},
         "outer_ratio": {"tumour": 0.9},
         "volume_factor": pytest.approx(2, abs=1e-5),
@@ -271,7 +283,7 @@ def test_what_is_not_promised_has_no_number(withheld):
     measured = conformal.metrics(own, conformal.scans([table]), {"tumour": np.ones((2, LEVELS + 1))})
     assert measured["patients"] == (0 if withheld else 8)
     assert measured.get("withheld", "") == withheld
-    for name in ("volume_factor", "expected_dice_error"):
+    for name in ("coverage_low", "volume_factor", "expected_dice_error"):
         assert np.isnan(measured[name])
     assert np.isnan(measured["outer_level"]["tumour"])
     assert measured["expected_dice_mae"] > 0
