@@ -35,7 +35,7 @@ from stages.sources import sources
 from stages.sources.sources import SOURCES
 from stages.store import shards
 from stages.store.shards import Store
-from stages.trials import channels, regions, trial, unseen
+from stages.trials import channels, regions, standings, trial, unseen
 from stages.trials.regions import Labels
 from stages.trials.trial import Trial
 from stages.trials.unseen import Unseen
@@ -77,9 +77,16 @@ def main(
         rest = unseen.of(brought.store, work.slices, located)
         compared = regions.match(opened.spec.output, labels_of(brought.store))
         tried = trial.run(opened, brought.store, rest.rows, compared, surface_tolerance_mm, bootstrap)
-        sentences = (*compared.sentences, *brought.sentences, rest.sentence())
+        stands = standings.of(brought.store, rest.rows, opened.spec)
+        like = standings.sentence(stands, opened.spec)
+        sentences = (*compared.sentences, *brought.sentences, rest.sentence(), like)
         about = score.About(model, _data(params), sentences, opened.spec.output.noun)
-        metrics = measured(tried, opened, rest, about) | {"hash": brought.hash_of(rest)}
+        metrics = measured(tried, opened, rest, about) | {
+            "far_out": sum(standing.far_out for standing in stands.values()) if stands else None,
+            "hash": brought.hash_of(rest),
+        }
+        odd = {case_id: standing.p for case_id, standing in stands.items()}
+        tried.scores.per_case["outlying_p"] = tried.scores.per_case["case_id"].map(odd)
         write(tried, opened, metrics, about, paths)
     for sentence in sentences:
         print(f"note: {sentence}", file=sys.stderr)

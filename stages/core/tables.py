@@ -72,7 +72,13 @@ HISTORY = Schema({"epoch": Kind.COUNT} | dict.fromkeys(("train_loss", "val_loss"
 PER_CASE = Schema(
     dict.fromkeys(("case_id", "patient_id", "region"), Kind.NAME)
     | {"slices": Kind.COUNT, "dice": Kind.SHARE, "truth_ml": Kind.NUMBER},
-    {"predicted_ml": Kind.NUMBER, "contrast": Kind.MEASURE, "site": Kind.TEXT, "traits": Kind.TEXT}
+    {
+        "predicted_ml": Kind.NUMBER,
+        "contrast": Kind.MEASURE,
+        "site": Kind.TEXT,
+        "traits": Kind.TEXT,
+        "outlying_p": Kind.MEASURE,
+    }
     | {"outer_level": Kind.MEASURE, "confidence": Kind.SHARE}
     | {"volume_log_error": Kind.NUMBER, "expected_dice": Kind.SHARE},
     key=("patient_id", "case_id", "region"),

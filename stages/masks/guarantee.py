@@ -128,14 +128,13 @@ def of_scan(
     predicted_ml: float,
     confidence: float | None,
     expected_dice: float | None,
-    void: bool = False,
 ) -> Promise:
     """What is promised of a scan, each with a coverage of its own.
 
-    confidence: `label_map.confidence`, None counts as 0. expected_dice: of `expected`. void: the scan is of
-    another kind than those of the patients that calibrated.
+    confidence: `label_map.confidence`, None counts as 0. expected_dice: of `expected`, None of a scan that is
+    of another kind than those of the patients that calibrated.
     """
-    if guarantees is None or guarantees.withheld or expected_dice is None or void:
+    if guarantees is None or guarantees.withheld or expected_dice is None:
         return Promise()
     low, high = volumes(predicted_ml, guarantees.volume.bound(coverage))
     bound, error = guarantees.trust.bound(coverage), guarantees.dice.bound(coverage)

@@ -36,11 +36,12 @@ class Terms:
 class Segmented:
     """labels (S, H, W) uint8: a class each pixel, 0 for none. confidence: mean probability within the mask,
     None where there is none. peak: the highest probability anywhere. blank: there is no head in the scan.
-    standing: how far out it lies among the patients that the model knows, None where that cannot be said. outer:
-    as labels, of the outer masks.
+    standing: how far out it lies among the patients that the model knows, None where that cannot be said.
+    outer: as labels, of the outer masks.
 
-    Of a model that promises something, as evaluate measured both in the model's frame, where levels are less
-    soft than on the scan's grid: expected_dice of the mask, and frame_confidence, as confidence.
+    Of a model that promises something, and of a scan that is not far out, as evaluate measured both in the
+    model's frame, where levels are less soft than on the scan's grid: expected_dice of the mask, and
+    frame_confidence, as confidence.
     """
 
     labels: np.ndarray
@@ -86,13 +87,16 @@ def segmented(answer: Answer, spec: Spec, terms: Terms | None = None) -> Segment
     confidence = label_map.confidence(answer.levels, labels, regions)
     stands = standing.of(answer.slices, answer.fitted, answer.spacing, spec)
     blank = not answer.slices.any()
-    if spec.guarantees is None or spec.guarantees.withheld:
+    void = stands is not None and stands.far_out  # of another kind than the patients who calibrated
+    if spec.guarantees is None or spec.guarantees.withheld or void:
         return Segmented(labels, confidence, peak, blank, stands)
     outer = None
     if terms and terms.outer:
         rule, ml = spec.decision, answer.voxel_ml
         outer = guarantee.outer(answer.levels, regions, rule, ml, spec.guarantees, terms.coverage)
-    return Segmented(labels, confidence, peak, blank, stands, *_in_frame(answer, spec, spec.guarantees), outer)
+    return Segmented(
+        labels, confidence, peak, blank, stands, *_in_frame(answer, spec, spec.guarantees), outer
+    )
 
 
 def _in_frame(answer: Answer, spec: Spec, guarantees: Guarantees) -> tuple[float, float | None]:

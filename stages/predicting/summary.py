@@ -35,12 +35,11 @@ def row(
     spec: Spec,
     files: list[str],
     terms: Terms | None = None,
-    void: bool = False,
 ) -> dict[str, Any]:
     """One scan's row. area_mm2 is of the slice with most tumour; volumes are of regions and classes. remarks:
     what the scan's files do not say, or say in two ways. far_out: whether it is unlike the scans of training,
-    None where that cannot be said; outlying_p: the share of these that are as odd. void: the scan is of
-    another kind than those of the patients by whom the model promises anything.
+    None where that cannot be said: nothing is promised of it then. outlying_p: the share of these that are as
+    odd.
 
     Where the scan does not say its spacing (`spacing_known`), 1 mm is assumed for mm2 and ml.
     """
@@ -49,8 +48,9 @@ def row(
     measured = measures(segmented.labels, volume.spacing, spec)
     coverage = (terms or Terms()).coverage
     doubt = segmented.frame_confidence, segmented.expected_dice
-    promise = guarantee.of_scan(spec.guarantees, coverage, measured["volume_ml"], *doubt, void)
-    remarks = (*volume.remarks, VOID) if void and spec.guarantees else volume.remarks
+    promise = guarantee.of_scan(spec.guarantees, coverage, measured["volume_ml"], *doubt)
+    void = stands is not None and stands.far_out and spec.guarantees is not None
+    remarks = (*volume.remarks, VOID) if void else volume.remarks
     return {
         "scan": str(scan),
         "kind": scan.kind,

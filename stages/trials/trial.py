@@ -9,7 +9,7 @@ import pandas as pd
 
 from stages.core import progress
 from stages.inference.onnx_predictor import Exported
-from stages.scoring import scores, summary
+from stages.scoring import kept, scores, summary
 from stages.scoring.prediction import Predictions
 from stages.scoring.scores import Scores
 from stages.store.shards import Store
@@ -43,13 +43,11 @@ def run(
     for case in progress.track(answers.of(model, compared, rows, regions), "score", number):
         predictions.add(case)
     rule = model.spec.decision
-    parts = predictions.map(partial(scores.of_case, rule, tolerance_mm))
+    promised = model.spec.guarantees
+    shift = dict.fromkeys(regions.classes, 0.0) | (promised.dice_shift if promised else {})
+    parts = predictions.map(partial(scores.of_case, rule, tolerance_mm, shift))
     scored = scores.of(parts, regions.classes)
     tested = Store(meta, store.index.iloc[rows], store.image_shards, store.mask_shards)
-    return Trial(
-        compared,
-        predictions,
-        scored,
-        scores.suspected({"test": predictions}),
-        summary.metrics(scored, {rule.tta: scored.per_slice}, tested, resamples),
-    )
+    metrics = summary.metrics(scored, {rule.tta: scored.per_slice}, tested, resamples)
+    metrics["guarantees"] = kept.metrics(promised, scored.per_case, list(regions.classes))
+    return Trial(compared, predictions, scored, scores.suspected({"test": predictions}), metrics)

@@ -185,7 +185,7 @@ def test_what_cannot_be_promised_is_empty():
     own = promised()
     assert guarantee.of_scan(own, 0.95, 3.0, 0.8, 0.875) == Promise(expected_dice=0.875)
     for promise in (
-        guarantee.of_scan(own, 0.9, 3.0, 0.8, 0.875, void=True),
+        guarantee.of_scan(own, 0.9, 3.0, 0.8, None),
         guarantee.of_scan(None, 0.9, 3.0, 0.8, 0.875),
         guarantee.of_scan(promised(withheld="because"), 0.9, 3.0, 0.8, 0.875),
     ):

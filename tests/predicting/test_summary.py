@@ -59,18 +59,25 @@ def test_areas_and_volumes():
     assert list(row) == summary.columns(NESTED)
 
 
-@pytest.mark.parametrize("void", [False, True])
-def test_what_is_promised_of_a_scan(void):
+def test_what_is_promised_of_a_scan():
     own = NESTED.model_copy(update={"guarantees": graphs.guarantees(list(graphs.BRATS))})
     sure = replace(found(), expected_dice=0.875, frame_confidence=0.9)
-    row = summary.row(SCAN, sure, volume(Spacing(5.0, 2.0, 3.0)), own, [], None, void)
+    row = summary.row(SCAN, sure, volume(Spacing(5.0, 2.0, 3.0)), own, [])
     promised = {name: row[name] for name in PROMISED}
-    if void:
-        assert promised == dict.fromkeys(PROMISED)
-        assert row["remarks"] == summary.VOID
-    else:
-        assert promised == dict(zip(PROMISED, (0.0, 1.18, 0.875, 0.625, True), strict=True))
-        assert row["remarks"] == ""
+    assert promised == dict(zip(PROMISED, (0.0, 1.18, 0.875, 0.625, True), strict=True))
+    assert row["remarks"] == ""
+
+
+@pytest.mark.parametrize("patients", [9, 99])
+def test_nothing_is_promised_of_a_scan_of_another_kind(patients):
+    own = NESTED.model_copy(update={"guarantees": graphs.guarantees(list(graphs.BRATS))})
+    far = replace(found(), standing=Standing(1 / (patients + 1), patients))
+    row = summary.row(SCAN, far, volume(Spacing(5.0, 2.0, 3.0)), own, [])
+    assert {name: row[name] for name in PROMISED} == dict.fromkeys(PROMISED)
+    assert row["remarks"] == summary.VOID
+    assert row["far_out"] is True
+    promising_nothing = summary.row(SCAN, far, volume(Spacing(5.0, 2.0, 3.0)), NESTED, [])
+    assert promising_nothing["remarks"] == ""
 
 
 def test_a_coverage_that_so_few_patients_cannot_promise():

@@ -14,7 +14,7 @@ from stages.core import tables
 from stages.fingerprints import fingerprint, seen
 from stages.project.paths import HERE
 from stages.trials.unseen import FILE
-from tests.fixtures import graphs, programs, scans, volumes
+from tests.fixtures import graphs, populations, programs, scans, volumes
 
 PATIENTS, SLICES = 4, 5
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,3 +223,21 @@ def test_a_recorded_score_takes_the_place_of_an_earlier_one(tmp_path, monkeypatc
     assert table["dice"].iloc[1] == pytest.approx(metrics["test"]["dice"], abs=1e-5)
     assert table["note"].iloc[1] == "; ".join(note for note in metrics["notes"] if "definitions" in note)
     assert export.tried(HERE.tried, "a1" * 32) == table.iloc[1:].to_dict("records")
+
+
+def test_scans_of_another_kind_are_told(tmp_path, capfd, lgg):
+    """The model's patients are those of the set, or heads seen in half as many pixels."""
+    scans.write_lgg(tmp_path / "own", patients=25, slices=SLICES)
+    scans.write_lgg(tmp_path / "other", patients=3, slices=SLICES, size=128, seed=9)
+    described = populations.of_scans(
+        tmp_path / "own" / "kaggle_3m",
+        graphs.describe(channels=("flair",), modalities=("pre", "flair", "post")),
+    )
+    model = graphs.export(tmp_path / "model", described)
+    same = scored(capfd, model, "lgg", lgg, tmp_path / "a")
+    other = scored(capfd, model, "lgg", tmp_path / "other", tmp_path / "b")
+    assert same["far_out"] <= 1
+    assert other["far_out"] == 3
+    assert any("3 of 3 scans are far out among those of training" in note for note in other["notes"])
+    rows = tables.read(tables.PER_CASE, tmp_path / "b" / "per_case.csv")
+    assert (rows["outlying_p"] <= 0.05).all()
