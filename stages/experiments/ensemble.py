@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pandas as pd
 
@@ -14,6 +15,7 @@ from stages.core import atomic, lineage
 from stages.core.errors import UserError
 from stages.experiments.crossvalidation import Member
 from stages.exporting import onnx_ensemble, onnx_export
+from stages.fingerprints import seen
 from stages.inference import spec
 from stages.inference.spec import ServedRule, Spec
 from stages.masks import levels
@@ -101,11 +103,16 @@ def _export(members: list[Member], scores: list[pd.DataFrame]) -> bool:
     """Write models/ensemble/; False where an experiment has no exported model. scores: of each."""
     with tempfile.TemporaryDirectory() as temporary:
         paths = [Path(temporary) / f"{number}.onnx" for number in range(len(members))]
-        for member, path in zip(members, paths, strict=True):
+        known = [path.with_suffix(".npy") for path in paths]
+        for member, path, hashes in zip(members, paths, known, strict=True):
             if not member.experiment.fetch(HERE.onnx, path):
                 return False
+            member.experiment.fetch(HERE.seen, hashes)
         with atomic.directory(HERE.ensemble) as folder:
             join(paths, folder, scores)
+            if all(path.exists() for path in known):  # not of exports from before they said it
+                every = np.concatenate([seen.read(path, "run the experiments again") for path in known])
+                seen.write(seen.distinct(every), folder / HERE.seen.name)
     return True
 
 

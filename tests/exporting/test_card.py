@@ -84,7 +84,7 @@ def test_tables_are_tables(source):
     html = MarkdownIt("commonmark").enable("table").render(render(regions=True, int8=False, source=source))
     assert html.count("<table>") == 7
     assert "| " not in html
-    assert html.count("<h2>") == 8
+    assert html.count("<h2>") == 9
 
 
 def test_metrics_without_an_interval_or_a_value():

@@ -4,9 +4,11 @@ import csv
 import json
 import sys
 
+import numpy as np
 import onnx
 import pytest
 
+from stages.fingerprints import seen
 from tests.pipeline.project import TINY, Project
 
 pytestmark = pytest.mark.slow
@@ -33,6 +35,10 @@ def test_the_folds_of_a_queue_become_one_model(tmp_path):
         lines = project.git("show", f"{ref}:reports/evaluate/per_case.csv").splitlines()
         tested |= {row["patient_id"]: float(row["dice"]) for row in csv.DictReader(lines)}
     assert {row["patient_id"]: float(row["dice"]) for row in rows} == pytest.approx(tested, abs=1e-6)
+
+    learnt = seen.read(project.root / "models/ensemble/seen.npy", "")
+    hashes = seen.read(project.root / "data/slices/fingerprints.npy", "")
+    assert np.array_equal(learnt, seen.distinct(hashes))  # each patient was trained on in some fold
 
     model = project.root / "models/ensemble/model.onnx"
     assert sum(node.op_type == "Mean" for node in onnx.load(model).graph.node) == 1
