@@ -92,8 +92,16 @@ class Guarantees:
                 f"{_patients(self.volume)} can promise a coverage of {_down(self.volume.highest)} at most, "
                 f"not of {coverage:g}"
             )
-        regions = [name for name, ranks in self.outer.items() if ranks.bound(coverage) is None]
-        if not outer or not regions:
+        if not outer:
+            return ""
+        bounds = {name: ranks.bound(coverage) for name, ranks in self.outer.items()}
+        if whole := [name for name, level in bounds.items() if level == 0]:
+            return (
+                f"an outer mask of {', '.join(whole)} with a coverage of {coverage:g} is the whole scan: "
+                "of too many test patients the model does not see a part at all"
+            )
+        regions = [name for name, level in bounds.items() if level is None]
+        if not regions:
             return ""
         few = min((self.outer[name] for name in regions), key=lambda ranks: ranks.patients)
         return (

@@ -162,6 +162,13 @@ def test_what_is_lacking_is_said():
     assert few.lacking(0.9, outer=True) == (
         "one patient with core can promise an outer mask with a coverage of 0.5 at most, not of 0.9"
     )
+    blind = replace(own, outer={**own.outer, "core": Ranks(10, (3.0,) * 8 + (0.0,) * 2)})
+    assert blind.lacking(0.9) == ""
+    assert blind.lacking(0.9, outer=True) == (
+        "an outer mask of core with a coverage of 0.9 is the whole scan: of too many test patients the model "
+        "does not see a part at all"
+    )
+    assert blind.lacking(0.7, outer=True) == ""
     withheld = promised((9.0, 9.0), patients=10, withheld="the split leaks")
     assert withheld.lacking(0.5) == "nothing is promised of a scan: the split leaks"
 
