@@ -71,7 +71,7 @@ def test_the_report_needs_no_network(finished):
     assert 'src="http' not in page
     assert 'href="http' not in page
     assert page.count("<script>") == 1
-    assert page.count("data:image/png;base64,") == 6
+    assert page.count("data:image/png;base64,") == 7
     assert page.count("data:image/webp;base64,") >= 3
     assert len(page) < 5_000_000
 
@@ -155,10 +155,10 @@ def test_wording_retrains_nothing(project):
     assert ran(project.dvc("repro")) == []
     template = project.root / "stages/reporting/templates/report.html.j2"
     template.write_text(
-        template.read_text(encoding="utf-8").replace("brainseg report", "another title"), encoding="utf-8"
+        template.read_text(encoding="utf-8").replace("To the content", "another wording"), encoding="utf-8"
     )
     assert ran(project.dvc("repro")) == ["report"]
-    assert "another title" in (project.root / "reports/index.html").read_text(encoding="utf-8")
+    assert "another wording" in (project.root / "reports/index.html").read_text(encoding="utf-8")
 
 
 def test_an_experiment_elsewhere_reads_a_relative_location(project):

@@ -1,0 +1,47 @@
+"""A model that another project trained is the beginning here: in its lineage, not tested on what it saw."""
+
+import json
+
+import numpy as np
+import pytest
+
+from stages.fingerprints import seen
+from tests.pipeline.project import TINY, Project, ran
+
+pytestmark = pytest.mark.slow
+
+
+def read(project: Project, name: str) -> dict:
+    return json.loads((project.root / name).read_text(encoding="utf-8"))
+
+
+def test_a_training_begins_with_another_projects_model(tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    first = Project(tmp_path / "first", TINY | {"train.epochs": "1"})
+    first.dvc("repro", "export")
+    # Other patients, grey, and a network that takes one channel: the encoder's first layer has other inputs.
+    second = Project(
+        tmp_path / "second",
+        TINY
+        | {"ingest.seed": "7", "train.epochs": "1", "train.initial": "../first/models"}
+        | {"preprocess.channels": "[flair]"},
+    )
+    second.dvc("repro", "export")
+    began = read(first, "models/model.json")["weights_hash"]
+    assert read(second, "models/model.json")["initial_weights_hash"] == began
+    card = (second.root / "models/export/model_card.md").read_text(encoding="utf-8")
+    assert f"it began with all layers of ../first/models, weights of SHA-256 `{began}`" in card
+    both = [seen.read(project.root / "models/seen.npy", "") for project in (first, second)]
+    assert seen.among(both[0], both[1], bits=0).all()
+    assert len(both[1]) > len(both[0])
+
+    # Trained once more the weights are the same; on the patients of the first project it is refused.
+    before = second.hashes("models")
+    assert ran(second.dvc("repro", "--force", "train")) == ["train"]
+    assert second.hashes("models") == before
+    second.set("ingest.seed", "0")
+    told = second.dvc("repro", "train", status=255)
+    assert "train.initial ../first/models has seen" in told
+    assert "test slices" in told
+    assert np.array_equal(seen.read(second.root / "models/seen.npy", ""), both[1])
