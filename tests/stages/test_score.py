@@ -1,12 +1,14 @@
 """`brainseg score` as a user runs it: models on sets they were not made from, matched, refused, compared."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from typer.testing import CliRunner
 
 from stages import export, score
 from stages.commands import compare
@@ -33,6 +35,15 @@ def lgg(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("lgg")
     scans.write_lgg(root, patients=PATIENTS, slices=SLICES)
     return root
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, model, lgg) -> Path:
+    """Of a score that went well."""
+    out = tmp_path_factory.mktemp("results") / "out"
+    words = ("--model", model, "--source", "lgg", "--location", lgg, "--out", out)
+    assert CliRunner().invoke(score.app, [str(word) for word in words]).exit_code == 0
+    return out
 
 
 def run(capfd, *words, command=score) -> tuple[int, str, str]:
@@ -76,14 +87,13 @@ def test_what_evaluate_writes_is_written_and_nothing_else(tmp_path, monkeypatch,
     assert str(tmp_path) not in page
 
 
-def test_twice_gives_the_same_bytes(tmp_path, capfd, model, lgg):
-    for name in ("a", "b"):
-        scored(capfd, model, "lgg", lgg, tmp_path / name)
-    files = [
-        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
-        for name in ("a", "b")
-    ]
-    assert files[0] == files[1]
+def test_twice_gives_the_same_bytes(tmp_path, capfd, model, lgg, results):
+    scored(capfd, model, "lgg", lgg, tmp_path / "again")
+    first, again = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+        for folder in (results, tmp_path / "again")
+    )
+    assert first == again
 
 
 def test_an_lgg_model_on_brats_says_that_the_definitions_differ(tmp_path, capfd, model):
@@ -169,18 +179,17 @@ def test_a_full_folder_is_left_alone(tmp_path, capfd, model, lgg):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_two_scores_are_compared_as_two_commits_are(tmp_path, capfd, model, lgg):
-    scored(capfd, model, "lgg", lgg, tmp_path / "good")
+def test_two_scores_are_compared_as_two_commits_are(tmp_path, capfd, lgg, results):
     blunt = graphs.export(
         tmp_path / "blunt", graphs.describe(channels=("flair",), threshold={"tumour": 0.999})
     )
     scored(capfd, blunt, "lgg", lgg, tmp_path / "bad")
-    status, text, _ = run(capfd, tmp_path / "good", tmp_path / "bad", command=compare)
+    status, text, _ = run(capfd, results, tmp_path / "bad", command=compare)
     assert status in (0, 1)
     assert "Test Dice" in text
     assert f"{PATIENTS} patients" in text
 
-    status, text, _ = run(capfd, tmp_path / "good", tmp_path / "good", "--format", "json", command=compare)
+    status, text, _ = run(capfd, results, results, "--format", "json", command=compare)
     outcome = json.loads(text)
     assert (status, outcome["outcome"]["verdict"]) == (0, "within noise")
     assert outcome["outcome"]["metrics"]["dice"]["pairs"] == PATIENTS
@@ -195,17 +204,16 @@ def test_two_scores_are_compared_as_two_commits_are(tmp_path, capfd, model, lgg)
         ("per_case.csv", "a,b\n1,2\n", "lacks the column"),
     ],
 )
-def test_a_damaged_score_is_a_sentence(tmp_path, capfd, model, lgg, name, content, sentence):
-    scored(capfd, model, "lgg", lgg, tmp_path / "out")
+def test_a_damaged_score_is_a_sentence(tmp_path, capfd, results, name, content, sentence):
+    shutil.copytree(results, tmp_path / "out")
     (tmp_path / "out" / name).write_text(content)
     status, _, complaints = run(capfd, tmp_path / "out", tmp_path / "out", command=compare)
     assert status == 2
     assert sentence in complaints
 
 
-def test_a_score_is_compared_with_another_one(tmp_path, capfd, model, lgg):
-    scored(capfd, model, "lgg", lgg, tmp_path / "out")
-    status, _, complaints = run(capfd, tmp_path / "out", command=compare)
+def test_a_score_is_compared_with_another_one(capfd, results):
+    status, _, complaints = run(capfd, results, command=compare)
     assert (status, "is a score; name the other one too" in complaints) == (2, True)
 
 
@@ -216,8 +224,9 @@ def test_a_recorded_score_takes_the_place_of_an_earlier_one(tmp_path, monkeypatc
     HERE.tried.write_text(
         f"model,data,patients,dice,dice_ci_low,dice_ci_high,note\n{other},x,1,0.5,0.5,0.5,\n"
     )
-    for number in range(2):
-        metrics = scored(capfd, model, "lgg", lgg, tmp_path / f"out{number}", "--record")
+    metrics = scored(capfd, model, "lgg", lgg, tmp_path / "out", "--record")
+    score.enter(metrics, ("a note that is replaced",), HERE.tried)
+    score.enter(metrics, tuple(note for note in metrics["notes"] if "definitions" in note), HERE.tried)
     table = tables.read(tables.TRIED, HERE.tried)
     assert list(table["model"]) == [other, "a1" * 32]
     assert table["dice"].iloc[1] == pytest.approx(metrics["test"]["dice"], abs=1e-5)
