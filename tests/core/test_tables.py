@@ -43,7 +43,7 @@ def test_numbers_are_numbers_and_lines_end_as_in_unix(tmp_path: Path) -> None:
     record = Record("s_1", "s", "007", 1, "a.tif", "b.tif", 64, 32, 3, "", site="01", source="lgg")
     table = tables.from_records([record]).assign(share=1 / 3, label_pixels=5)
     tables.write(table, tmp_path / "m.csv")
-    assert (tmp_path / "m.csv").read_bytes().endswith(b",mask,,tumour,01,True,lgg,0.333333,5\n")
+    assert (tmp_path / "m.csv").read_bytes().endswith(b",mask,,tumour,01,True,lgg,,0.333333,5\n")
     back = tables.read(tables.MANIFEST, tmp_path / "m.csv")
     assert back["width"].dtype == back["label_pixels"].dtype == "int64"
     assert back["patient_known"].dtype == bool

@@ -135,7 +135,7 @@ def test_the_index_follows_the_order_in_which_cases_were_written(tmp_path: Path,
     preparation = case.preparation(table, "all", 32, "brain")
     names = [scans.case_name(1), scans.case_name(0)]
     done = [case.prepare(tmp_path, preparation, rows).summary for rows in reversed(case.rows(table))]
-    index = case.index(table, done)
+    index = case.index(table.iloc[case.order(table, done)], done)
     assert list(index["case_id"].unique()) == names
     assert list(index["slice"]) == [*range(1, 13)] * 2
     pixels = index.set_index("sample_id")["label_pixels"]
