@@ -293,7 +293,7 @@ def test_a_scan_unlike_those_of_training_is_to_be_looked_at_first(tmp_path, capf
     assert "noise of" in odd["why"] or "sharpness of" in odd["why"]
     assert printed == f"2 of 2 scans segmented, 1 to look at first, 1 unlike the scans of training: {out}\n"
     table = (out / "summary.csv").read_text(encoding="utf-8").splitlines()
-    assert table[0].split(",")[-4:] == ["far_out", "outlying_p", "remarks", "files"]
+    assert {"far_out", "outlying_p"} < set(table[0].split(","))
 
 
 def test_of_one_slice_where_training_had_whole_scans_nothing_is_said(tmp_path, capfd):

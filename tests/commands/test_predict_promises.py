@@ -137,13 +137,16 @@ def test_outer_masks_of_every_kind_of_scan(tmp_path, promising, picture, capfd):
 
 
 def test_outer_masks_of_a_case_of_tiffs(tmp_path, capfd):
-    model = exported(tmp_path / "model", graphs.guarantees(level=0.0), ("pre", "flair", "post"))
+    model = exported(tmp_path / "model", graphs.guarantees(level=1.0), ("pre", "flair", "post"))
     scans.write_lgg(tmp_path / "in", patients=1, slices=3)
     out = tmp_path / "out"
     assert run(capfd, tmp_path / "in", "--model", model, "--out", out, "--outer")[0] == 0
     case = scans.case_name(0)
     written = sorted(path.name for path in (out / f"{case}_outer").iterdir())
     assert written == [f"{case}_{k}_outer.tif" for k in (1, 2, 3)]
-    for name in written:  # level 0 promises the whole scan
-        assert (tifffile.imread(out / f"{case}_outer" / name) == 255).all()
+    for name in written:
+        outer = tifffile.imread(out / f"{case}_outer" / name)
+        mask = tifffile.imread(out / f"{case}_mask" / name.replace("outer", "mask"))
+        assert set(np.unique(outer)) <= {0, 255}
+        assert (outer[mask == 255] == 255).all()
     assert row(out)["files"][-1] == f"{case}_outer"
