@@ -18,21 +18,15 @@ def of(title: str, sections: Sections, context: Mapping[str, Any]) -> str:
     """The page. context: what the templates name; `headline`, `nobody` and the metrics of evaluate are what
     its head says.
     """
-    jinja = Environment(
-        loader=PackageLoader("stages.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script = _source(jinja, "report.js")
+    jinja = templates()
+    script = source(jinja, "report.js")
     return jinja.get_template("report.html.j2").render(
         title=title,
         sections={name: head for name, (head, _) in sections.items()},
         templates={name: template for name, (_, template) in sections.items()},
         png=inline.png,
         photo=inline.photo,
-        style=_source(jinja, "report.css"),
+        style=source(jinja, "report.css"),
         script=script,
         # The policy names the one script that may run: no name from the data can be another.
         script_hash=_hash("\n" + script),
@@ -40,7 +34,18 @@ def of(title: str, sections: Sections, context: Mapping[str, Any]) -> str:
     )
 
 
-def _source(jinja: Environment, name: str) -> Markup:
+def templates() -> Environment:
+    """The templates of this room; what they are filled with is escaped, and a name they lack is an error."""
+    return Environment(
+        loader=PackageLoader("stages.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def source(jinja: Environment, name: str) -> Markup:
     """A file beside the templates, as it is."""
     assert jinja.loader is not None
     return Markup(jinja.loader.get_source(jinja, name)[0])

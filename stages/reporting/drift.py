@@ -4,11 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from stages.population.differing import Comparison
-from stages.reporting import inline
+from stages.reporting import document, inline
 
 LISTED = 1000
 """Scans that the page lists, the oddest first; all of them are in per_scan.csv."""
@@ -25,14 +22,7 @@ def render(
     scans: rows of per_scan.csv; failed: scans that could not be read, and why; pictures: of measures that
     differ, by their names.
     """
-    jinja = Environment(
-        loader=PackageLoader("stages.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    assert jinja.loader is not None
+    jinja = document.templates()
     oddest = sorted(scans, key=lambda row: (row["outlying_p"] is None, row["outlying_p"], row["scan"]))
     return jinja.get_template("drift.html.j2").render(
         comparison=comparison,
@@ -43,5 +33,5 @@ def render(
         failed=failed,
         pictures=pictures,
         png=inline.png,
-        style=Markup(jinja.loader.get_source(jinja, "report.css")[0]),
+        style=document.source(jinja, "report.css"),
     )
