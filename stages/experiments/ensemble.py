@@ -22,8 +22,11 @@ from stages.masks import levels
 from stages.masks.guarantee import Guarantees
 from stages.population import population
 from stages.project.paths import HERE
-from stages.scoring import conformal, leakage
+from stages.scoring import conformal, groups, leakage
 from stages.scoring.intervals import patient_bootstrap
+
+SCHEMA = conformal.SCHEMA.requiring("site", "traits")
+"""What must be known of each case."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,23 @@ class Ensemble:
     def lines(self) -> list[str]:
         """The Dice with its interval, and where the model is."""
         metrics = self.metrics
+        sites = metrics["groups"].get(groups.SITE, {})
+        unseen = ", each by networks that have not seen it" if metrics["strategy"] == "site" else ""
         return [
             f"cross-validated Dice {metrics['dice']:.3f} (95 % interval {metrics['dice_ci_low']:.3f} to "
             f"{metrics['dice_ci_high']:.3f}, {metrics['patients']} patients, {self.networks} networks), "
             f"{metrics['dice_sd_over_folds']:.3f} sd over folds" + (" (leaky)" if metrics["leaky"] else ""),
+            *([f"by site{unseen}: {', '.join(_site(*site) for site in sites.items())}"] if sites else []),
             f"model: {HERE.ensemble}"
             if self.exported
             else "no model: not every experiment went as far as export",
         ]
+
+
+def _site(name: str, about: dict[str, Any]) -> str:
+    low, high = about["dice_ci_low"], about["dice_ci_high"]
+    interval = f"{low:.3f} to {high:.3f}, " if low is not None else ""
+    return f"{name} {about['dice']:.3f} ({interval}{about['patients']} patients)"
 
 
 def write(recipes: list[list[Member]]) -> Ensemble:
@@ -58,13 +70,26 @@ def write(recipes: list[list[Member]]) -> Ensemble:
     members = [member for recipe in recipes for member in recipe]
     patients = pd.concat([_patients(recipe) for recipe in recipes], axis=1)
     metrics = _metrics(members, len(recipes), patients)
-    scores = [member.experiment.per_case(conformal.SCHEMA) for member in members]
+    scores = [member.experiment.per_case(SCHEMA) for member in members]
+    metrics["groups"] = by_group(scores)
     exported = _export(members, scores)
     with atomic.directory(HERE.ensemble_report) as folder:
         atomic.metrics(metrics, folder / "metrics.json")
         means = patients.mean(axis=1).rename("dice").rename_axis("patient_id")
         means.to_csv(folder / "per_patient.csv")
     return Ensemble(metrics, len(members), exported)
+
+
+def by_group(scores: list[pd.DataFrame]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Patients, Dice, its interval and the worst of the groups of all folds' patients, by trait and value
+    (`scoring.groups`). Of folds that are sites each is measured by networks that have not seen it.
+    """
+    table: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for group in groups.of(pd.concat(scores, ignore_index=True)):
+        ends = {"dice_ci_low": group.low, "dice_ci_high": group.high}
+        about = {"patients": group.patients, "dice": group.dice, **ends, "worst_dice": group.worst}
+        table[group.trait][group.value] = about
+    return dict(table)
 
 
 def _patients(members: list[Member]) -> pd.DataFrame:
@@ -89,6 +114,7 @@ def _metrics(members: list[Member], recipes: int, patients: pd.DataFrame) -> dic
         "worst_dice": float(means.min()),
         "patients": len(means),
         "folds": params.split.folds,
+        "strategy": params.split.strategy,
         "recipes": recipes,
         "seeds": patients.columns.nunique(),
         "dice_sd_over_folds": float(folds.std(ddof=1)),

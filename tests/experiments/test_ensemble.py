@@ -284,3 +284,36 @@ def test_the_patients_of_folds_are_known_once_and_those_of_one_without_not_at_al
     assert joint is not None
     assert len(joint) == 12
     assert ensemble.average([folds[0], graphs.describe()]).population is None
+
+
+@pytest.mark.parametrize("strategy", ["site", "patient"])
+def test_sites_are_told_with_what_is_known_of_them(strategy: str) -> None:
+    """Two folds; a patient of both seeds counts once, and six make an interval."""
+    rows = [
+        pd.DataFrame(
+            {
+                "patient_id": [f"{site}{number}" for number in range(patients)],
+                "dice": [0.5 + 0.05 * number for number in range(patients)],
+                "site": site,
+                "traits": "grade=2",
+            }
+        )
+        for site, patients in (("CS", 6), ("DU", 2), ("DU", 2))
+    ]
+    by_group = ensemble.by_group(rows)
+    assert set(by_group) == {"site"}
+    assert by_group["site"]["DU"] == {
+        "patients": 2,
+        "dice": pytest.approx(0.525),
+        "dice_ci_low": None,
+        "dice_ci_high": None,
+        "worst_dice": 0.5,
+    }
+    metrics = dict.fromkeys(("dice", "dice_ci_low", "dice_ci_high", "dice_sd_over_folds"), 0.5)
+    joint = ensemble.Ensemble(
+        metrics | {"patients": 8, "leaky": False, "strategy": strategy, "groups": by_group}, 2, exported=False
+    )
+    _, sites, _ = joint.lines()
+    unseen = ", each by networks that have not seen it" if strategy == "site" else ""
+    assert sites.startswith(f"by site{unseen}: DU 0.525 (2 patients), CS 0.625 (")
+    assert sites.endswith(", 6 patients)")

@@ -27,6 +27,10 @@ def test_the_folds_of_a_queue_become_one_model(tmp_path):
     assert f"cross-validated Dice {metrics['dice']:.3f} (95 % interval " in told
     assert (metrics["patients"], metrics["folds"], metrics["seeds"], metrics["leaky"]) == (8, 3, 1, False)
     assert metrics["dice_ci_low"] <= metrics["dice"] <= metrics["dice_ci_high"]
+    assert {name: site["patients"] for name, site in metrics["groups"]["site"].items()} == dict.fromkeys(
+        ("AR", "BL", "CN", "DV"), 2
+    )
+    assert "by site: " in told
 
     rows = list(csv.DictReader((project.root / "reports/ensemble/per_patient.csv").open()))
     refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
