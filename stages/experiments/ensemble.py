@@ -25,7 +25,7 @@ from stages.project.paths import HERE
 from stages.scoring import conformal, groups, leakage
 from stages.scoring.intervals import patient_bootstrap
 
-SCHEMA = conformal.SCHEMA.requiring("site", "traits")
+SCHEMA = conformal.SCHEMA.requiring("predicted_ml", "site", "traits")
 """What must be known of each case."""
 
 
@@ -68,9 +68,10 @@ def write(recipes: list[list[Member]]) -> Ensemble:
     `UserError` where they prepare scans in different ways.
     """
     members = [member for recipe in recipes for member in recipe]
-    patients = pd.concat([_patients(recipe) for recipe in recipes], axis=1)
+    by_recipe = [[member.experiment.per_case(SCHEMA) for member in recipe] for recipe in recipes]
+    patients = pd.concat(map(_patients, recipes, by_recipe), axis=1)
+    scores = [table for own in by_recipe for table in own]
     metrics = _metrics(members, len(recipes), patients)
-    scores = [member.experiment.per_case(SCHEMA) for member in members]
     metrics["groups"] = by_group(scores)
     exported = _export(members, scores)
     with atomic.directory(HERE.ensemble_report) as folder:
@@ -92,11 +93,13 @@ def by_group(scores: list[pd.DataFrame]) -> dict[str, dict[str, dict[str, Any]]]
     return dict(table)
 
 
-def _patients(members: list[Member]) -> pd.DataFrame:
-    """Dice of every patient (rows) with every seed (columns), each by the network that has not seen it."""
+def _patients(members: list[Member], scores: list[pd.DataFrame]) -> pd.DataFrame:
+    """Dice of every patient (rows) with every seed (columns), each by the network that has not seen it.
+    scores: of each member, `SCHEMA`.
+    """
     by_seed: dict[int, list[pd.DataFrame]] = defaultdict(list)
-    for member in members:
-        by_seed[member.params.train.seed].append(member.experiment.per_case())
+    for member, table in zip(members, scores, strict=True):
+        by_seed[member.params.train.seed].append(table)
     return pd.DataFrame({seed: leakage.pooled(folds)["dice"] for seed, folds in sorted(by_seed.items())})
 
 

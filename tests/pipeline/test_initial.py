@@ -42,6 +42,6 @@ def test_a_training_begins_with_another_projects_model(tmp_path):
     assert second.hashes("models") == before
     second.set("ingest.seed", "0")
     second.set("split.seed", "1")
-    told = second.dvc("repro", "train", status=255)
-    assert "train.initial ../first/models has seen" in told
-    assert "test slices" in told
+    refusal = second.dvc("repro", "train", status=255)
+    assert "train.initial ../first/models has seen" in refusal
+    assert "test slices" in refusal

@@ -138,8 +138,8 @@ def test_the_table_of_patients_tells_traits_as_it_writes_them(tmp_path: Path) ->
         "Patient,gender,age_at_initial_pathologic,neoplasm_histologic_grade\n"
         "TCGA_CS_4941,2,67,2\nTCGA_DU_7013,1,,\n"
     )
-    told = {row.patient_id: traits.parse(row.traits) for row in lgg.find(tmp_path).records}
-    assert told == {
+    by_patient = {row.patient_id: traits.parse(row.traits) for row in lgg.find(tmp_path).records}
+    assert by_patient == {
         "TCGA_CS_4941": {"gender": "2", "grade": "2", "age": "60 or more"},
         "TCGA_DU_7013": {"gender": "1"},
         "TCGA_HT_7680": {},
