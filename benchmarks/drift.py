@@ -21,8 +21,8 @@ import numpy as np
 from stages.framing import transform
 from stages.inference import onnx_predictor
 from stages.inference.spec import Input
-from stages.population import differing, measures, outlying, population
-from stages.population.measures import Measure
+from stages.population import catalogue, differing, outlying, population
+from stages.population.catalogue import Measure
 from stages.predicting import discovery, outcome, reading, segmenting, standing
 from stages.sources import sample
 
@@ -54,8 +54,8 @@ def measured(root: Path, channels: list[str], middle: bool = False) -> np.ndarra
 
 def tell(own: np.ndarray, other: np.ndarray, channels: list[str], repeats: int, left_out: set[str]) -> None:
     """Print how often scans and folders of the same set, and of another, are said to be unlike it."""
-    catalogue: list[Measure] = measures.catalogue(channels)
-    names = [measure.name for measure in catalogue]
+    listed: list[Measure] = catalogue.of(channels)
+    names = [measure.name for measure in listed]
     lost = [place for place, name in enumerate(names) if name in left_out]
     own, other = own.copy(), other.copy()
     own[:, lost] = other[:, lost] = np.nan
@@ -66,9 +66,9 @@ def tell(own: np.ndarray, other: np.ndarray, channels: list[str], repeats: int, 
         cut = len(own) * 4 // 5
         patients = population.of(names, own[order[:cut]])
         for key, scans in (("own", own[order[cut:]]), ("other", rng.permutation(other)[: len(own) - cut])):
-            stands = [outlying.of(patients, catalogue, scan) for scan in scans]
+            stands = [outlying.of(patients, listed, scan) for scan in scans]
             shares[key] += [own.far_out for own in stands if own]
-            shares[f"{key} folder"].append(bool(differing.of(patients, catalogue, scans[:FOLDER]).differing))
+            shares[f"{key} folder"].append(bool(differing.of(patients, listed, scans[:FOLDER]).differing))
     said = ", ".join(f"{key} {np.mean(values):.3f} of {len(values)}" for key, values in shares.items())
     print(f"  {cut} patients, {repeats} splits; said to be unlike: {said}")
 

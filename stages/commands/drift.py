@@ -21,9 +21,9 @@ from stages.core.errors import UserError
 from stages.inference import onnx_predictor
 from stages.inference.onnx_predictor import Exported
 from stages.inference.spec import Spec
-from stages.population import differing, measures, outlying
+from stages.population import catalogue, differing, outlying
+from stages.population.catalogue import Measure
 from stages.population.differing import Comparison, Difference
-from stages.population.measures import Measure
 from stages.population.outlying import Standing
 from stages.population.population import Population
 from stages.predicting import channels, outcome, places, reading, segmenting, standing, writing
@@ -48,10 +48,10 @@ class Measured:
 @dataclass(frozen=True)
 class Drift:
     """What came of holding scans against a model's patients. rows: of per_scan.csv; failed: scans that could
-    not be read, and why; patients (n, M), scans (m, M): of the measures in the catalogue.
+    not be read, and why; patients (n, M), scans (m, M): of the measures listed.
     """
 
-    catalogue: list[Measure]
+    listed: list[Measure]
     comparison: Comparison
     rows: list[dict[str, Any]]
     failed: list[dict[str, str]]
@@ -60,7 +60,7 @@ class Drift:
 
     def values(self, measure: Measure) -> tuple[np.ndarray, np.ndarray]:
         """Of the patients and of the scans, where they are known."""
-        place = self.catalogue.index(measure)
+        place = self.listed.index(measure)
         patients, scans = self.patients[:, place], self.scans[:, place]
         return patients[~np.isnan(patients)], scans[~np.isnan(scans)]
 
@@ -117,26 +117,26 @@ def measure(scan: Scan, model: Exported, population: Population, confidence: boo
     else:
         fitted, slices = segmenting.framed(volume.voxels, volume.spacing, spec)
         values = standing.measured(slices, fitted, volume.spacing)
-    return Measured(scan, values, outlying.of(population, measures.catalogue(spec.input.channels), values))
+    return Measured(scan, values, outlying.of(population, catalogue.of(spec.input.channels), values))
 
 
 def compared(measured: Sequence[Measured], spec: Spec, failed: list[dict[str, str]]) -> Drift:
     """All measured scans together."""
     assert spec.population is not None
-    catalogue = measures.catalogue(spec.input.channels)
+    listed = catalogue.of(spec.input.channels)
     scans = np.stack([own.values for own in measured])
-    comparison = differing.of(spec.population, catalogue, scans)
-    patients = spec.population.table([measure.name for measure in catalogue])
-    rows = [row(own, catalogue) for own in measured]
-    return Drift(catalogue, comparison, rows, failed, patients, scans)
+    comparison = differing.of(spec.population, listed, scans)
+    patients = spec.population.table([measure.name for measure in listed])
+    rows = [row(own, listed) for own in measured]
+    return Drift(listed, comparison, rows, failed, patients, scans)
 
 
-def row(own: Measured, catalogue: Sequence[Measure]) -> dict[str, Any]:
+def row(own: Measured, listed: Sequence[Measure]) -> dict[str, Any]:
     """Of per_scan.csv; measures are None where they are not known."""
     stands = own.standing
     values = {
         measure.name: None if np.isnan(value) else float(value)
-        for measure, value in zip(catalogue, own.values, strict=True)
+        for measure, value in zip(listed, own.values, strict=True)
     }
     return {
         "scan": str(own.scan),

@@ -7,7 +7,7 @@ import numpy as np
 from stages.inference.cases import Prediction
 from stages.masks import label_map
 from stages.masks.rule import Rule
-from stages.population import measures, population
+from stages.population import catalogue, measures, population
 from stages.population.measures import Frame
 from stages.population.population import Population
 from stages.scoring import prediction
@@ -48,7 +48,7 @@ def patients(store: Store, rows: np.ndarray, sure: Mapping[str, float]) -> Popul
         measures.of(store.images(np.asarray(places[case])), frame(store, case), sure.get(case))
         for case in (case_of[patient] for patient in population.drawn(list(case_of)))
     ]
-    names = [measure.name for measure in measures.catalogue(store.meta.channels)]
+    names = [measure.name for measure in catalogue.of(store.meta.channels)]
     return population.of(names, np.array(table))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from stages.figures.figures import GREY, ORANGE, axes_of, save
-from stages.population.measures import Measure
+from stages.population.catalogue import Measure
 
 BINS = 24
 

@@ -12,7 +12,7 @@ from math import comb
 
 import numpy as np
 
-from stages.population.measures import Measure
+from stages.population.catalogue import Measure
 from stages.population.outlying import span, usual
 from stages.population.population import Population
 

@@ -1,8 +1,7 @@
-"""What is measured of a scan beside its mask: one list, for the patients of a model and for new scans alike.
+"""The measuring of a scan beside its mask: what `catalogue` lists, in its order.
 
 All of it comes of the scan in the model's frame and of how it got there, so that export, which has the slice
-store, and predict, which has the scan, measure the same numbers. Another way to measure is another name:
-exports carry numbers under the names that they were measured by.
+store, and predict, which has the scan, measure the same numbers.
 """
 
 from collections.abc import Sequence
@@ -24,21 +23,6 @@ LEAST_PIXELS = 64
 """Pixels that a statistic needs."""
 APART = 4
 """Pixels across which sharpness compares."""
-CONFIDENCE = "confidence"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """title: in a sentence after "its"; unit: after numbers, "" for none. log: compared by ratio, where all
-    values are positive. higher, lower: what a person can look at where a scan has more or less than usual.
-    """
-
-    name: str
-    title: str
-    unit: str
-    log: bool
-    higher: str
-    lower: str
 
 
 @dataclass(frozen=True)
@@ -56,16 +40,9 @@ class Frame:
     spacing: Spacing | None
 
 
-def catalogue(channels: Sequence[str]) -> list[Measure]:
-    """The measures of scans with these channels, in the order of `of`, and the model's confidence last."""
-    listed = [measure for channel in channels for measure in _of_channel(channel, len(channels) > 1)]
-    listed += [_likeness(*pair) for pair in combinations(channels, 2)]
-    return [*listed, *_GEOMETRY, _SURE]
-
-
 def of(slices: np.ndarray, frame: Frame, confidence: float | None = None) -> np.ndarray:
     """Measure a scan by its slices (S, h, w, C) uint8 in the model's frame, where 0 is background: (M,)
-    float64 in the order of `catalogue`, rounded to `DIGITS`; NaN for what is not known. confidence: mean
+    float64 in the order of `catalogue.of`, rounded to `DIGITS`; NaN for what is not known. confidence: mean
     probability within the model's mask, None where there is none.
     """
     channels = slices.shape[3]
@@ -185,121 +162,3 @@ def _geometry(slices: int, share: float, frame: Frame) -> tuple[float, ...]:
 
 def _rounded(values: np.ndarray) -> np.ndarray:
     return np.array([float(f"{value:.{DIGITS}g}") for value in values])
-
-
-def _of_channel(channel: str, several: bool) -> tuple[Measure, ...]:
-    """Brightness, contrast and `_look` of a channel."""
-
-    def named(name: str, *rest: str, log: bool = True, unit: str = "") -> Measure:
-        title = f"{name} of {channel.replace('_', ' ')}" if several else name
-        return Measure(f"{name.replace(' ', '_')}:{channel}", title, unit, log, *rest)
-
-    return (
-        named(
-            "brightness",
-            "it may come of another scanner or export; the mask does not depend on this alone",
-            "it may come of another scanner or export; the mask does not depend on this alone",
-        ),
-        named(
-            "contrast",
-            "check the sequence, and that no window was applied when it was exported",
-            "check the sequence, and that no window was applied when it was exported",
-        ),
-        named(
-            "noise",
-            "look for motion, a fast protocol or metal",
-            "check whether it was smoothed, denoised or enlarged",
-            unit=" levels",
-        ),
-        named(
-            "sharpness",
-            "look for noise, and check whether a sharpening filter was on",
-            "check whether it was smoothed, enlarged or blurred by motion",
-            log=False,
-        ),
-        named(
-            "skewness",
-            "check the sequence, contrast agent and what lies around the brain",
-            "check the sequence, contrast agent and whether the skull was removed",
-            log=False,
-        ),
-    )
-
-
-def _likeness(first: str, second: str) -> Measure:
-    return Measure(
-        f"correlation:{first}:{second}",
-        f"correlation of {first.replace('_', ' ')} with {second.replace('_', ' ')}",
-        "",
-        False,
-        "check that no sequence stands twice",
-        "check that the sequences are in their order and lie on each other",
-    )
-
-
-_GEOMETRY = (
-    Measure(
-        "slice_distance_mm",
-        "distance of slices",
-        " mm",
-        True,
-        "take the series with thinner slices, if there is one",
-        "take the series with thicker slices, if there is one",
-    ),
-    Measure(
-        "pixel_mm",
-        "size of pixels",
-        " mm",
-        True,
-        "take the series as the scanner made it, not a reduced copy",
-        "check whether it was enlarged; take the series as the scanner made it",
-    ),
-    Measure(
-        "field_of_view_mm",
-        "field of view",
-        " mm",
-        True,
-        "check that it shows a head and little else",
-        "check that no part of the head is cut off",
-    ),
-    Measure(
-        "head_mm",
-        "width of the head (as of a disc)",
-        " mm",
-        True,
-        "check the spacing in its header, and that it shows a head alone",
-        "check the spacing in its header, whether it is a child, and that the head is whole",
-    ),
-    Measure(
-        "matrix",
-        "matrix",
-        " pixels",
-        True,
-        "check whether it was enlarged",
-        "take the series as the scanner made it, not a reduced copy",
-    ),
-    Measure(
-        "head_share",
-        "share of the picture that is head",
-        "",
-        False,
-        "check that no part of the head is cut off",
-        "check the field of view, and that the head is whole",
-    ),
-    Measure(
-        "slices",
-        "number of slices with head",
-        "",
-        True,
-        "check that it is one series, not several",
-        "check that no slices are missing",
-    ),
-)
-_SURE = Measure(
-    CONFIDENCE,
-    "the model's confidence",
-    "",
-    False,
-    "nothing to do",
-    "look at the masks before they are used",
-)

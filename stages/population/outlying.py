@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.population.measures import CONFIDENCE, Measure
+from stages.population.catalogue import CONFIDENCE, Measure
 from stages.population.population import Population
 
 LEVEL = 0.05

@@ -7,7 +7,8 @@ from functools import lru_cache
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stages.population.measures import CONFIDENCE, DIGITS
+from stages.population.catalogue import CONFIDENCE
+from stages.population.measures import DIGITS
 
 MOST = 512
 """Patients that a model carries: 5 % of them are 25, which tell a tail well enough."""
@@ -15,7 +16,7 @@ _UNKNOWN = "-"
 
 
 class Population(BaseModel):
-    """A row of numbers a patient under the names of `measures.catalogue`; nothing tells which patient.
+    """A row of numbers a patient under the names of `catalogue.of`; nothing tells which patient.
 
     patients: each as text, numbers with a space between them, "-" for what is not known. As lists of numbers
     they would take twice the room in a JSON that people read.

@@ -4,7 +4,7 @@ import numpy as np
 
 from stages.framing.transform import CaseTransform
 from stages.inference.spec import Spec
-from stages.population import measures, outlying
+from stages.population import catalogue, measures, outlying
 from stages.population.measures import Frame
 from stages.population.outlying import Standing
 from stages.scan.spacing import Spacing
@@ -26,5 +26,5 @@ def of(
     """How far out a scan lies; None where the model carries no patients, or the scan is none to compare."""
     if spec.population is None:
         return None
-    catalogue = measures.catalogue(spec.input.channels)
-    return outlying.of(spec.population, catalogue, measured(slices, fitted, scan_spacing))
+    listed = catalogue.of(spec.input.channels)
+    return outlying.of(spec.population, listed, measured(slices, fitted, scan_spacing))

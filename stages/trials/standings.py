@@ -4,7 +4,7 @@ import numpy as np
 
 from stages.exporting import known
 from stages.inference.spec import Spec
-from stages.population import measures, outlying
+from stages.population import catalogue, measures, outlying
 from stages.population.outlying import Standing
 from stages.store.shards import Store
 
@@ -15,11 +15,11 @@ def of(store: Store, rows: np.ndarray, spec: Spec) -> dict[str, Standing]:
     """
     if spec.population is None:
         return {}
-    catalogue = measures.catalogue(spec.input.channels)
+    listed = catalogue.of(spec.input.channels)
     standings = {}
     for case_id, case in store.index.iloc[rows].groupby("case_id", sort=False):
         numbers = measures.of(store.images(case.index.to_numpy()), known.frame(store, str(case_id)), None)
-        if (standing := outlying.of(spec.population, catalogue, numbers)) is not None:
+        if (standing := outlying.of(spec.population, listed, numbers)) is not None:
             standings[str(case_id)] = standing
     return standings
 

@@ -123,7 +123,7 @@ def test_predict_says_the_same_of_each_scan(home, tmp_path):
     model = onnx_predictor.open_model(home / "model")
     for scan in discovery.find([home / "smooth", home / "like"]).scans:
         assert model.spec.population is not None
-        own = drift.row(drift.measure(scan, model, model.spec.population, False), populations.catalogue())
+        own = drift.row(drift.measure(scan, model, model.spec.population, False), populations.listed())
         predicted = outcome.segment(scan, model, tmp_path).row
         assert (own["far_out"], own["outlying_p"]) == (predicted["far_out"], predicted["outlying_p"])
         assert own["why"] in predicted["why"]

@@ -6,7 +6,7 @@ import pytest
 from stages.figures import spreads
 from tests.fixtures import populations
 
-MEASURES = {measure.name: measure for measure in populations.catalogue()}
+MEASURES = {measure.name: measure for measure in populations.listed()}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from scipy import stats
 from stages.population import differing
 from tests.fixtures import populations
 
-MEASURES = populations.catalogue()
+MEASURES = populations.listed()
 NAMES = [measure.name for measure in MEASURES]
 numbers = st.lists(st.integers(0, 30), min_size=1, max_size=25)
 

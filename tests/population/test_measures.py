@@ -10,8 +10,9 @@ from stages.core import tables
 from stages.exporting import known
 from stages.fingerprints import seen
 from stages.framing import transform
-from stages.population import measures
-from stages.population.measures import CONFIDENCE, Frame
+from stages.population import catalogue, measures
+from stages.population.catalogue import CONFIDENCE
+from stages.population.measures import Frame
 from stages.predicting import discovery, reading, segmenting
 from stages.preprocess import run as preprocess
 from stages.project.params import Preprocess
@@ -36,7 +37,7 @@ def head(noise: float = 0.0, slices: int = 6, seed: int = 0) -> np.ndarray:
 
 def named(slices: np.ndarray, frame: Frame = FRAME, confidence: float | None = None) -> dict[str, float]:
     channels = [f"c{number}" for number in range(slices.shape[3])]
-    names = [measure.name for measure in measures.catalogue(channels)]
+    names = [measure.name for measure in catalogue.of(channels)]
     return dict(zip(names, measures.of(slices, frame, confidence), strict=True))
 
 
@@ -110,7 +111,7 @@ def test_empty_slices_above_and_below_change_nothing():
 
 
 def test_the_catalogue_names_every_number_once():
-    listed = measures.catalogue(["a", "b", "c"])
+    listed = catalogue.of(["a", "b", "c"])
     assert (
         len({measure.name for measure in listed}) == len({measure.title for measure in listed}) == len(listed)
     )
@@ -132,7 +133,7 @@ def test_the_store_and_predict_measure_the_same(tmp_path: Path, crop):
     preprocess(Preprocess(size=graphs.SIZE, channels="all", crop=crop, jobs=1), paths)
     store = shards.open_store(paths.slices)
     rows = np.arange(len(store.index))
-    names = [measure.name for measure in measures.catalogue(store.meta.channels)]
+    names = [measure.name for measure in catalogue.of(store.meta.channels)]
     stored = known.patients(store, rows, {}).table(names)
     described = graphs.describe()
     described = described.model_copy(update={"scaling": described.scaling.model_copy(update={"crop": crop})})

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.population import outlying
-from stages.population.measures import CONFIDENCE
+from stages.population.catalogue import CONFIDENCE
 from tests.fixtures import populations
 
-MEASURES = populations.catalogue()
+MEASURES = populations.listed()
 NAMES = [measure.name for measure in MEASURES]
 
 

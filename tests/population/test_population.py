@@ -7,11 +7,11 @@ import pytest
 from pydantic import ValidationError
 
 from stages.population import population
-from stages.population.measures import CONFIDENCE
+from stages.population.catalogue import CONFIDENCE
 from stages.population.population import Population
 from tests.fixtures import populations
 
-NAMES = [measure.name for measure in populations.catalogue()]
+NAMES = [measure.name for measure in populations.listed()]
 
 
 def test_numbers_come_back_from_the_json_in_five_digits():

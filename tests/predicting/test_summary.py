@@ -117,7 +117,7 @@ def test_why_to_look_at_a_scan_first(segmented, why):
 
 
 def test_a_scan_unlike_those_of_training_is_looked_at_first():
-    measure = populations.catalogue()[0]
+    measure = populations.listed()[0]
     stands = Standing(0.01234567, 80, (Far(measure, 9.0, 1.0, 2.0),))
     row = summary.row(SCAN, replace(found(), standing=stands), volume(), NESTED, [])
     assert (row["far_out"], row["outlying_p"], row["low_confidence"]) == (True, 0.0123, True)

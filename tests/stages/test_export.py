@@ -18,7 +18,7 @@ from stages.inference.cases import Prediction
 from stages.masks.guarantee import Guarantees, Ranks
 from stages.networks import modelfile, network
 from stages.networks.architecture import Architecture
-from stages.population.measures import CONFIDENCE
+from stages.population.catalogue import CONFIDENCE
 from stages.project.paths import HERE
 from stages.scoring.decision import Decision
 from tests.fixtures import reports, trainings
