@@ -85,12 +85,12 @@ def run(params: Evaluate, paths: Paths) -> dict[str, Any]:
     tables.write(scored.per_case, paths.per_case)
     atomic.json_file(asdict(chosen), paths.decision)
     leaky = leaks(splits)
-    own = slices.index[~tables.joined(slices.index)]
-    withheld = conformal.withheld(leaky, bool(own["patient_known"].all()))
+    measured = summary.metrics(scored, by_tta, slices, params.bootstrap)
+    withheld = conformal.withheld(leaky, measured["patients_known"])
     promised = conformal.fit([scored.per_case], shift, withheld)
     atomic.json_file(asdict(promised), paths.guarantees)
     metrics = {
-        **summary.metrics(scored, by_tta, slices, params.bootstrap),
+        **measured,
         "val": {"dice": chosen.val_dice},
         "guarantees": conformal.metrics(promised, conformal.scans([scored.per_case]), scored.histograms),
         "leaky": leaky,
