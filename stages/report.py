@@ -9,10 +9,11 @@ from typing import Any
 
 import typer
 
-from stages.core import atomic, errors
+from stages.core import atomic, errors, tables
 from stages.project.paths import Paths
 from stages.reporting import page
 from stages.reporting.page import Lineage
+from stages.scoring import sites
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -27,7 +28,10 @@ def run(paths: Paths) -> None:
     """Write reports/index.html from the reports of all stages; this stage has no params and no metrics."""
     card = paths.card.read_text(encoding="utf-8")
     spec = json.loads(paths.spec.read_text(encoding="utf-8"))
-    html = page.render(paths, card, lineage(paths, spec), spec["output"]["noun"])
+    made_from = lineage(paths, spec)
+    patients = tables.read(tables.SPLITS, paths.splits)["patient_id"]
+    unseen = sites.read(paths.sites, patients, made_from.params)
+    html = page.render(paths, card, made_from, spec["output"]["noun"], unseen)
     atomic.text(html, paths.report)
 
 

@@ -99,6 +99,14 @@ TRIED = Schema(
     key=("model", "data"),
 )
 """A row for each set that a model, named by its weights' hash, was scored on (`brainseg score --record`)."""
+SITES = Schema(
+    dict.fromkeys(("patients_hash", "recipe"), Kind.NAME)
+    | {"prepared": Kind.TEXT, "site": Kind.NAME, "patients": Kind.COUNT, "dice": Kind.SHARE}
+    | dict.fromkeys(("dice_ci_low", "dice_ci_high"), Kind.MEASURE)
+    | {"worst_dice": Kind.SHARE},
+    key=("patients_hash", "recipe", "site"),
+)
+"""A row for each site that networks were scored on which have not seen it (`scoring.sites`)."""
 FRAMES = Schema(
     {"place": Kind.COUNT, "case_id": Kind.NAME}
     | dict.fromkeys(("frame", "slice", "found", "missed", "false_alarm"), Kind.COUNT)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from stages.core import tables
 from stages.core.errors import UserError
-from stages.experiments import experiment, runs
+from stages.experiments import experiment, runs, sites
 from stages.experiments.experiment import Base, Experiment
 from stages.experiments.recipe import Overrides, Preset, words
 from stages.project.params import Params
@@ -83,10 +83,18 @@ def compare(name: str, preset: Preset, overrides: list[str], extent: Extent = Ex
         console.print(f"{trained.name}: Dice {cases[trained.name]['dice'].mean():.3f}")
     for arm, seed, trained in planned:
         arms[arm].folds[seed].append(cases[trained.name])
+    for arm in arms:
+        _record([trained for of, _, trained in planned if of == arm])
     command = ["brainseg", "preset", name, "--run", *(part for word in overrides for part in ("-S", word))]
     command += ["--seeds", str(seeds)] if seeds > 1 else []
     asked = [*command, *(part for arm in only for part in ("--arm", arm))]
     return "\n".join([*_head(asked, params, list(tried), arms, base), *_tables(command, arms, params)])
+
+
+def _record(folds: list[Experiment]) -> None:
+    """Enter what an arm says of sites that its networks have not seen, if its folds are sites."""
+    if experiment.resolved(list(folds[0].overrides)).split.strategy == "site":
+        sites.record(folds, [fold.per_case(sites.SCHEMA) for fold in folds])
 
 
 def _plan(

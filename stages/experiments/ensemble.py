@@ -13,6 +13,7 @@ import pandas as pd
 
 from stages.core import atomic, lineage
 from stages.core.errors import UserError
+from stages.experiments import sites
 from stages.experiments.crossvalidation import Member
 from stages.exporting import onnx_ensemble, onnx_export
 from stages.fingerprints import seen
@@ -42,13 +43,13 @@ class Ensemble:
     def lines(self) -> list[str]:
         """The Dice with its interval, and where the model is."""
         metrics = self.metrics
-        sites = metrics["groups"].get(groups.SITE, {})
+        by_site = metrics["groups"].get(groups.SITE, {})
         unseen = ", each by networks that have not seen it" if metrics["strategy"] == "site" else ""
         return [
             f"cross-validated Dice {metrics['dice']:.3f} (95 % interval {metrics['dice_ci_low']:.3f} to "
             f"{metrics['dice_ci_high']:.3f}, {metrics['patients']} patients, {self.networks} networks), "
             f"{metrics['dice_sd_over_folds']:.3f} sd over folds" + (" (leaky)" if metrics["leaky"] else ""),
-            *([f"by site{unseen}: {', '.join(_site(*site) for site in sites.items())}"] if sites else []),
+            *([f"by site{unseen}: {', '.join(map(_site, by_site, by_site.values()))}"] if by_site else []),
             f"model: {HERE.ensemble}"
             if self.exported
             else "no model: not every experiment went as far as export",
@@ -74,6 +75,8 @@ def write(recipes: list[list[Member]]) -> Ensemble:
     metrics = _metrics(members, len(recipes), patients)
     metrics["groups"] = by_group(scores)
     exported = _export(members, scores)
+    if len(recipes) == 1 and metrics["strategy"] == "site":
+        sites.record([member.experiment for member in members], scores)
     with atomic.directory(HERE.ensemble_report) as folder:
         atomic.metrics(metrics, folder / "metrics.json")
         means = patients.mean(axis=1).rename("dice").rename_axis("patient_id")

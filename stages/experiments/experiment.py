@@ -118,6 +118,12 @@ class Experiment:
         scores = tables.parse(schema, self._text(HERE.per_case), where)
         return scores[list(schema.columns)]
 
+    def splits(self) -> pd.DataFrame:
+        """Its splits.csv: a row a slice."""
+        return tables.parse(
+            tables.SPLITS, self._text(HERE.splits), f"{HERE.splits} of experiment {self.name}"
+        )
+
     def metrics(self) -> dict[str, Any]:
         """What it was evaluated to."""
         metrics: dict[str, Any] = json.loads(self._text(HERE.evaluate_metrics))

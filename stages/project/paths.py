@@ -62,6 +62,7 @@ class Paths:
         self.export_metrics = self.reports / "export/metrics.json"
         self.report = self.reports / "index.html"
         self.tried = self.reports / "tried.csv"
+        self.sites = self.reports / "sites.csv"
         self.ensemble_report = self.reports / "ensemble"
 
         self.tune = root / ".scratch/tune/optuna.db"

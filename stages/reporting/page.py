@@ -11,6 +11,7 @@ from markupsafe import Markup
 from stages.checks.catalogue import CHECKS
 from stages.core import tables
 from stages.reporting import document, headline, inline, markdown, results
+from stages.scoring.sites import Sites
 
 SECTIONS = {
     "data": ("Data", "data.html.j2"),
@@ -48,10 +49,10 @@ class Lineage:
     params: dict[str, Any]
 
 
-def render(reports: Reports, card: str, lineage: Lineage, noun: str) -> str:
+def render(reports: Reports, card: str, lineage: Lineage, noun: str, sites: Sites | None = None) -> str:
     """The page from every stage's reports and the model card's Markdown.
 
-    noun: what a labelled pixel shows.
+    noun: what a labelled pixel shows. sites: scored by networks that have not seen them, if that was done.
     """
     metrics = {
         stage: json.loads(path.read_text(encoding="utf-8")) for stage, path in reports.metrics().items()
@@ -65,6 +66,7 @@ def render(reports: Reports, card: str, lineage: Lineage, noun: str) -> str:
         "lineage": lineage,
         "card": Markup(markdown.html(card, down=2)),
         "noun": noun,
+        "sites": sites,
     }
     return document.of("brainseg report", SECTIONS, context)
 

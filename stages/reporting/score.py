@@ -43,6 +43,7 @@ def render(reports: Reports, metrics: dict[str, Any], about: About) -> str:
         "about": about,
         "findings": _counts(tables.read(tables.FINDINGS, reports.findings)),
         "noun": about.noun,
+        "sites": None,
         "folder": "",
     }
     return document.of("brainseg score", SECTIONS, context)

@@ -35,6 +35,7 @@ class Project:
             ".gitignore",
             ".dvcignore",
             "reports/tried.csv",
+            "reports/sites.csv",
         ):
             source, target = ROOT / name, root / name
             target.parent.mkdir(parents=True, exist_ok=True)

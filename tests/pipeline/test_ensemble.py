@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from stages.core import tables
 from stages.fingerprints import seen
 from tests.pipeline.project import TINY, Project
 
@@ -19,18 +20,28 @@ def test_the_folds_of_a_queue_become_one_model(tmp_path):
     project = Project(tmp_path / "project", TINY | {"train.epochs": "1", "evaluate.tta": "none"})
     told = project.run(sys.executable, "-m", "stages.cli", "ensemble", status=2)
     assert "error: no experiments of this commit cover all folds; run dvc exp run --queue" in told
-    project.dvc("exp", "run", "--queue", "-S", "split.folds=3", "-S", "split.fold=range(3)")
+    folds = ("-S", "split.strategy=site", "-S", "split.folds=4", "-S", "split.fold=range(4)")
+    project.dvc("exp", "run", "--queue", *folds)
     project.dvc("exp", "run", "--run-all", "-j", "1")
 
     told = project.run(sys.executable, "-m", "stages.cli", "ensemble")
     metrics = json.loads((project.root / "reports/ensemble/metrics.json").read_text())
     assert f"cross-validated Dice {metrics['dice']:.3f} (95 % interval " in told
-    assert (metrics["patients"], metrics["folds"], metrics["seeds"], metrics["leaky"]) == (8, 3, 1, False)
+    assert (metrics["patients"], metrics["folds"], metrics["seeds"], metrics["leaky"]) == (8, 4, 1, False)
     assert metrics["dice_ci_low"] <= metrics["dice"] <= metrics["dice_ci_high"]
     assert {name: site["patients"] for name, site in metrics["groups"]["site"].items()} == dict.fromkeys(
         ("AR", "BL", "CN", "DV"), 2
     )
-    assert "by site: " in told
+    assert "by site, each by networks that have not seen it: " in told
+    sites = tables.read(tables.SITES, project.root / "reports/sites.csv")
+    by_site = {name: site["dice"] for name, site in metrics["groups"]["site"].items()}
+    assert dict(zip(sites["site"], sites["dice"], strict=True)) == pytest.approx(by_site, abs=1e-5)
+    assert set(sites["prepared"]) == {"preprocess.size=64, preprocess.channels=all, preprocess.crop=brain"}
+    entered = (project.root / "reports/sites.csv").read_bytes()
+    (project.root / "reports/sites.csv").unlink()
+    preset = ("leave-one-site-out", "--run", "--arm", "new-site", "-S", "ingest.source=sample")
+    project.run(sys.executable, "-m", "stages.cli", "preset", *preset, "-S", "split.folds=4")
+    assert (project.root / "reports/sites.csv").read_bytes() == entered
 
     rows = list(csv.DictReader((project.root / "reports/ensemble/per_patient.csv").open()))
     refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()

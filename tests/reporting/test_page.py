@@ -14,6 +14,8 @@ import pytest
 from stages.checks.catalogue import CHECKS
 from stages.project.paths import Paths
 from stages.reporting import page, results
+from stages.scoring.groups import Group
+from stages.scoring.sites import Sites
 from tests.fixtures import reports
 
 EVIL = '"><script>alert("x")</script>'
@@ -50,10 +52,19 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def render(root, regions=False, leaky=False, int8=True, card_text=CARD, ttas=("none", "flip"), **of_folder):
+def render(
+    root,
+    regions=False,
+    leaky=False,
+    int8=True,
+    card_text=CARD,
+    ttas=("none", "flip"),
+    sites=None,
+    **of_folder,
+):
     evaluated = reports.evaluated(regions, leaky, ttas=ttas)
     paths = reports.folder(root, evaluated, reports.exported(int8), **of_folder)
-    return page.render(paths, card_text, reports.lineage(), "tumour")
+    return page.render(paths, card_text, reports.lineage(), "tumour", sites)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +233,26 @@ def test_sites_worst_first(tmp_path):
     words = Page(render(tmp_path, cases=4)).words
     assert "by group patients mean Dice interval worst" in words
     assert "site A 2 0.300 too few 0.000 site B 2 0.600 too few 0.300" in words
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_sites_by_networks_that_have_not_seen_them(tmp_path, same):
+    unseen = [Group("site", "B<", 9, 0.4321, 0.1, 0.3, 0.5), Group("site", "C", 2, 0.7, 0.6, None, None)]
+    words = Page(render(tmp_path, cases=4, sites=Sites(unseen, "size 64, channels all", same))).words
+    assert "Sites that were not trained on" in words
+    assert "B< 9 0.432 0.300 to 0.500 0.100 C 2 0.700 too few 0.600" in words
+    assert ("by the recipe of this model" in words, "by other params of training than" in words) == (
+        same,
+        not same,
+    )
+    assert "prepared with size 64, channels all." in words
+    assert "brainseg ensemble" not in words
+
+
+def test_without_them_the_way_to_measure_sites_is_named(tmp_path):
+    words = Page(render(tmp_path, cases=4)).words
+    assert "Sites that were not trained on" not in words
+    assert "folds that are sites ( split.strategy: site ) and then brainseg ensemble score each site" in words
 
 
 def test_a_film_tells_each_slice_and_begins_where_most_tumour_is(tmp_path):
