@@ -1,6 +1,8 @@
 """Real scans, where the machine has them, a repository without DVC, and work without worker processes."""
 
+import os
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +17,10 @@ from tests.fixtures.dvc_stand_in import Place
 if TYPE_CHECKING:
     import distributed
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = "BRAINSEG_TEST_DATA"
+SHARED = Path(os.environ.get(DATA) or Path(__file__).resolve().parents[2] / "shared" / "data")
+"""Folder of real scans as people download them, zipped (CONTRIBUTING.md names the files)."""
+NO_SCANS = f"no real scans on this machine; {DATA} names their folder"
 PATIENTS = ("TCGA_CS_4943_20000902", "TCGA_HT_8113_19930809", "TCGA_DU_8165_19970205")
 """Small cases of three hospitals; the last has FLAIR in the place of a sequence that was not acquired."""
 
@@ -36,8 +41,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shared_data() -> Path:
     """The folder of real scans as people download them, zipped; the test is skipped where it is absent."""
     if not SHARED.is_dir():
-        pytest.skip(f"the real scans are not on this machine; put them into {SHARED}")
+        pytest.skip(NO_SCANS)
     return SHARED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What a run without real scans did not cover."""
+    skipped = Counter(
+        report.nodeid.partition("::")[0]
+        for report in terminalreporter.getreports("skipped")
+        if isinstance(report.longrepr, tuple) and report.longrepr[2].endswith(NO_SCANS)
+    )
+    if skipped:
+        terminalreporter.section("not covered: real scans")
+        terminalreporter.line(f"{skipped.total()} tests were skipped: {NO_SCANS}.")
+        for file, count in sorted(skipped.items()):
+            terminalreporter.line(f"{count:4} {file}")
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from stages.commands import drift
 from stages.predicting import outcome
-from tests.commands.test_predict import ROOT, WITHOUT
 from tests.fixtures import graphs, populations, programs, scans
+from tests.fixtures.light import ROOT, WITHOUT
 
 FILES = {"index.html", "drift.json", "per_scan.csv", "pictures"}
 

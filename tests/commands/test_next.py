@@ -16,8 +16,8 @@ from stages.commands import next as command
 from stages.commands import predict
 from stages.inference import onnx_predictor
 from stages.predicting import discovery, ranking
-from tests.commands.test_predict import WITHOUT, everything
 from tests.fixtures import graphs, programs, scans, volumes
+from tests.fixtures.light import WITHOUT, everything
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENTS = 5

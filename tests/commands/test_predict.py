@@ -15,22 +15,12 @@ from PIL import Image
 
 from stages.commands import predict
 from stages.predicting import outcome
-from tests.fixtures import dicom, graphs, populations, programs, scans, volumes
+from tests.fixtures import dicom, graphs, populations, programs, scans
+from tests.fixtures.light import ROOT, WITHOUT, everything
 from tests.pipeline.import_graph import reached_from
 
 BELOW = {"core", "formats", "framing", "inference", "masks", "population", "predicting", "scan", "sources"}
-ROOT = Path(__file__).resolve().parents[2]
 LABELS = "1 file is a mask or an earlier result and was left out (BraTS20_Training_001_seg.nii)"
-WITHOUT = """
-import sys
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "lightning", "pandas", "onnx", "monai"}:
-            raise AssertionError(f"{name} was imported")
-sys.meta_path.insert(0, Refuse())
-from stages import cli
-cli.main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -50,21 +40,6 @@ def run(capfd, *words) -> tuple[int, str, str]:
 
 def summary(out: Path) -> dict:
     return json.loads((out / "summary.json").read_text(encoding="utf-8"))
-
-
-def everything(root: Path) -> None:
-    """One scan of each kind that a model of one sequence takes."""
-    images, _ = scans.volume(5, seed=1)
-    flair_only = images[..., scans.FLAIR]
-    root.mkdir()
-    Image.fromarray(flair_only[2]).save(root / "a.png")
-    Image.fromarray(flair_only[2]).save(root / "b.jpg", quality=95)
-    Image.fromarray(flair_only[2][..., None].repeat(3, 2)).save(root / "b2.png")
-    tifffile.imwrite(root / "c.tif", flair_only[2])
-    volumes.save(root / "d.nii.gz", flair_only)
-    dicom.write_series(root / "e", flair_only.astype(np.uint16) * 4, spacing_mm=(3.0, 1.0, 1.0))
-    (case,) = volumes.write_brats(root / "f", cases=1, slices=4, size=64)
-    case.rename(root / "f" / "g")
 
 
 def test_every_kind_of_scan_without_torch(tmp_path, flair):

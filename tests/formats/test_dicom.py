@@ -7,24 +7,9 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from stages.formats import dicom
-from stages.formats.file import File
 from stages.scan.header import Unreadable
-from stages.scan.volume import Volume
-from tests.fixtures import volumes
 from tests.fixtures.dicom import AXIAL, CORONAL, SAGITTAL, edit, forge, write_series
-
-VOXELS = volumes.numbered("u2") + 100
-
-
-def read(paths) -> Volume:
-    return dicom.decode([File.at(path) for path in paths])
-
-
-def refused(paths) -> str:
-    with pytest.raises(Unreadable) as error:
-        read(paths)
-    return str(error.value)
+from tests.fixtures.series import VOXELS, read, refused
 
 
 @pytest.mark.parametrize(

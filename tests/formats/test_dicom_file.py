@@ -16,7 +16,7 @@ from stages.formats import dicom, dicom_seg
 from stages.formats.file import File
 from stages.scan.header import Unreadable
 from tests.fixtures.dicom import write_series
-from tests.formats.test_dicom import VOXELS, read, refused
+from tests.fixtures.series import VOXELS, read, refused
 
 DRAWN = dicom_seg.Drawn("0" * 64)
 

@@ -21,7 +21,7 @@ from pydicom.uid import (
 )
 
 from tests.fixtures.dicom import edit, forge, write_series
-from tests.formats.test_dicom import VOXELS, read, refused
+from tests.fixtures.series import VOXELS, read, refused
 
 
 @pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4"])

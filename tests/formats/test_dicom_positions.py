@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stages.scan.spacing import Spacing
 from tests.fixtures.dicom import AXIAL, CORONAL, SAGITTAL, edit, forge, write_series
-from tests.formats.test_dicom import VOXELS, read, refused
+from tests.fixtures.series import VOXELS, read, refused
 
 TALL = np.random.default_rng(0).integers(0, 900, (20, 3, 4)).astype(np.uint16)
 MISSING = "so one seems to be missing; add it, or give each evenly spaced part a folder of its own"

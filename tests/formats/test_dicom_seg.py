@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
@@ -11,35 +10,10 @@ from stages.formats import dicom_seg
 from stages.sources.sources import TASKS
 from tests.fixtures import graphs
 from tests.fixtures.dicom import AXIAL, SAGITTAL, edit, forge, write_series
-from tests.formats.test_dicom import read
+from tests.fixtures.segmentations import DRAWN, VOXELS, segmented
+from tests.fixtures.series import read
 
-DRAWN = dicom_seg.Drawn("0" * 64)
-VOXELS = np.arange(4 * 5 * 6, dtype=np.uint16).reshape(4, 5, 6)
 ROOM = Path(__file__).resolve().parents[2]
-LABELS = (VOXELS % 7 == 0).astype(np.uint8)
-
-
-def segmented(paths, out) -> tuple[pydicom.Dataset, list[str]]:
-    """Mark what is divisible by seven; the file, which must lie on its slices, and the remarks."""
-    series = read(paths)
-    assert series.grid is not None
-    labels = series.grid.from_slices(LABELS).transpose(2, 1, 0)
-    remarks = dicom_seg.write(labels, series.header, {1: "tumour"}, DRAWN, out)
-    mask = hd.seg.segread(out)
-    for path in paths:
-        source = pydicom.dcmread(path)
-        (frame,) = mask.get_pixels_by_source_instance([source.SOPInstanceUID], combine_segments=True)
-        np.testing.assert_array_equal(frame, source.pixel_array % 7 == 0)
-    positions = {tuple(map(float, header.ImagePositionPatient)) for header in series.header}
-    frames = mask.PerFrameFunctionalGroupsSequence
-    places = [tuple(map(float, frame.PlanePositionSequence[0].ImagePositionPatient)) for frame in frames]
-    np.testing.assert_allclose(sorted(set(places)), sorted(positions), atol=1e-6)
-    volume = mask.get_volume(combine_segments=True)
-    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ series.grid.affine  # highdicom's axes: slices, rows, columns
-    ends = [volume.affine @ [*at, 1] for at in np.argwhere(volume.array > 0)]
-    right = [lps @ [*at[::-1], 1] for at in np.argwhere(labels)]
-    assert sorted(map(tuple, np.round(ends, 4) + 0)) == sorted(map(tuple, np.round(right, 4) + 0))
-    return pydicom.dcmread(out), remarks
 
 
 @pytest.mark.parametrize("plane", [AXIAL, SAGITTAL])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from stages.formats import dicom_seg
 from stages.scan.header import Unreadable
 from tests.fixtures.dicom import ROOT, edit, forge, write_series
-from tests.formats.test_dicom import read
-from tests.formats.test_dicom_seg import LABELS, VOXELS, segmented
+from tests.fixtures.segmentations import LABELS, VOXELS, segmented
+from tests.fixtures.series import read
 
 DRAWN = dicom_seg.Drawn("0" * 64)
 ROOM = Path(__file__).resolve().parents[2]

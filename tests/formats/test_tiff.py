@@ -12,22 +12,10 @@ from hypothesis import strategies as st
 
 from stages.core.errors import UserError
 from stages.formats import formats
-from stages.formats.reader import Reader
 from stages.scan.header import Header, Unreadable
+from tests.fixtures.tiffs import patched, pixels, read_image, read_mask
 
 DTYPES = (np.uint8, np.uint16, np.int16, np.float32, np.float64)
-
-
-def read_image(root: Path, name: str) -> np.ndarray:
-    return Reader(root).image(name, 1)
-
-
-def read_mask(root: Path, name: str) -> np.ndarray:
-    return Reader(root).mask(name, 1)
-
-
-def pixels(shape: tuple[int, ...], dtype: type, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 2 if dtype is bool else 100, shape).astype(dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -136,11 +124,6 @@ def test_what_is_no_tiff(tmp_path: Path, content: bytes | None, sentence: str) -
         with pytest.raises(Unreadable) as refused:
             read()
         assert str(refused.value) == sentence
-
-
-def patched(path: Path, tag: str, value: int) -> None:
-    with tifffile.TiffFile(path, mode="r+b") as tiff:
-        tiff.pages.first.tags[tag].overwrite(value)
 
 
 @pytest.mark.parametrize(

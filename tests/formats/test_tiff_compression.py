@@ -12,7 +12,7 @@ from PIL import Image
 
 from stages.formats import formats
 from stages.scan.header import Unreadable
-from tests.formats.test_tiff import patched, pixels, read_image
+from tests.fixtures.tiffs import patched, pixels, read_image
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "tiff_adobe_deflate", "zstd", "jpeg"])

@@ -6,22 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stages.masks import components
-
-
-def flooded(mask):
-    """Components by flood fill over all 26 neighbours."""
-    left = {tuple(place) for place in np.argwhere(mask)}
-    while left:
-        found, open_ = set(), [left.pop()]
-        while open_:
-            place = open_.pop()
-            found.add(place)
-            for step in np.ndindex(3, 3, 3):
-                other = tuple(int(p + s - 1) for p, s in zip(place, step, strict=True))
-                if other in left:
-                    left.remove(other)
-                    open_.append(other)
-        yield found
+from tests.fixtures.flooding import flooded
 
 
 @settings(max_examples=60, deadline=None)

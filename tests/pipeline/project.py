@@ -13,6 +13,9 @@ from tests.pipeline.import_graph import ROOT
 TINY = {
     "ingest.limit": "8",
     "preprocess.size": "64",
+    "train.encoder": "tu-test_resnet",  # timm's network for tests
+    "train.encoder_weights": "null",
+    "train.decoder_width": "0.25",
     "train.epochs": "2",
     "train.lr": "3e-3",
     "evaluate.bootstrap": "200",

@@ -5,7 +5,7 @@ import re
 import networkx as nx
 
 from tests.pipeline.import_graph import PACKAGE, ROOT, imported_by
-from tests.pipeline.test_wiring import ROOMS, SOURCES
+from tests.pipeline.rooms import ROOMS, SOURCES
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 

@@ -2,32 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from stages import augment, evaluate, export, ingest, preprocess, report, split, train, validate
+from stages import augment, evaluate, export, report, train
 from stages.core import tables
 from stages.inference import onnx_predictor
 from stages.predicting import discovery, reading, segmenting
-from stages.project import params
 from stages.project.paths import Paths
 from tests.fixtures import layouts
-from tests.pipeline.import_graph import ROOT
-
-SIDE = 64
-
-
-def prepared(paths: Paths, size: int = SIDE, **chosen: Any) -> params.Params:
-    """Run the stages up to split; the params of the others, for seconds of training."""
-    shipped = params.read(ROOT / "params.yaml")
-    ingest.run(shipped.ingest.model_copy(update={"limit": None} | chosen), paths)
-    validate.run(shipped.validate_.model_copy(update={"near_duplicate_bits": 0}), paths)
-    preprocess.run(shipped.preprocess.model_copy(update={"size": size}), paths)
-    split.run(shipped.split, paths)
-    tiny = {"epochs": 1, "depth": 3}
-    return shipped.model_copy(update={"train": shipped.train.model_copy(update=tiny)})
+from tests.pipeline.prepared import SIDE, prepared
 
 
 def test_a_decathlon_set_comes_to_a_model_that_segments_its_files(

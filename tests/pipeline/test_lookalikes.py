@@ -8,7 +8,7 @@ from stages import augment, evaluate, train
 from stages.project import params
 from stages.project.paths import Paths
 from tests.fixtures import lookalikes
-from tests.pipeline.test_layouts import prepared
+from tests.pipeline.prepared import prepared
 
 CASES = 15
 COMMON: dict[str, object] = {"encoder_weights": None, "keep": "last", "lr": 3e-3}

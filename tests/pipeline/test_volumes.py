@@ -13,7 +13,7 @@ from stages.predicting import discovery, reading, segmenting
 from stages.project.paths import Paths
 from tests.fixtures import layouts, served
 from tests.fixtures.requested import Server
-from tests.pipeline.test_layouts import prepared
+from tests.pipeline.prepared import prepared
 
 VOLUMES: dict[str, object] = {"dims": 3, "window": [4, 32, 32], "encoder_weights": None, "batch_size": 2}
 

@@ -4,6 +4,7 @@ use.
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from stages.core import code
 from stages.project import params
 from stages.project.paths import Paths
 from tests.pipeline.import_graph import ROOT, imported_by, reached_from
+from tests.pipeline.rooms import ROOMS, SOURCES
 
 DVC = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = [
@@ -30,39 +32,6 @@ STAGES = [
     "export",
     "report",
 ]
-SOURCES = sorted(path.relative_to(ROOT) for path in (ROOT / "stages").rglob("*.py"))
-ROOMS = (
-    "core",
-    "scan",
-    "formats",
-    "framing",
-    "masks",
-    "fingerprints",
-    "population",
-    "sources",
-    "checks",
-    "splits",
-    "store",
-    "augmentation",
-    "preprocessing",
-    "networks",
-    "training",
-    "inference",
-    "scoring",
-    "figures",
-    "exporting",
-    "trials",
-    "predicting",
-    "reporting",
-    "project",
-    "experiments",
-    "comparison",
-    "environment",
-    "registry",
-    "serving",
-    "commands",
-)
-"""The folders of stages/: each may import from those before it, so that arrows point one way."""
 ANYWHERE = {"project", "experiments", "comparison", "environment", "registry", "serving", "commands"}
 """Rooms of what the commands beside the DAG share: like scripts, they may read params and know the paths."""
 LIBRARY = [path for path in SOURCES if len(path.parts) == 3 and path.parts[1] not in ANYWHERE]
@@ -308,3 +277,9 @@ def test_nothing_unpickles():
         assert "import pickle" not in code, path
         assert "torch.load(" not in code.replace("weights_only=True", "") or "weights_only=True" in code, path
         assert "allow_pickle=True" not in code, path
+
+
+def test_what_several_tests_need_is_in_no_test():
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    imports = re.compile(r"^\s*from tests\.\S*\btest_", re.M)
+    assert [name for name, text in texts.items() if imports.search(text)] == []

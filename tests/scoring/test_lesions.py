@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stages.scoring import lesions
-from tests.masks.test_components import flooded
+from tests.fixtures.flooding import flooded
 
 MASKS = hnp.arrays(bool, (2, 5, 6), elements=st.sampled_from([False, False, False, False, True]))
 

@@ -7,55 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.core.errors import UserError
-from stages.formats.reader import Reader
 from stages.masks import label_map
 from stages.masks.rule import Rule
-from stages.scan.task import Task, harmonise
-from stages.sources import brats, brats_editions, mask_numbers
-from stages.sources.source import Holding
-from stages.sources.sources import TASKS
+from stages.scan.task import Task
+from stages.sources import brats_editions, mask_numbers
 from tests.fixtures import volumes
+from tests.fixtures.brats_masks import arrived, meant, refusal, write
 
 pytestmark = pytest.mark.usefixtures("without_processes")
-SCAN = np.arange(2 * 6 * 6, dtype=np.int16).reshape(2, 6, 6)
-
-
-def write(root: Path, cases: dict[str, tuple[int, ...]], seg: str = "seg.nii", dtype: str = "u1") -> None:
-    """Cases with one modality and a mask that holds each number n in n + 1 voxels."""
-    for case, numbers in cases.items():
-        mask = np.zeros(SCAN.shape, dtype)
-        flat, at = mask.reshape(-1), 0
-        for number in numbers:
-            flat[at : at + min(number, 9) + 1] = number
-            at += 10
-        volumes.save(root / case / "t1.nii", SCAN)
-        volumes.save(root / case / seg, mask)
-
-
-def meant(root: Path, labels: str | None = None) -> Holding:
-    found = brats.find(root)
-    records, notes = brats.meaning(root, found.records, TASKS[labels] if labels else None)
-    return Holding(records, notes=tuple(notes))
-
-
-def arrived(root: Path, labels: str | None = None) -> dict[str, dict[str, int]]:
-    """Voxels of each class by case, as preprocess reads them."""
-    reader = Reader(root)
-    counts: dict[str, dict[str, int]] = {}
-    for row in meant(root, labels).records:
-        task = TASKS[row.label_set]
-        classes = harmonise(reader.mask(row.mask, row.slice), task)
-        case = counts.setdefault(row.case_id, dict.fromkeys(task.classes.values(), 0))
-        for number, name in task.classes.items():
-            case[name] += int((classes == number).sum())
-    return counts
-
-
-def refusal(root: Path, labels: str | None = None) -> str:
-    with pytest.raises(UserError) as refused:
-        meant(root, labels)
-    return str(refused.value)
 
 
 @pytest.mark.parametrize(

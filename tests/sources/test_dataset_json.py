@@ -8,7 +8,7 @@ import pytest
 
 from stages.core.errors import UserError
 from stages.sources import brats, dataset_json
-from tests.sources.test_brats_labels import arrived, meant, refusal, write
+from tests.fixtures.brats_masks import arrived, meant, refusal, write
 
 pytestmark = pytest.mark.usefixtures("without_processes")
 DECATHLON = {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}

@@ -6,7 +6,6 @@ import zipfile
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -19,30 +18,12 @@ from stages.formats.reader import Reader
 from stages.scan.task import TUMOUR, harmonise
 from stages.sources import pairs
 from tests.fixtures import pictures
-
-GREY = np.random.default_rng(0).integers(0, 200, (8, 9), np.uint8)
-MASK = (GREY > 100).astype(np.uint8) * 255
-
-
-def put(root: Path, *names: str, pixels: np.ndarray | None = None) -> Path:
-    """Write pictures: masks where the name says so, else grey ones."""
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shown = pixels if pixels is not None else MASK if "mask" in name.lower() else GREY
-        path.write_bytes(cv2.imencode(path.suffix.lower(), shown)[1].tobytes())
-    return root
+from tests.fixtures.paired import GREY, MASK, put, refusal
 
 
 def found(root: Path) -> list[tuple[str, str, str]]:
     """Sample, image and mask of each record."""
     return [(one.sample_id, one.image, one.mask) for one in pairs.find(root).records]
-
-
-def refusal(root: Path) -> str:
-    with pytest.raises(UserError) as refused:
-        pairs.find(root)
-    return str(refused.value)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from stages.core.errors import UserError
 from stages.sources import pairs
-from tests.sources.test_pairs import put, refusal
+from tests.fixtures.paired import put, refusal
 
 HEAD = "file,patient\n"
 ALL = ("images/1.png", "masks/1.png", "images/2.png", "masks/2.png", "images/a,b.png", "masks/a,b.png")
