@@ -60,7 +60,7 @@ def test_the_project_is_reached_but_is_no_part_of_a_key() -> None:
     assert all(path.is_absolute() and path.exists() for path in rooms)
 
 
-@pytest.mark.parametrize("first", ["", "import stages.train", "import stages.cli"])
+@pytest.mark.parametrize("first", ["", "import stages.preprocess", "import stages.cli"])
 def test_rooms_depend_neither_on_what_is_loaded_nor_on_the_working_folder(tmp_path: Path, first: str) -> None:
     script = "import json; from stages.core import code; print(json.dumps([*map(str, code.rooms('train'))]))"
     assert asked(f"{first}\n{script}", tmp_path) == [str(path) for path in code.rooms("train")]

@@ -120,7 +120,10 @@ def test_a_description_changes_nothing_but_the_metadata(exported, tmp_path, stor
     assert path.read_bytes() == described
 
 
-@pytest.mark.parametrize("arch", volumetric.NETWORKS)
+@pytest.mark.parametrize(
+    "arch",
+    [pytest.param(name, marks=[] if name == "dynunet" else pytest.mark.slow) for name in volumetric.NETWORKS],
+)
 def test_a_graph_of_volumes_answers_as_torch_does(arch: str, tmp_path: Path) -> None:
     window = (16, 32, 32)
     torch.manual_seed(0)

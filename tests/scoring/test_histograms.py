@@ -31,7 +31,7 @@ def test_a_histogram_counts_every_voxel_once(voxels):
         assert (counts[0, level], counts[1, level]) == ((here & ~truth).sum(), (here & truth).sum())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)  # 38 calls of scikit-learn each
 @given(VOXELS)
 def test_the_curve_is_scikit_learns_at_its_thresholds(voxels):
     values, truth = voxels
