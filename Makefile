@@ -6,7 +6,7 @@ BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
 export PATH := $(BIN):$(PATH)
 
-.PHONY: run test lint experiments clean
+.PHONY: run test lint docs experiments clean
 
 run: $(READY)
 	dvc repro
@@ -19,6 +19,10 @@ lint: $(READY)
 	ruff check .
 	ruff format --check .
 	mypy
+
+docs: $(READY)
+	python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+	@echo "site: file://$(CURDIR)/docs/_build/html/index.html"
 
 # Of all that DVC knows of an experiment: what was changed in it, and the Dice it came to.
 COLUMNS_SHOWN := Experiment$$|State$$|(val|test)\.dice$$|(ingest|preprocess|split|augment|train|evaluate|export)\.

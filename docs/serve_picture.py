@@ -1,4 +1,4 @@
-"""The picture of the page in the README: a generated scan with the mask of the model in models/export.
+"""The picture in README.md and docs/how-to/serve.md: a generated scan, with the mask of models/export.
 
 PYTHONPATH=. python docs/serve_picture.py        # after `make run`; needs chromium and chromedriver
 """

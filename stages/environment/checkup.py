@@ -128,7 +128,7 @@ def remote(network: bool) -> Diagnosis:
         name = repo.config["core"].get("remote")
         if not name or name not in repo.config["remote"]:
             return Diagnosis(
-                "DVC remote", Status.WARN, "none", "dvc remote add -d NAME URL (README, Versions)"
+                "DVC remote", Status.WARN, "none", "dvc remote add -d NAME URL (docs/how-to/remote.md)"
             )
         kind, settings, path = get_cloud_fs(repo.config, name=name)
         state = f"{name}: {repo.config['remote'][name]['url']}"

@@ -36,7 +36,7 @@ ANYWHERE = {"project", "experiments", "comparison", "environment", "registry", "
 """Rooms of what the commands beside the DAG share: like scripts, they may read params and know the paths."""
 LIBRARY = [path for path in SOURCES if len(path.parts) == 3 and path.parts[1] not in ANYWHERE]
 
-# What each stage writes, a contract that others rely on (README, The pipeline).
+# What each stage writes, a contract that others rely on (docs/explanation/pipeline.md).
 OUTS = {
     "locate": {"data/location.json"},
     "ingest": {"data/raw", "data/manifest.csv"},
