@@ -20,6 +20,7 @@ SCHEMAS = {
     "SUSPECTS": ("reports/evaluate/suspects.csv",),
     "FRAMES": ("reports/evaluate/curves/frames.csv",),
     "TRIED": ("reports/tried.csv",),
+    "SITES": ("reports/sites.csv",),
 }
 """The files that each schema of `core/tables.py` is of."""
 HEAD = """# Artefacts
