@@ -8,6 +8,7 @@ from onnx import numpy_helper
 from stages.exporting import onnx_ensemble, onnx_export
 from stages.inference import onnx_predictor
 from stages.inference.onnx_predictor import OnnxPredictor
+from stages.networks.network import Network
 from tests.fixtures import trainings
 from tests.fixtures.trainings import SIZE, Setup
 
@@ -17,7 +18,9 @@ def paths(tmp_path_factory):
     """Three networks that differ in their weights: an export takes seconds, so the others are made of one."""
     folder = tmp_path_factory.mktemp("graphs")
     setup = Setup(trainings.blobs(tmp_path_factory.mktemp("store"), cases=2))
-    onnx_export.write(setup.segmenter().network, 1, SIZE, 18, folder / "0.onnx")
+    net = setup.segmenter().network
+    assert isinstance(net, Network)
+    onnx_export.write(net, 1, SIZE, 18, folder / "0.onnx")
     model = onnx.load(folder / "0.onnx")
     rng = np.random.default_rng(0)
     for number in (1, 2):
