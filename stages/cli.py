@@ -1,10 +1,14 @@
 """`brainseg <command>`: every stage and every command beside the DAG under one name."""
 
 import importlib
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
 from stages.core import errors
+from stages.core.errors import UserError
+from stages.environment import extras
 
 # Here as well as in each script, so that `brainseg --help` does not import torch.
 STAGES = {
@@ -40,7 +44,6 @@ COMMANDS = {
 
 
 app = typer.Typer(
-    help="Brain MRI with tumour masks in, a tested and versioned segmentation model out.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -53,7 +56,31 @@ def _add(room: str, name: str, summary: str) -> None:
 
     @app.command(name, help=summary, context_settings=passed_on, add_help_option=False)
     def run(context: typer.Context) -> None:
-        importlib.import_module(f"stages.{room}{name}").app(context.args, prog_name=f"brainseg {name}")
+        try:
+            importlib.import_module(f"stages.{room}{name}").app(context.args, prog_name=f"brainseg {name}")
+        except ModuleNotFoundError as error:
+            if sentence := extras.advice(name, error):
+                raise UserError(sentence) from None
+            raise
+
+
+def _version(asked: bool) -> None:
+    if not asked:
+        return
+    try:
+        print(f"{extras.NAME} {metadata.version(extras.NAME)}")
+    except metadata.PackageNotFoundError:
+        raise UserError(f"{extras.NAME} is not installed; {extras.install(extras.TRAIN)}") from None
+    raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Brain MRI with tumour masks in, a tested and versioned segmentation model out."""
 
 
 for _name, _summary in (STAGES | OPTIONAL).items():

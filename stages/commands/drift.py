@@ -18,6 +18,7 @@ import typer
 from stages.commands.predict import SOME_FAILED
 from stages.core import errors, progress
 from stages.core.errors import UserError
+from stages.figures import spreads
 from stages.inference import onnx_predictor
 from stages.inference.onnx_predictor import Exported
 from stages.inference.spec import Spec
@@ -30,6 +31,7 @@ from stages.predicting import channels, outcome, places, reading, segmenting, st
 from stages.predicting.scan import Scan, legible
 from stages.project.paths import HERE
 from stages.registry import versions
+from stages.reporting import drift as page
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 NAMED = 10
@@ -169,9 +171,6 @@ def tell(drift: Drift, out: Path) -> None:
 
 def write(drift: Drift, model_hash: str, out: Path) -> None:
     """All files into the folder `out`, or none."""
-    from stages.figures import spreads  # matplotlib takes a second
-    from stages.reporting import drift as page
-
     comparison = drift.comparison
     with writing.together(out) as folder:
         (folder / "pictures").mkdir()

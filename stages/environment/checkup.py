@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any
 
 from stages.core.errors import UserError
 from stages.core.git import FOREIGN, answer, distrust
-from stages.environment import machine
+from stages.environment import extras, machine
+from stages.environment.extras import PROJECT, Requirements
 from stages.environment.machine import Diagnosis, Status
 
-PROJECT = Path(__file__).resolve().parents[2]
-"""Where pyproject.toml and constraints.txt are, unless the package was installed away from them."""
-INSTALL = "pip install -c constraints.txt -e ."
+INSTALL = extras.install(extras.TRAIN)
 
 
 def examine(network: bool = False) -> Iterator[Diagnosis]:
@@ -46,7 +44,7 @@ def python() -> Diagnosis:
     from packaging.specifiers import SpecifierSet
 
     version = ".".join(map(str, sys.version_info[:3]))
-    versions = _project().get("requires-python", ">=3.11")
+    versions = Requirements.read(PROJECT).python
     if not SpecifierSet(versions).contains(version):
         return Diagnosis("python", Status.MISSING, version, f"{versions} is needed: make PYTHON=python3.11")
     return Diagnosis("python", Status.OK, f"{version} in {sys.prefix}")
@@ -58,18 +56,25 @@ def packages() -> Diagnosis:
     from packaging.utils import canonicalize_name
 
     have = {canonicalize_name(dist.name): dist.version for dist in metadata.distributions() if dist.name}
-    lacking = []
-    for requirement in map(Requirement, _project()["dependencies"]):
-        version = have.get(canonicalize_name(requirement.name))
-        if version is None:
-            lacking.append(f"{requirement.name} (not installed)")
-        elif not requirement.specifier.contains(version, prereleases=True):
-            lacking.append(f"{requirement.name} {version} (not {requirement.specifier})")
-    if lacking:
-        return Diagnosis("packages", Status.MISSING, _some(lacking), INSTALL)
+
+    def lacking(lines: list[str]) -> list[str]:
+        missing = []
+        for requirement in map(Requirement, lines):
+            version = have.get(canonicalize_name(requirement.name))
+            if version is None:
+                missing.append(f"{requirement.name} (not installed)")
+            elif not requirement.specifier.contains(version, prereleases=True):
+                missing.append(f"{requirement.name} {version} (not {requirement.specifier})")
+        return missing
+
+    requirements = Requirements.read(PROJECT)
+    if missing := lacking(requirements.always):
+        return Diagnosis("packages", Status.MISSING, _some(missing), INSTALL)
+    if missing := lacking(requirements.of(extras.TRAIN)):
+        return Diagnosis("packages", Status.MISSING, f"for training {_some(missing)}", INSTALL)
     other = []
     for line in machine.lines(PROJECT / "constraints.txt"):
-        name, _, tested = line.partition("==")
+        name, _, tested = line.partition(";")[0].partition("==")
         version = have.get(canonicalize_name(name))
         if version and version.partition("+")[0] != tested:  # torch 2.15.0+cpu is torch 2.15.0
             other.append(f"{name} {version} (tested: {tested})")
@@ -181,16 +186,6 @@ def kaggle(network: bool) -> Diagnosis:
     return Diagnosis(
         "Kaggle", Status.WARN, state, "put a token into KAGGLE_API_TOKEN or ~/.kaggle/access_token"
     )
-
-
-def _project() -> dict[str, Any]:
-    """The `project` table of pyproject.toml, or what the installation kept of it."""
-    path = PROJECT / "pyproject.toml"
-    if path.is_file():
-        project: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
-        return project
-    needed = [line for line in metadata.requires("brainseg") or [] if "extra ==" not in line]
-    return {"dependencies": needed}
 
 
 def _repo() -> Any:
