@@ -6,11 +6,13 @@ BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
 export PATH := $(BIN):$(PATH)
 
-.PHONY: run test lint docs experiments clean
+.PHONY: run install test lint docs experiments clean
 
 run: $(READY)
 	dvc repro
 	@brainseg headline
+
+install: $(READY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
