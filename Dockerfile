@@ -12,12 +12,12 @@ ARG VERSION=0.1.0
 RUN SETUPTOOLS_SCM_PRETEND_VERSION_FOR_BRAINSEG="$VERSION" pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.11-slim-bookworm AS base
-RUN useradd --create-home --uid 1000 brainseg && install -d -o brainseg /work
+# A home for whoever runs this, which need not be a user of the image.
+RUN useradd --uid 1000 brainseg && install -d -m 1777 /home/brainseg /work
 COPY constraints.txt /etc/brainseg/
 COPY --from=wheel /wheels /wheels
 RUN pip install --no-cache-dir -c /etc/brainseg/constraints.txt /wheels/*.whl
-# The cache of models and of scans is for whoever runs this, who need not be a user of the image.
-ENV HOME=/home/brainseg XDG_CACHE_HOME=/tmp/cache
+ENV HOME=/home/brainseg USER=brainseg
 WORKDIR /work
 USER 1000
 ENTRYPOINT ["brainseg"]

@@ -71,7 +71,7 @@ def packages() -> Diagnosis:
     if missing := lacking(requirements.always):
         return Diagnosis("packages", Status.MISSING, _some(missing), INSTALL)
     if missing := lacking(requirements.of(extras.TRAIN)):
-        return Diagnosis("packages", Status.MISSING, f"for training {_some(missing)}", INSTALL)
+        return Diagnosis("packages", Status.MISSING, f"training lacks {_some(missing)}", INSTALL)
     other = []
     for line in machine.lines(PROJECT / "constraints.txt"):
         name, _, tested = line.partition(";")[0].partition("==")

@@ -142,6 +142,18 @@ def test_what_is_installed_against_what_is_asked_for(tmp_path: Path, monkeypatch
     assert told([f"none{number}" for number in range(5)]).found.endswith(") and 2 more")
 
 
+def test_an_installation_without_what_training_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup, "PROJECT", tmp_path)
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "brainseg"\ndependencies = ["numpy"]\n[project.optional-dependencies]\n'
+        'train = ["brainseg[more]", "pandas"]\nmore = ["no-such-package"]\nother = ["no-such-other"]\n'
+    )
+    lacking = Diagnosis(
+        "packages", Status.MISSING, "training lacks no-such-package (not installed)", checkup.INSTALL
+    )
+    assert checkup.packages() == lacking
+
+
 def test_this_project_is_installed_as_it_asks() -> None:
     assert checkup.packages().status is not Status.MISSING
     (torch,) = [line for line in Requirements.read().of("train") if line.startswith("torch>=")]

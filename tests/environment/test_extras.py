@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from stages import cli
 from stages.core import code
+from stages.core.errors import UserError
 from stages.environment import extras
 from stages.environment.extras import Requirements
 
@@ -150,3 +152,12 @@ def test_the_version(tmp_path: Path) -> None:
     done = brainseg("--version", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"brainseg {metadata.version('brainseg')}\n"
+
+
+def test_the_version_of_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    with pytest.raises(UserError, match="brainseg is not installed; pip install"):
+        cli.app(["--version"], standalone_mode=False)
