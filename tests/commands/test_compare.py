@@ -51,7 +51,7 @@ def found(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
     ],
 )
 def test_the_status_tells_a_regression_beyond_the_tolerance(
-    place, capsys, by, words, verdict, status
+    place, capsys: pytest.CaptureFixture[str], by, words, verdict, status
 ) -> None:
     place.changed(by) if by else None
     code, printed, complaint = ended(capsys, "base", *words)
@@ -61,7 +61,7 @@ def test_the_status_tells_a_regression_beyond_the_tolerance(
     assert (told["outcome"]["verdict"], told["regression"]) == (verdict, status == 1)
 
 
-def test_what_a_reviewer_reads(place, capsys) -> None:
+def test_what_a_reviewer_reads(place, capsys: pytest.CaptureFixture[str]) -> None:
     base = place.git("rev-parse", "HEAD")
     place.write("stages/train.py", "two\n")
     place.write("params.yaml", "train: {lr: 1e-4, epochs: 8}\nsplit: {ratios: {test: 0.2}, folds: 5}\n")
@@ -109,7 +109,7 @@ by chance. ↓: lower is better.
     )  # fmt: skip
 
 
-def test_json_has_stable_keys(place, capsys) -> None:
+def test_json_has_stable_keys(place, capsys: pytest.CaptureFixture[str]) -> None:
     place.changed(-0.04)
     told = found(capsys, "base")
     assert list(told) == [
@@ -125,7 +125,9 @@ def test_json_has_stable_keys(place, capsys) -> None:
     }  # fmt: skip
 
 
-def test_a_file_is_written_whole_and_the_verdict_still_told(place, capsys) -> None:
+def test_a_file_is_written_whole_and_the_verdict_still_told(
+    place, capsys: pytest.CaptureFixture[str]
+) -> None:
     place.changed(-0.04)
     status, printed, _ = ended(capsys, "base", "--out", "new/comparison.md")
     assert status == 1
@@ -149,7 +151,7 @@ def test_the_program_knows_the_command(tmp_path: Path) -> None:
 # Not comparable: loud, and a failure with --strict.
 
 
-def unlike(capsys, reason: str) -> None:
+def unlike(capsys: pytest.CaptureFixture[str], reason: str) -> None:
     status, printed, complaint = ended(capsys, "base")
     assert (status, complaint) == (0, "")
     heading = "<!-- brainseg compare -->\n### Test Dice: not comparable :warning:\n\n"
@@ -160,7 +162,7 @@ def unlike(capsys, reason: str) -> None:
     assert found(capsys, "base")["outcome"]["reason"] == reason
 
 
-def test_other_test_patients(place, capsys) -> None:
+def test_other_test_patients(place, capsys: pytest.CaptureFixture[str]) -> None:
     place.scores({"A": 0.1, "B": 0.1, "X": 0.1})
     place.run(splits="9" * 32)
     place.commit()
@@ -180,7 +182,7 @@ def test_other_test_patients(place, capsys) -> None:
         ),
     ],
 )
-def test_a_mark_that_only_one_has(place, capsys, mark, reason) -> None:
+def test_a_mark_that_only_one_has(place, capsys: pytest.CaptureFixture[str], mark, reason) -> None:
     place.scores(DICE, {mark: True})
     place.run()
     place.commit()
@@ -205,7 +207,7 @@ def test_a_mark_that_only_one_has(place, capsys, mark, reason) -> None:
         ({"spacing_known": False}, "an unknown spacing: 1 mm is assumed in every number in mm or ml."),
     ],
 )
-def test_marks_that_both_have(place, capsys, marks, told) -> None:
+def test_marks_that_both_have(place, capsys: pytest.CaptureFixture[str], marks, told) -> None:
     for shift in (0, 0.04):
         place.scores({name: dice + shift for name, dice in DICE.items()}, marks)
         place.run()
@@ -214,7 +216,9 @@ def test_marks_that_both_have(place, capsys, marks, told) -> None:
     assert (result["outcome"]["verdict"], result["warnings"]) == ("better", [f"BASE and HEAD: {told}"])
 
 
-def test_marks_that_an_older_version_did_not_write_are_not_guessed(place, capsys) -> None:
+def test_marks_that_an_older_version_did_not_write_are_not_guessed(
+    place, capsys: pytest.CaptureFixture[str]
+) -> None:
     evaluated = json.loads((place.root / METRICS).read_text())
     place.write(METRICS, json.dumps({"test": evaluated["test"]}))
     place.run()
@@ -222,7 +226,7 @@ def test_marks_that_an_older_version_did_not_write_are_not_guessed(place, capsys
     assert found(capsys, "base")["warnings"] == []
 
 
-def test_other_data_with_the_same_patients(place, capsys) -> None:
+def test_other_data_with_the_same_patients(place, capsys: pytest.CaptureFixture[str]) -> None:
     place.scores(DICE)
     place.run(raw="7" * 32)
     place.commit()
@@ -243,7 +247,9 @@ def test_other_data_with_the_same_patients(place, capsys) -> None:
         ("stages/report.py", "another\n", None),  # nothing of the test comes from it
     ],
 )
-def test_results_that_are_not_of_the_code_beside_them(place, capsys, name, content, first) -> None:
+def test_results_that_are_not_of_the_code_beside_them(
+    place, capsys: pytest.CaptureFixture[str], name, content, first
+) -> None:
     place.write(name, content)
     place.commit()
     told = (
@@ -259,7 +265,7 @@ def test_results_that_are_not_of_the_code_beside_them(place, capsys, name, conte
     assert ended(capsys, "HEAD", "base", "--strict")[0] == 0
 
 
-def test_a_lock_file_of_two_runs(place, capsys) -> None:
+def test_a_lock_file_of_two_runs(place, capsys: pytest.CaptureFixture[str]) -> None:
     lock = place.root / "dvc.lock"
     lock.write_text(lock.read_text().replace("3" * 32, "4" * 32, 1))
     place.commit()
@@ -267,7 +273,7 @@ def test_a_lock_file_of_two_runs(place, capsys) -> None:
     assert "models/model.safetensors changed since" in told
 
 
-def test_without_a_lock_file(place, capsys) -> None:
+def test_without_a_lock_file(place, capsys: pytest.CaptureFixture[str]) -> None:
     place.git("rm", "-q", "dvc.lock")
     place.commit()
     assert found(capsys, "base")["warnings"] == [
@@ -275,7 +281,7 @@ def test_without_a_lock_file(place, capsys) -> None:
     ]
 
 
-def test_metrics_and_cases_of_two_runs(place, capsys) -> None:
+def test_metrics_and_cases_of_two_runs(place, capsys: pytest.CaptureFixture[str]) -> None:
     before = (place.root / METRICS).read_bytes()
     place.changed(0.1)
     place.write(METRICS, before)
@@ -286,7 +292,7 @@ def test_metrics_and_cases_of_two_runs(place, capsys) -> None:
     ]
 
 
-def test_new_metrics_and_columns_are_read_by_name(place, capsys) -> None:
+def test_new_metrics_and_columns_are_read_by_name(place, capsys: pytest.CaptureFixture[str]) -> None:
     """A version that writes more, or in another order, is compared in what both have."""
     place.scores(DICE, detection_f1=0.5, patients=7, regions={"x": {"dice": 1}}, empty_truth=1)
     table = (place.root / CASES).read_text().splitlines()
@@ -302,7 +308,9 @@ def test_new_metrics_and_columns_are_read_by_name(place, capsys) -> None:
 
 
 @pytest.mark.parametrize("distance", ["", "nan", "inf"])
-def test_a_distance_that_is_not_known_makes_no_pair(place, capsys, distance) -> None:
+def test_a_distance_that_is_not_known_makes_no_pair(
+    place, capsys: pytest.CaptureFixture[str], distance
+) -> None:
     place.write(CASES, (place.root / CASES).read_text().replace(",5.5,", f",{distance},"))
     place.commit()
     pairs = {name: one["pairs"] for name, one in found(capsys, "base")["outcome"]["metrics"].items()}
@@ -313,7 +321,7 @@ def test_a_distance_that_is_not_known_makes_no_pair(place, capsys, distance) -> 
 # What a user may get wrong.
 
 
-def test_experiments_are_compared_by_name(place, capsys) -> None:
+def test_experiments_are_compared_by_name(place, capsys: pytest.CaptureFixture[str]) -> None:
     base = place.git("rev-parse", "HEAD")
     place.git("checkout", "-q", "--detach")
     place.changed(0.04)
@@ -324,7 +332,9 @@ def test_experiments_are_compared_by_name(place, capsys) -> None:
 
 
 @pytest.mark.parametrize("name", [METRICS, CASES])
-def test_results_that_are_not_committed_are_not_passed_over(place, capsys, name) -> None:
+def test_results_that_are_not_committed_are_not_passed_over(
+    place, capsys: pytest.CaptureFixture[str], name
+) -> None:
     place.write(name, (place.root / name).read_text() + "\n")
     assert ended(capsys, "base") == (
         2,
@@ -339,7 +349,7 @@ def test_results_that_are_not_committed_are_not_passed_over(place, capsys, name)
 
 
 @pytest.mark.parametrize("name", [METRICS, CASES])
-def test_a_revision_without_results(place, capsys, name) -> None:
+def test_a_revision_without_results(place, capsys: pytest.CaptureFixture[str], name) -> None:
     place.git("rm", "-q", name)
     commit = place.commit("none")[:7]
     way_out = "check it out, run `dvc repro` and commit what that writes"
@@ -389,7 +399,9 @@ BACK = "correct it there and commit"
         ("dvc.lock", "stages: [1]", " is not what DVC writes", "run `dvc repro` there and commit it"),
     ],
 )
-def test_a_revision_with_damaged_results(place, capsys, name, content, told, way_out) -> None:
+def test_a_revision_with_damaged_results(
+    place, capsys: pytest.CaptureFixture[str], name, content, told, way_out
+) -> None:
     place.write(name, content)
     commit = place.commit()
     out = place.root / "out.md"
@@ -398,12 +410,14 @@ def test_a_revision_with_damaged_results(place, capsys, name, content, told, way
     assert not out.exists()
 
 
-def test_an_unknown_revision(place, capsys) -> None:
+def test_an_unknown_revision(place, capsys: pytest.CaptureFixture[str]) -> None:
     told = "error: there is no revision or experiment nope; `git branch -a` and `dvc exp show` list them\n"
     assert ended(capsys, "nope") == ended(capsys, "base", "nope") == (2, "", told)
 
 
-def test_outside_a_repository(tmp_path, capsys, monkeypatch) -> None:
+def test_outside_a_repository(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     for words in (("base",), ("base", "HEAD")):
@@ -414,13 +428,13 @@ def test_outside_a_repository(tmp_path, capsys, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("tolerance", ["-0.1", "1.5", "much"])
-def test_a_tolerance_is_a_dice(place, capsys, tolerance) -> None:
+def test_a_tolerance_is_a_dice(place, capsys: pytest.CaptureFixture[str], tolerance) -> None:
     status, printed, complaint = ended(capsys, "base", "--tolerance", tolerance)
     assert (status, printed) == (2, "")
     assert "--tolerance" in complaint
 
 
-def test_values_that_json_does_not_know(place, capsys) -> None:
+def test_values_that_json_does_not_know(place, capsys: pytest.CaptureFixture[str]) -> None:
     place.write("params.yaml", "train: {lr: 2e-3, epochs: 8, since: 2024-01-01, x: .nan, y: [a, 1]}\n")
     place.commit()
     told = {change["name"]: change["head"] for change in found(capsys, "base")["params"]}
@@ -442,7 +456,9 @@ def test_values_that_json_does_not_know(place, capsys) -> None:
         (2, "2 of 7 test patients have no labelled pixel; they count as 1 where nothing was predicted, else"),
     ],
 )
-def test_test_patients_without_tumour_are_told_of(place, capsys, empty, told) -> None:
+def test_test_patients_without_tumour_are_told_of(
+    place, capsys: pytest.CaptureFixture[str], empty, told
+) -> None:
     for shift in (0, 0.04):
         place.scores({name: dice + shift for name, dice in DICE.items()})
         path = place.root / CASES
@@ -458,7 +474,9 @@ def test_test_patients_without_tumour_are_told_of(place, capsys, empty, told) ->
 
 
 @pytest.mark.parametrize("words", [("base",), ("base", "HEAD")])
-def test_a_repository_of_another_user(place, capsys, monkeypatch, words) -> None:
+def test_a_repository_of_another_user(
+    place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words
+) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     status, printed, complaint = ended(capsys, *words)
     top = place.root.parents[1]

@@ -274,7 +274,7 @@ def test_a_remote_on_s3(project: Versioned, monkeypatch: pytest.MonkeyPatch) -> 
     assert (one.status, one.advice) == (Status.WARN, "check the network and credentials")
 
 
-def test_a_remote_whose_package_is_not_installed(project: Versioned, monkeypatch) -> None:
+def test_a_remote_whose_package_is_not_installed(project: Versioned, monkeypatch: pytest.MonkeyPatch) -> None:
     from dvc_s3 import S3FileSystem
 
     monkeypatch.setattr(S3FileSystem, "REQUIRES", {"no-such-package": "no_such_package"})
@@ -337,7 +337,12 @@ def test_memory_is_what_a_container_grants(
     ],
 )
 def test_threads(
-    quota: str | None, asked: str | None, told: str, advice: str, tmp_path: Path, monkeypatch
+    quota: str | None,
+    asked: str | None,
+    told: str,
+    advice: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(4)))
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
@@ -400,7 +405,7 @@ NOT_FASTER = "AVX512-BF16 without AMX is not faster; auto trains in fp32"
     ],
 )
 def test_bf16_by_maker_and_features_of_the_cpu(
-    vendor: str | None, flags: str, sentence: str, tmp_path: Path, monkeypatch
+    vendor: str | None, flags: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "_cards", lambda: ([], ""))
     monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
@@ -445,7 +450,9 @@ def test_kaggle_is_needed_for_what_is_downloaded(
         assert one == Diagnosis("Kaggle", Status.OK, f"not needed for {source} at {location}")
 
 
-def test_kaggle_credentials_are_never_shown(project: Versioned, tmp_path: Path, monkeypatch) -> None:
+def test_kaggle_credentials_are_never_shown(
+    project: Versioned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ingest(project, "lgg", "null")
     monkeypatch.setenv("KAGGLE_API_TOKEN", "s3cret")
     assert checkup.kaggle(False) == Diagnosis("Kaggle", Status.OK, "credentials are there")

@@ -22,12 +22,13 @@ FILES = {"index.html", "drift.json", "per_scan.csv", "pictures"}
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """26 patients: 20 that the model knows, in known/; six like them in like/, and smoothed in smooth/."""
     root = tmp_path_factory.mktemp("drift")
     scans.write_lgg(root, patients=26, slices=6)
     cases = sorted(path for path in (root / "kaggle_3m").iterdir() if path.is_dir())
-    for number, case in enumerate(np.random.default_rng(0).permutation(cases)):
+    for number, place in enumerate(np.random.default_rng(0).permutation(len(cases))):
+        case = cases[place]
         target = root / ("known" if number < 20 else "like") / case.name
         target.parent.mkdir(exist_ok=True)
         case.rename(target)
@@ -41,7 +42,7 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def smoothed(home, tmp_path_factory) -> tuple[Path, str]:
+def smoothed(home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """What is written of the smoothed scans, and printed."""
     out = tmp_path_factory.mktemp("smoothed") / "out"
     words = [
@@ -52,7 +53,7 @@ def smoothed(home, tmp_path_factory) -> tuple[Path, str]:
     return out, result.stdout
 
 
-def run(capfd, *words) -> tuple[int, str, str]:
+def run(capfd: pytest.CaptureFixture[str], *words) -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
     return programs.run(drift.app, "drift", words, capfd)
 
@@ -61,7 +62,7 @@ def written(out: Path) -> dict:
     return json.loads((out / "drift.json").read_text(encoding="utf-8"))
 
 
-def test_a_folder_like_training(home, tmp_path, capfd):
+def test_a_folder_like_training(home, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     status, printed, complaints = run(capfd, home / "like", "--model", home / "model", "--out", out)
     assert (status, "error" in complaints) == (0, False)
@@ -75,7 +76,7 @@ def test_a_folder_like_training(home, tmp_path, capfd):
     assert len(content["scans"]) == 6
 
 
-def test_a_folder_unlike_training(home, smoothed):
+def test_a_folder_unlike_training(home, smoothed) -> None:
     out, printed = smoothed
     lines = printed.splitlines()
     assert lines[0].startswith("the 6 scans differ from the 20 patients of training in ")
@@ -97,7 +98,9 @@ def test_a_folder_unlike_training(home, smoothed):
     assert str(out) not in page
 
 
-def test_twice_and_in_any_order_gives_the_same(home, smoothed, tmp_path, capfd):
+def test_twice_and_in_any_order_gives_the_same(
+    home, smoothed, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     cases, (first, _) = sorted((home / "smooth").iterdir()), smoothed
     for name, order in (("again", cases), ("reversed", reversed(cases))):
         assert run(capfd, *order, "--model", home / "model", "--out", tmp_path / name)[0] == 0
@@ -106,7 +109,9 @@ def test_twice_and_in_any_order_gives_the_same(home, smoothed, tmp_path, capfd):
     assert written(tmp_path / "reversed")["measures"] == written(first)["measures"]
 
 
-def test_without_the_network_all_but_the_confidence_is_the_same(home, smoothed, tmp_path, capfd, monkeypatch):
+def test_without_the_network_all_but_the_confidence_is_the_same(
+    home, smoothed, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = (*sorted((home / "smooth").iterdir()), "--model", home / "model", "--out")
     monkeypatch.setattr("stages.predicting.segmenting.answered", None)
     assert run(capfd, *words, tmp_path / "b", "--no-confidence")[0] == 0
@@ -116,7 +121,7 @@ def test_without_the_network_all_but_the_confidence_is_the_same(home, smoothed, 
     assert sure == unsure
 
 
-def test_predict_says_the_same_of_each_scan(home, tmp_path):
+def test_predict_says_the_same_of_each_scan(home, tmp_path: Path) -> None:
     from stages.inference import onnx_predictor
     from stages.predicting import discovery
 
@@ -129,7 +134,7 @@ def test_predict_says_the_same_of_each_scan(home, tmp_path):
         assert own["why"] in predicted["why"]
 
 
-def test_nothing_but_matplotlib_and_scipy_beside_predict_s_libraries(home, tmp_path):
+def test_nothing_but_matplotlib_and_scipy_beside_predict_s_libraries(home, tmp_path: Path) -> None:
     words = ["drift", str(home / "smooth"), "--model", str(home / "model"), "--out", str(tmp_path / "out")]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT.replace('"pandas", ', ""), *words],
@@ -141,7 +146,9 @@ def test_nothing_but_matplotlib_and_scipy_beside_predict_s_libraries(home, tmp_p
     assert done.returncode == 0, done.stderr
 
 
-def test_one_bad_scan_does_not_stop_the_others(home, tmp_path, capfd):
+def test_one_bad_scan_does_not_stop_the_others(
+    home, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(home / "like", tmp_path / "in")
     (tmp_path / "in" / "bad.tif").write_bytes(b"no picture")
     out = tmp_path / "out"
@@ -154,7 +161,9 @@ def test_one_bad_scan_does_not_stop_the_others(home, tmp_path, capfd):
     assert failed["scan"].endswith("bad.tif")
 
 
-def test_where_all_scans_are_bad_there_is_no_page(home, tmp_path, capfd):
+def test_where_all_scans_are_bad_there_is_no_page(
+    home, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "bad.tif").write_bytes(b"no picture")
     out = tmp_path / "out"
     status, printed, _ = run(capfd, tmp_path / "bad.tif", "--model", home / "model", "--out", out)
@@ -162,7 +171,7 @@ def test_where_all_scans_are_bad_there_is_no_page(home, tmp_path, capfd):
     assert list(out.iterdir()) == []
 
 
-def test_mistakes_end_with_a_sentence(home, tmp_path, capfd):
+def test_mistakes_end_with_a_sentence(home, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     full = tmp_path / "full"
     full.mkdir()
     (full / "x").touch()

@@ -24,23 +24,23 @@ PATIENTS = 5
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return graphs.export(tmp_path_factory.mktemp("three"), graphs.describe())
 
 
 @pytest.fixture(scope="module")
-def flair(tmp_path_factory) -> Path:
+def flair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return graphs.export(tmp_path_factory.mktemp("one"), graphs.describe(channels=("flair",)))
 
 
 @pytest.fixture(scope="module")
-def patients(tmp_path_factory) -> Path:
+def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("patients")
     scans.write_lgg(root, patients=PATIENTS, slices=4)
     return root / "kaggle_3m"
 
 
-def run(capfd, *words, command=command) -> tuple[int, str, str]:
+def run(capfd: pytest.CaptureFixture[str], *words, command=command) -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
     return programs.run(command.app, "next", words, capfd)
 
@@ -50,13 +50,13 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def ranked(capfd, out: Path, *words) -> list[dict[str, str]]:
+def ranked(capfd: pytest.CaptureFixture[str], out: Path, *words) -> list[dict[str, str]]:
     status, _, complaints = run(capfd, *words, "--out", out)
     assert (status, "error" in complaints) == (0, False)
     return table(out)
 
 
-def test_every_kind_of_scan_without_torch(tmp_path, flair):
+def test_every_kind_of_scan_without_torch(tmp_path: Path, flair) -> None:
     everything(tmp_path / "in")
     out = tmp_path / "next.csv"
     words = ["next", str(tmp_path / "in"), "--model", str(flair), "--out", str(out)]
@@ -72,7 +72,9 @@ def test_every_kind_of_scan_without_torch(tmp_path, flair):
 
 
 @pytest.mark.parametrize("strategy", sorted(ranking.STRATEGIES))
-def test_the_order_of_arguments_and_where_scans_lie_do_not_matter(tmp_path, model, patients, capfd, strategy):
+def test_the_order_of_arguments_and_where_scans_lie_do_not_matter(
+    tmp_path: Path, model, patients, capfd: pytest.CaptureFixture[str], strategy
+) -> None:
     cases = sorted(path for path in patients.iterdir() if path.is_dir())
     moved = shutil.copytree(patients, tmp_path / "elsewhere")
     words = ("--model", model, "--by", strategy)
@@ -84,14 +86,16 @@ def test_the_order_of_arguments_and_where_scans_lie_do_not_matter(tmp_path, mode
     assert len(first) == PATIENTS
 
 
-def test_by_errors_they_fall(tmp_path, model, patients, capfd):
+def test_by_errors_they_fall(tmp_path: Path, model, patients, capfd: pytest.CaptureFixture[str]) -> None:
     rows = ranked(capfd, tmp_path / "n.csv", patients, "--model", model, "--by", "errors")
     scores = [float(row["expected_error"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
     assert 0 < min(scores) < max(scores) < 1
 
 
-def test_volumes_are_those_that_predict_tells(tmp_path, model, patients, capfd):
+def test_volumes_are_those_that_predict_tells(
+    tmp_path: Path, model, patients, capfd: pytest.CaptureFixture[str]
+) -> None:
     rows = ranked(capfd, tmp_path / "n.csv", patients, "--model", model)
     out = tmp_path / "predicted"
     assert run(capfd, patients, "--model", model, "--out", out, command=predict)[0] == 0
@@ -99,7 +103,7 @@ def test_volumes_are_those_that_predict_tells(tmp_path, model, patients, capfd):
     assert {row["scan"]: row["volume_ml"] for row in rows} == predicted
 
 
-def test_count(tmp_path, model, patients, capfd):
+def test_count(tmp_path: Path, model, patients, capfd: pytest.CaptureFixture[str]) -> None:
     every = ranked(capfd, tmp_path / "all.csv", patients, "--model", model)
     words = (patients, "--model", model, "--count")
     assert ranked(capfd, tmp_path / "two.csv", *words, 2) == every[:2]
@@ -109,7 +113,9 @@ def test_count(tmp_path, model, patients, capfd):
 
 
 @pytest.mark.parametrize("strategy", sorted(ranking.STRATEGIES))
-def test_blank_scans_and_copies_come_last_and_say_so(tmp_path, flair, capfd, strategy):
+def test_blank_scans_and_copies_come_last_and_say_so(
+    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str], strategy
+) -> None:
     images, _ = scans.volume(5, seed=1)
     root = tmp_path / "in"
     root.mkdir()
@@ -125,7 +131,7 @@ def test_blank_scans_and_copies_come_last_and_say_so(tmp_path, flair, capfd, str
     assert float(rows[4]["distance"]) == 0
 
 
-def test_scans_without_foreground_say_so(tmp_path, flair, capfd):
+def test_scans_without_foreground_say_so(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
     images, _ = scans.volume(5, seed=2)
     root = tmp_path / "in"
     root.mkdir()
@@ -137,7 +143,9 @@ def test_scans_without_foreground_say_so(tmp_path, flair, capfd):
     assert float(rows[1]["volume_ml"]) == 0
 
 
-def test_one_bad_scan_does_not_stop_the_others(tmp_path, flair, capfd):
+def test_one_bad_scan_does_not_stop_the_others(
+    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+) -> None:
     everything(tmp_path / "in")
     (tmp_path / "in" / "a.png").write_bytes(b"no picture")
     nib.Nifti1Image(np.full((4, 4, 4), np.nan, np.float32), np.eye(4)).to_filename(
@@ -153,7 +161,7 @@ def test_one_bad_scan_does_not_stop_the_others(tmp_path, flair, capfd):
     ]
 
 
-def test_where_all_scans_are_bad(tmp_path, flair, capfd):
+def test_where_all_scans_are_bad(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     status, printed, complaints = run(capfd, tmp_path / "a.png", "--model", flair)
     assert (status, printed) == (predict.SOME_FAILED, "")
@@ -161,7 +169,9 @@ def test_where_all_scans_are_bad(tmp_path, flair, capfd):
 
 
 @pytest.mark.parametrize("name", ["next.png", "next", "folder.csv"])
-def test_a_ranking_is_written_over_no_scan_and_no_folder(tmp_path, flair, capfd, name):
+def test_a_ranking_is_written_over_no_scan_and_no_folder(
+    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str], name
+) -> None:
     images, _ = scans.volume(2, seed=1)
     picture = tmp_path / "next.png"
     Image.fromarray(images[1, ..., scans.FLAIR]).save(picture)
@@ -173,7 +183,7 @@ def test_a_ranking_is_written_over_no_scan_and_no_folder(tmp_path, flair, capfd,
     assert picture.read_bytes() == before
 
 
-def test_a_place_that_cannot_be_written(tmp_path, flair, capfd):
+def test_a_place_that_cannot_be_written(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
     images, _ = scans.volume(2, seed=1)
     Image.fromarray(images[1, ..., scans.FLAIR]).save(tmp_path / "a.png")
     status, _, complaints = run(
@@ -183,7 +193,9 @@ def test_a_place_that_cannot_be_written(tmp_path, flair, capfd):
     assert "name another file with --out" in complaints
 
 
-def test_other_mistakes_end_with_a_sentence(tmp_path, flair, patients, capfd):
+def test_other_mistakes_end_with_a_sentence(
+    tmp_path: Path, flair, patients, capfd: pytest.CaptureFixture[str]
+) -> None:
     for words, part in (
         ((tmp_path / "none", "--model", flair), "does not exist"),
         ((tmp_path, "--model", flair), "holds no scan"),
@@ -196,7 +208,7 @@ def test_other_mistakes_end_with_a_sentence(tmp_path, flair, patients, capfd):
         assert "Traceback" not in complaints
 
 
-def test_what_is_kept_of_a_scan_is_small_whatever_its_size(tmp_path, flair):
+def test_what_is_kept_of_a_scan_is_small_whatever_its_size(tmp_path: Path, flair) -> None:
     images, _ = scans.volume(40, size=128, seed=1)
     volumes.save(tmp_path / "d.nii.gz", images[..., scans.FLAIR])
     opened = onnx_predictor.open_model(flair)

@@ -24,16 +24,16 @@ LABELS = "1 file is a mask or an earlier result and was left out (BraTS20_Traini
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return graphs.export(tmp_path_factory.mktemp("three"), graphs.describe())
 
 
 @pytest.fixture(scope="module")
-def flair(tmp_path_factory) -> Path:
+def flair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return graphs.export(tmp_path_factory.mktemp("one"), graphs.describe(channels=("flair",)))
 
 
-def run(capfd, *words) -> tuple[int, str, str]:
+def run(capfd: pytest.CaptureFixture[str], *words) -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
     return programs.run(predict.app, "predict", words, capfd)
 
@@ -42,7 +42,7 @@ def summary(out: Path) -> dict:
     return json.loads((out / "summary.json").read_text(encoding="utf-8"))
 
 
-def test_every_kind_of_scan_without_torch(tmp_path, flair):
+def test_every_kind_of_scan_without_torch(tmp_path: Path, flair) -> None:
     everything(tmp_path / "in")
     out = tmp_path / "out"
     words = ["predict", str(tmp_path / "in"), "--model", str(flair), "--out", str(out)]
@@ -78,7 +78,7 @@ def test_every_kind_of_scan_without_torch(tmp_path, flair):
         assert dice(mask > 0, truth > 0) > 0.85, name
 
 
-def test_nothing_heavy_is_imported_at_the_start():
+def test_nothing_heavy_is_imported_at_the_start() -> None:
     """What a kind of scan needs comes with the first scan of it; training's libraries never come."""
     heavy = "torch lightning pandas scipy monai nibabel pydicom highdicom tifffile imagecodecs"
     code = f"import sys, stages.commands.predict; print(sys.modules.keys() & set({heavy.split()}))"
@@ -90,7 +90,7 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
     return float(2 * (one & other).sum() / (one.sum() + other.sum()))
 
 
-def test_cases_of_three_sequences(tmp_path, model, capfd):
+def test_cases_of_three_sequences(tmp_path: Path, model, capfd: pytest.CaptureFixture[str]) -> None:
     scans.write_lgg(tmp_path / "in", patients=3, slices=4)
     out = tmp_path / "out"
     assert run(capfd, tmp_path / "in", "--model", model, "--out", out)[0] == 0
@@ -101,7 +101,9 @@ def test_cases_of_three_sequences(tmp_path, model, capfd):
         assert dice(np.array(masks) > 0, truth > 0) > 0.8
 
 
-def test_one_bad_scan_does_not_stop_the_others(tmp_path, flair, capfd):
+def test_one_bad_scan_does_not_stop_the_others(
+    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+) -> None:
     everything(tmp_path / "in")
     (tmp_path / "in" / "a.png").write_bytes(b"no picture")
     nib.Nifti1Image(np.zeros((4, 4, 4, 5), np.int16), np.eye(4)).to_filename(tmp_path / "in" / "d.nii.gz")
@@ -123,7 +125,9 @@ def test_one_bad_scan_does_not_stop_the_others(tmp_path, flair, capfd):
     assert not [path for path in out.iterdir() if path.name.startswith(("a_", "d_", "e_", "."))]
 
 
-def test_what_a_series_leaves_open_is_in_the_summary_and_in_the_terminal(tmp_path, flair, capfd):
+def test_what_a_series_leaves_open_is_in_the_summary_and_in_the_terminal(
+    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+) -> None:
     """And never what it says of the patient."""
     images = scans.volume(5, seed=1)[0][..., scans.FLAIR].astype(np.uint16)
     about: dict[str, Any] = {"PatientName": "Doe^Jane", "PatientID": "4711"}
@@ -174,7 +178,9 @@ def test_what_a_series_leaves_open_is_in_the_summary_and_in_the_terminal(tmp_pat
         ),
     ],
 )
-def test_a_model_that_cannot_be_used(tmp_path, capfd, make, message):
+def test_a_model_that_cannot_be_used(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], make, message
+) -> None:
     root = graphs.export(tmp_path / "export", graphs.describe())
     make(root)
     Image.new("L", (8, 8)).save(tmp_path / "x.png")
@@ -183,7 +189,9 @@ def test_a_model_that_cannot_be_used(tmp_path, capfd, make, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_nothing_is_made_where_nothing_can_be_done(tmp_path, flair, capfd):
+def test_nothing_is_made_where_nothing_can_be_done(
+    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     (tmp_path / "empty").mkdir()
     for path, message in (
@@ -195,7 +203,7 @@ def test_nothing_is_made_where_nothing_can_be_done(tmp_path, flair, capfd):
     assert not out.exists()
 
 
-def test_labels_beside_the_scans_are_safe(tmp_path, model, capfd):
+def test_labels_beside_the_scans_are_safe(tmp_path: Path, model, capfd: pytest.CaptureFixture[str]) -> None:
     """`--out` of an LGG case itself would put predictions where the expert's masks are."""
     scans.write_lgg(tmp_path, patients=1, slices=2)
     case = tmp_path / "kaggle_3m" / scans.case_name(0)
@@ -208,7 +216,7 @@ def test_labels_beside_the_scans_are_safe(tmp_path, model, capfd):
     assert {path: path.read_bytes() for path in case.iterdir()} == before
 
 
-def test_twice_into_one_folder(tmp_path, flair, capfd):
+def test_twice_into_one_folder(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(scans.volume(3)[0][1, ..., 1]).save(tmp_path / "x.png")
     words = (tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
     assert run(capfd, *words)[0] == 0
@@ -218,7 +226,9 @@ def test_twice_into_one_folder(tmp_path, flair, capfd):
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
 
 
-def test_a_failing_write_leaves_nothing_of_the_scan(tmp_path, flair, capfd, monkeypatch):
+def test_a_failing_write_leaves_nothing_of_the_scan(
+    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     Image.fromarray(scans.volume(3)[0][1, ..., 1]).save(tmp_path / "x.png")
 
     def full(*_: object) -> None:
@@ -231,7 +241,7 @@ def test_a_failing_write_leaves_nothing_of_the_scan(tmp_path, flair, capfd, monk
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_predicting_imports_only_what_lies_below_it():
+def test_predicting_imports_only_what_lies_below_it() -> None:
     for file in sorted((ROOT / "stages").glob("*/*.py")):
         own = file.relative_to(ROOT)
         below = {other.parts[1] for other in reached_from(own) if len(other.parts) == 3}
@@ -239,7 +249,9 @@ def test_predicting_imports_only_what_lies_below_it():
             assert below <= BELOW, own
 
 
-def test_a_scan_too_large_for_this_machine(tmp_path, flair, capfd, monkeypatch):
+def test_a_scan_too_large_for_this_machine(
+    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def exhausted(*_: object) -> None:
         raise MemoryError
 
@@ -249,7 +261,9 @@ def test_a_scan_too_large_for_this_machine(tmp_path, flair, capfd, monkeypatch):
     assert (status, printed) == (3, f"error: {tmp_path}/x.png: it does not fit into memory\n")
 
 
-def test_a_scan_unlike_those_of_training_is_to_be_looked_at_first(tmp_path, capfd):
+def test_a_scan_unlike_those_of_training_is_to_be_looked_at_first(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Of 25 patients the model knows 24; the last one comes as it is, and smoothed."""
     scans.write_lgg(tmp_path / "all", patients=25, slices=6)
     *_, new = sorted(path for path in (tmp_path / "all" / "kaggle_3m").iterdir() if path.is_dir())
@@ -271,7 +285,9 @@ def test_a_scan_unlike_those_of_training_is_to_be_looked_at_first(tmp_path, capf
     assert {"far_out", "outlying_p"} < set(table[0].split(","))
 
 
-def test_of_one_slice_where_training_had_whole_scans_nothing_is_said(tmp_path, capfd):
+def test_of_one_slice_where_training_had_whole_scans_nothing_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     scans.write_lgg(tmp_path / "all", patients=6, slices=6)
     model = graphs.export(tmp_path / "model", populations.of_scans(tmp_path / "all", graphs.describe()))
     slice_of = next((tmp_path / "all").rglob("*_3.tif"))

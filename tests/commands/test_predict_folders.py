@@ -22,17 +22,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def flair(tmp_path_factory) -> Path:
+def flair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return graphs.export(tmp_path_factory.mktemp("one"), graphs.describe(channels=("flair",)))
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory) -> Path:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     described = graphs.describe(channels=("flair", "t1"))
     return graphs.export(tmp_path_factory.mktemp("both"), described)
 
 
-def run(capfd, *words) -> tuple[int, str, list[str]]:
+def run(capfd: pytest.CaptureFixture[str], *words) -> tuple[int, str, list[str]]:
     """Exit status, stdout and the lines of stderr of a run within this process."""
     with pytest.raises(SystemExit) as end:
         errors.run(lambda: predict.app([str(word) for word in words], prog_name="predict"))
@@ -58,7 +58,9 @@ def mask_of(path: Path) -> np.ndarray:
     return np.asanyarray(nib.load(path).dataobj).transpose(2, 1, 0) > 0
 
 
-def test_patients_whose_folders_have_one_name(tmp_path, flair, capfd):
+def test_patients_whose_folders_have_one_name(
+    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Each mask is that of its own patient, and the summary says which."""
     for patient in (1, 2):
         grey, _ = head(patient)
@@ -88,7 +90,9 @@ def test_patients_whose_folders_have_one_name(tmp_path, flair, capfd):
         assert [row["files"].split(";") for row in csv.DictReader(file)] == list(rows.values())
 
 
-def test_two_patients_in_one_folder_are_not_one(tmp_path, both, capfd):
+def test_two_patients_in_one_folder_are_not_one(
+    tmp_path: Path, both, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A case of two sequences for each, and the mask that of its own FLAIR."""
     (tmp_path / "in").mkdir()
     for patient in (1, 2):
@@ -109,7 +113,9 @@ def test_two_patients_in_one_folder_are_not_one(tmp_path, both, capfd):
         assert dice(mask_of(out / f"sub-{patient}_mask.nii.gz"), head(patient)[1]) > 0.85
 
 
-def test_a_second_run_over_scans_and_results(tmp_path, flair, capfd):
+def test_a_second_run_over_scans_and_results(
+    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+) -> None:
     for name, patient in (("a", 1), ("b", 2)):
         Image.fromarray(head(patient)[0][2]).save(tmp_path / f"{name}.png")
     dicom.write_series(tmp_path / "s", head(1)[0].astype(np.uint16), spacing_mm=(3.0, 1.0, 1.0))
@@ -132,7 +138,7 @@ def test_a_second_run_over_scans_and_results(tmp_path, flair, capfd):
     }
 
 
-def test_results_beside_the_scans(tmp_path, flair, capfd):
+def test_results_beside_the_scans(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
     """`--out` may be the scans' own folder with --overwrite: the second run finds the scans only."""
     Image.fromarray(head(1)[0][2]).save(tmp_path / "a.png")
     words = (tmp_path, "--model", flair, "--out", tmp_path, "--overwrite")
@@ -141,7 +147,7 @@ def test_results_beside_the_scans(tmp_path, flair, capfd):
         assert (status, printed) == (0, f"1 of 1 scans segmented, 0 to look at first: {tmp_path}\n")
 
 
-def test_what_cannot_be_reached_is_counted(tmp_path, flair, capfd):
+def test_what_cannot_be_reached_is_counted(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in").mkdir()
     Image.fromarray(head(1)[0][2]).save(tmp_path / "in" / "a.png")
     (tmp_path / "in" / "b.png").symlink_to("gone.png")
@@ -161,7 +167,7 @@ def test_what_cannot_be_reached_is_counted(tmp_path, flair, capfd):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
-def test_names_that_no_terminal_shows(tmp_path, flair, encoding):
+def test_names_that_no_terminal_shows(tmp_path: Path, flair, encoding) -> None:
     """The name is bytes that are no UTF-8, and beside it one that only UTF-8 has."""
     root = tmp_path / "in Ł"
     root.mkdir()
@@ -209,7 +215,9 @@ class Surprise(Exception):
     """What a library raises that nobody thought of."""
 
 
-def test_a_fault_costs_one_scan(tmp_path, flair, capfd, monkeypatch):
+def test_a_fault_costs_one_scan(
+    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The results of the others are kept, and the fault is called one."""
     for name in ("a", "b", "c"):
         Image.fromarray(head(1)[0][2]).save(tmp_path / f"{name}.png")
@@ -232,7 +240,7 @@ def test_a_fault_costs_one_scan(tmp_path, flair, capfd, monkeypatch):
     ]
 
 
-def test_a_name_too_long_to_write(tmp_path, flair, capfd):
+def test_a_name_too_long_to_write(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("x" * 245, "y"):
         Image.fromarray(head(1)[0][2]).save(tmp_path / f"{name}.png")
     status, printed, complaints = run(capfd, tmp_path, "--model", flair, "--out", tmp_path / "out")
@@ -241,7 +249,7 @@ def test_a_name_too_long_to_write(tmp_path, flair, capfd):
     assert len(complaints) == 1
 
 
-def test_every_file_is_accounted_for(tmp_path, flair, capfd):
+def test_every_file_is_accounted_for(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
     """Listed = segmented + failed + left out, in a folder with a bit of everything."""
     grey, _ = head(1)
     root = tmp_path / "in"

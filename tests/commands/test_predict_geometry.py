@@ -59,7 +59,12 @@ def milli(truth: np.ndarray, mm: tuple[float, float, float]) -> float:
 
 @pytest.mark.parametrize(("down", "across"), [(1, 1), (1, 4), (4, 1), (2, 5)])
 def test_volumes_of_pixels_that_are_not_square(
-    tmp_path: Path, flair: Path, phantom: tuple[np.ndarray, np.ndarray], capfd, down: int, across: int
+    tmp_path: Path,
+    flair: Path,
+    phantom: tuple[np.ndarray, np.ndarray],
+    capfd: pytest.CaptureFixture[str],
+    down: int,
+    across: int,
 ) -> None:
     head, truth = (coarser(planes, down, across) for planes in phantom)
     spacing = (MM[0], MM[1] * down, MM[2] * across)
@@ -72,7 +77,7 @@ def test_volumes_of_pixels_that_are_not_square(
 
 
 def test_a_header_that_says_two_things(
-    tmp_path: Path, flair: Path, phantom: tuple[np.ndarray, np.ndarray], capfd
+    tmp_path: Path, flair: Path, phantom: tuple[np.ndarray, np.ndarray], capfd: pytest.CaptureFixture[str]
 ) -> None:
     head, truth = phantom
     path = volumes.save(tmp_path / "x_flair.nii", head.astype(np.float32), spacing_mm=(6.0, 1.5, 1.5))
@@ -84,7 +89,9 @@ def test_a_header_that_says_two_things(
     assert lines == [f"note: {path}: {row['remarks']}"]
 
 
-def test_a_stack(tmp_path: Path, flair: Path, phantom: tuple[np.ndarray, np.ndarray], capfd) -> None:
+def test_a_stack(
+    tmp_path: Path, flair: Path, phantom: tuple[np.ndarray, np.ndarray], capfd: pytest.CaptureFixture[str]
+) -> None:
     """Pages of 1 x 2 mm, as ImageJ writes them, 4 mm apart."""
     head, truth = (coarser(planes, 1, 2) for planes in phantom)
     about = {
@@ -101,7 +108,11 @@ def test_a_stack(tmp_path: Path, flair: Path, phantom: tuple[np.ndarray, np.ndar
 
 @pytest.mark.parametrize("turn", [3, 6, 8])
 def test_a_picture_that_lies_on_its_side(
-    tmp_path: Path, flair: Path, phantom: tuple[np.ndarray, np.ndarray], capfd, turn: int
+    tmp_path: Path,
+    flair: Path,
+    phantom: tuple[np.ndarray, np.ndarray],
+    capfd: pytest.CaptureFixture[str],
+    turn: int,
 ) -> None:
     """The mask is upright, as every viewer shows the picture."""
     head, truth = (planes[2] for planes in phantom)
@@ -114,7 +125,9 @@ def test_a_picture_that_lies_on_its_side(
     assert dice(np.asarray(Image.open(tmp_path / "out" / "x_mask.png")) > 0, truth) > 0.85
 
 
-def test_white_at_zero(tmp_path: Path, flair: Path, phantom: tuple[np.ndarray, np.ndarray], capfd) -> None:
+def test_white_at_zero(
+    tmp_path: Path, flair: Path, phantom: tuple[np.ndarray, np.ndarray], capfd: pytest.CaptureFixture[str]
+) -> None:
     head, truth = (planes[2] for planes in phantom)
     shown = (head * 200).astype(np.uint16)
     tifffile.imwrite(tmp_path / "x.tif", 65535 - shown, photometric="miniswhite")

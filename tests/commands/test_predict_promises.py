@@ -25,16 +25,16 @@ def exported(folder: Path, promised: Guarantees | None, channels: tuple[str, ...
 
 
 @pytest.fixture(scope="module")
-def promising(tmp_path_factory) -> Path:
+def promising(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return exported(tmp_path_factory.mktemp("model") / "m", graphs.guarantees())
 
 
-def run(capfd, *words) -> tuple[int, str, str]:
+def run(capfd: pytest.CaptureFixture[str], *words) -> tuple[int, str, str]:
     return programs.run(predict.app, "predict", words, capfd)
 
 
 @pytest.fixture
-def picture(tmp_path) -> Path:
+def picture(tmp_path: Path) -> Path:
     Image.fromarray(scans.volume(5, seed=1)[0][2, ..., scans.FLAIR]).save(tmp_path / "a.png")
     return tmp_path / "a.png"
 
@@ -43,7 +43,7 @@ def row(out: Path) -> dict:
     return json.loads((out / "summary.json").read_text(encoding="utf-8"))["scans"][0]
 
 
-def test_the_row_of_a_scan(tmp_path, promising, picture, capfd):
+def test_the_row_of_a_scan(tmp_path: Path, promising, picture, capfd: pytest.CaptureFixture[str]) -> None:
     status, _, err = run(capfd, picture, "--model", promising, "--out", tmp_path / "out")
     assert (status, "promise" in err) == (0, False)
     own = row(tmp_path / "out")
@@ -59,7 +59,9 @@ def test_the_row_of_a_scan(tmp_path, promising, picture, capfd):
     assert not list((tmp_path / "out").glob("*_outer*"))
 
 
-def test_a_coverage_that_is_not_reached_is_said_once(tmp_path, promising, picture, capfd):
+def test_a_coverage_that_is_not_reached_is_said_once(
+    tmp_path: Path, promising, picture, capfd: pytest.CaptureFixture[str]
+) -> None:
     Image.open(picture).save(tmp_path / "b.png")
     words = (picture, tmp_path / "b.png", "--model", promising, "--out", tmp_path / "out")
     status, _, err = run(capfd, *words, "--coverage", 0.95)
@@ -80,7 +82,9 @@ def test_a_coverage_that_is_not_reached_is_said_once(tmp_path, promising, pictur
         (None, (), "the model was exported before models promised anything"),
     ],
 )
-def test_outer_masks_that_cannot_be_promised_are_refused(tmp_path, picture, capfd, promised, words, message):
+def test_outer_masks_that_cannot_be_promised_are_refused(
+    tmp_path: Path, picture, capfd: pytest.CaptureFixture[str], promised, words, message
+) -> None:
     model = exported(tmp_path / "model", promised)
     status, _, err = run(capfd, picture, "--model", model, "--out", tmp_path / "out", "--outer", *words)
     assert status == 2
@@ -90,7 +94,9 @@ def test_outer_masks_that_cannot_be_promised_are_refused(tmp_path, picture, capf
 
 
 @pytest.mark.parametrize("withheld", ["", "the split leaks"])
-def test_a_model_that_promises_nothing_segments_as_ever(tmp_path, picture, capfd, withheld):
+def test_a_model_that_promises_nothing_segments_as_ever(
+    tmp_path: Path, picture, capfd: pytest.CaptureFixture[str], withheld
+) -> None:
     model = exported(tmp_path / "model", graphs.guarantees(withheld=withheld) if withheld else None)
     status, _, err = run(capfd, picture, "--model", model, "--out", tmp_path / "out")
     assert status == 0
@@ -98,13 +104,17 @@ def test_a_model_that_promises_nothing_segments_as_ever(tmp_path, picture, capfd
     assert [row(tmp_path / "out")[name] for name in COLUMNS] == [None] * 5
 
 
-def test_a_share_is_no_percentage(tmp_path, promising, picture, capfd):
+def test_a_share_is_no_percentage(
+    tmp_path: Path, promising, picture, capfd: pytest.CaptureFixture[str]
+) -> None:
     words = (picture, "--model", promising, "--out", tmp_path / "out", "--coverage", 90)
     assert run(capfd, *words)[0] == 2
     assert not (tmp_path / "out").exists()
 
 
-def test_outer_masks_of_every_kind_of_scan(tmp_path, promising, picture, capfd):
+def test_outer_masks_of_every_kind_of_scan(
+    tmp_path: Path, promising, picture, capfd: pytest.CaptureFixture[str]
+) -> None:
     flair = scans.volume(5, seed=1)[0][..., scans.FLAIR]
     tifffile.imwrite(tmp_path / "c.tif", flair[2])
     volumes.save(tmp_path / "d.nii.gz", flair)
@@ -136,7 +146,7 @@ def test_outer_masks_of_every_kind_of_scan(tmp_path, promising, picture, capfd):
     assert outer <= {path.name for path, why in listing.left_out if why == discovery.MASK}
 
 
-def test_outer_masks_of_a_case_of_tiffs(tmp_path, capfd):
+def test_outer_masks_of_a_case_of_tiffs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = exported(tmp_path / "model", graphs.guarantees(level=1.0), ("pre", "flair", "post"))
     scans.write_lgg(tmp_path / "in", patients=1, slices=3)
     out = tmp_path / "out"

@@ -218,7 +218,9 @@ def test_a_preset_without_arms_is_not_for_comparing() -> None:
 RUN = ("leak-tax", "--run", "-S", "split.folds=3", "-S", "train.epochs=2")
 
 
-def test_every_fold_of_both_arms_is_run_once_and_told(place: Place, capsys) -> None:
+def test_every_fold_of_both_arms_is_run_once_and_told(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, printed, complaint = ended(capsys, *RUN)
     assert (status, complaint) == (0, "")
     assert place.asked() == [
@@ -281,7 +283,7 @@ def cells(printed: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_one_arm_is_trained_with_several_seeds(place: Place, capsys) -> None:
+def test_one_arm_is_trained_with_several_seeds(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     status, printed, _ = ended(capsys, *RUN, "--seeds", "2", "--arm", "slice")
     assert status == 0
     asked = [json.loads(line) for line in place.asked()]
@@ -308,7 +310,9 @@ def test_one_arm_is_trained_with_several_seeds(place: Place, capsys) -> None:
 TABLE = ("table", "--location", "lgg=a.zip", "--location", "pairs=b.zip", "-S", "train.epochs=1")
 
 
-def test_the_table_reads_what_is_there_and_runs_what_it_has_data_for(place: Place, capsys) -> None:
+def test_the_table_reads_what_is_there_and_runs_what_it_has_data_for(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, printed, complaint = ended(capsys, *TABLE)
     assert (status, complaint, place.asked()) == (0, "", [])
     rows = cells(printed)[2:]
@@ -341,7 +345,9 @@ def test_the_table_reads_what_is_there_and_runs_what_it_has_data_for(place: Plac
     assert place.asked() == []
 
 
-def test_another_value_code_or_commit_makes_other_experiments(place: Place, capsys) -> None:
+def test_another_value_code_or_commit_makes_other_experiments(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     ended(capsys, *RUN)
     assert len(place.asked()) == 6
     ended(capsys, *RUN, "-S", "train.lr=1e-4")
@@ -362,7 +368,9 @@ def test_another_value_code_or_commit_makes_other_experiments(place: Place, caps
     assert place.asked() == []
 
 
-def test_a_failed_experiment_is_told_and_the_finished_ones_are_kept(place: Place, capsys) -> None:
+def test_a_failed_experiment_is_told_and_the_finished_ones_are_kept(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     (place.root / "fail").touch()
     status, printed, complaint = ended(capsys, *RUN)
     assert (status, printed) == (2, "")
@@ -386,7 +394,9 @@ def test_control_c_waits_until_dvc_has_put_the_work_tree_back(place: Place) -> N
     assert (place.root / "tidied").exists()
 
 
-def test_without_a_commit_there_is_no_experiment(tmp_path: Path, capsys, monkeypatch) -> None:
+def test_without_a_commit_there_is_no_experiment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copyfile(SHIPPED, tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     status, _, complaint = ended(capsys, *RUN)

@@ -159,7 +159,7 @@ def test_it_says_what_it_did_and_nothing_else(registered) -> None:
 
 
 def test_the_tag_is_one_that_dvc_and_predict_find(
-    project_with_one: Versioned, tmp_path: Path, monkeypatch
+    project_with_one: Versioned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = project_with_one
     assert project.git("cat-file", "-t", "tumour-segmenter@v1.0.0") == "tag"
@@ -209,7 +209,9 @@ def test_the_registered_model_answers_its_example_as_the_file_does(project_with_
     assert 0 < (direct > 0.5).sum() < (direct < 0.5).sum()  # the spot, and not all of it
 
 
-def test_an_interrupted_registration_is_finished(project_with_one: Versioned, capsys) -> None:
+def test_an_interrupted_registration_is_finished(
+    project_with_one: Versioned, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The tag is made last; without it, and with it alone, the same command does what is missing."""
     project = project_with_one
     project.git("tag", "-d", "tumour-segmenter@v1.0.0")
@@ -235,7 +237,9 @@ def test_mlflow_has_the_version_of_another_commit(project_with_one: Versioned) -
     assert tags(project) == []
 
 
-def test_mlflow_that_cannot_be_reached_leaves_no_tag(project: Versioned, monkeypatch) -> None:
+def test_mlflow_that_cannot_be_reached_leaves_no_tag(
+    project: Versioned, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     told = refused()

@@ -77,7 +77,7 @@ def experiments(script: str, number: str = "0") -> tuple[str, list[str]]:
 # What is asked for.
 
 
-def test_one_experiment_on_one_core(project: Project, capsys) -> None:
+def test_one_experiment_on_one_core(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     script = written(capsys, "-S", "train.lr=1e-4")
     assert directives(script) == {
         "job-name": "slurm",
@@ -101,7 +101,9 @@ def test_one_experiment_on_one_core(project: Project, capsys) -> None:
         assert f"\n{line}\n" in script
 
 
-def test_a_project_may_be_a_folder_of_a_repository(project: Project, capsys) -> None:
+def test_a_project_may_be_a_folder_of_a_repository(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     (project.root / ".git").rename(project.root.parent / ".git")
     project.git("add", "-A", ".")
     project.git("commit", "-q", "-a", "-m", "moved")
@@ -109,7 +111,9 @@ def test_a_project_may_be_a_folder_of_a_repository(project: Project, capsys) -> 
     assert f"\nrepository={project.root.parent}\nfolder=project/\n" in script
 
 
-def test_nodes_and_gpus_become_processes_of_one_training(project: Project, capsys) -> None:
+def test_nodes_and_gpus_become_processes_of_one_training(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     script = written(
         capsys, "--nodes", "2", "--gpus", "8", "--cpus-per-task", "6", "--time", "1-12:00:00",
         "--partition", "gpu_a100,gpu-h100", "--name", "large", "--set", "train.batch_size=64",
@@ -132,13 +136,15 @@ def test_nodes_and_gpus_become_processes_of_one_training(project: Project, capsy
     ("words", "processes"),
     [(["-S", "train.devices=4"], 4), (["-S", "train.devices=auto"], 1), (["--gpus", "1"], 1), ([], 1)],
 )
-def test_processes_follow_from_gpus_or_params(project: Project, capsys, words, processes) -> None:
+def test_processes_follow_from_gpus_or_params(
+    project: Project, capsys: pytest.CaptureFixture[str], words, processes
+) -> None:
     script = written(capsys, *words)
     assert directives(script)["ntasks-per-node"] == str(processes)
     assert "train.devices=1" not in script  # what params.yaml has is not set again
 
 
-def test_a_sweep_is_an_array_of_experiments(project: Project, capsys) -> None:
+def test_a_sweep_is_an_array_of_experiments(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     script = written(capsys, "-S", "split.folds=3", "-S", "split.fold=range(2)", "-S", "train.lr=1e-4,1e-3")
     assert directives(script)["array"] == "0-3"
     assert complaints(script) == ""
@@ -153,7 +159,7 @@ def test_a_sweep_is_an_array_of_experiments(project: Project, capsys) -> None:
         experiments(script, "4")
 
 
-def test_it_is_written_to_a_file(project: Project, capsys) -> None:
+def test_it_is_written_to_a_file(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     status, printed, told = ended(capsys, "--out", "job.sh")
     assert (status, printed, told) == (0, "", "job.sh is written; read it, then: sbatch job.sh\n")
     assert (project.root / "job.sh").read_text() == written(capsys)
@@ -163,7 +169,9 @@ def test_it_is_written_to_a_file(project: Project, capsys) -> None:
 
 
 @pytest.mark.parametrize("value", ["/a b/$(touch x).zip", "`touch x`", "a;touch x", "~/x", "\\$HOME", "é\tü"])
-def test_a_value_is_what_it_says_and_nothing_is_run(project: Project, capsys, value: str) -> None:
+def test_a_value_is_what_it_says_and_nothing_is_run(
+    project: Project, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
     word = f"ingest.location='{value}'"
     script = written(capsys, "-S", word, "-S", "train.seed=1,2")
     assert complaints(script, "--exclude=SC2016,SC2088,SC1111") == ""  # a $ in single quotes is meant
@@ -217,14 +225,18 @@ def test_a_place_is_what_it_says(values: list[str]) -> None:
         (["--out", "stages"], "--out stages is a folder; name a file"),
     ],
 )  # fmt: skip
-def test_slips_are_told_in_a_sentence(project: Project, capsys, words: list[str], told: str) -> None:
+def test_slips_are_told_in_a_sentence(
+    project: Project, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
     status, printed, complaint = ended(capsys, *words)
     assert (status, printed) == (2, "")
     assert complaint.startswith(f"error: {told}")
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "stages/train.py", "stages/new.py"])
-def test_what_is_not_committed_is_refused(project: Project, capsys, name: str) -> None:
+def test_what_is_not_committed_is_refused(
+    project: Project, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
     with (project.root / name).open("a") as stream:
         stream.write("# a thought\n")
     assert ended(capsys) == (
@@ -234,7 +246,7 @@ def test_what_is_not_committed_is_refused(project: Project, capsys, name: str) -
     )
 
 
-def test_a_folder_without_dvc_is_told(place: Project, capsys) -> None:
+def test_a_folder_without_dvc_is_told(place: Project, capsys: pytest.CaptureFixture[str]) -> None:
     status, printed, complaint = ended(capsys)
     assert (status, printed, complaint.count("\n")) == (2, "", 1)
     assert complaint.startswith("error: DVC cannot open this folder (")
@@ -266,7 +278,9 @@ def job(script: str, **env: str) -> tuple[int, str]:
         (("cache=", "cache=/proc/nowhere"), "cannot write into DVC's cache /proc/nowhere"),
     ],
 )
-def test_a_job_that_cannot_run_says_so(project: Project, capsys, change: tuple[str, str], told: str) -> None:
+def test_a_job_that_cannot_run_says_so(
+    project: Project, capsys: pytest.CaptureFixture[str], change: tuple[str, str], told: str
+) -> None:
     script = written(capsys)
     head, tail = script.split("\nexport nodes=")
     head = re.sub(rf"^{change[0]}.*$", change[1], head, flags=re.MULTILINE) if change[0] else head

@@ -77,13 +77,15 @@ def test_what_may_not(word: str, told: str) -> None:
         ),
     ],
 )
-def test_slips_are_told_in_a_sentence(place: Place, capsys, words: tuple[str, ...], told: str) -> None:
+def test_slips_are_told_in_a_sentence(
+    place: Place, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+) -> None:
     status, printed, complaint = ended(capsys, *words)
     assert (status, printed) == (2, "")
     assert complaint.splitlines()[-1].startswith(f"error: {told}")
 
 
-def test_the_best_is_found_and_told(place: Place, capsys) -> None:
+def test_the_best_is_found_and_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     status, printed, complaint = ended(
         capsys, *LR, "--search", "train.context=int(0,2)", "-S", "train.epochs=2", "--trials", "16"
     )
@@ -107,7 +109,9 @@ def test_the_best_is_found_and_told(place: Place, capsys) -> None:
     assert re.fullmatch(r"tune-\w{8}", rows[0][2])
 
 
-def test_it_goes_on_where_it_was_and_repeats_what_was_interrupted(place: Place, capsys) -> None:
+def test_it_goes_on_where_it_was_and_repeats_what_was_interrupted(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ended(capsys, *LR, "--trials", "3")[0] == 0
     assert len(given(place)) == 3
     folds = ("-S", "split.folds=3", "-S", "split.fold=2")
@@ -127,7 +131,7 @@ def test_it_goes_on_where_it_was_and_repeats_what_was_interrupted(place: Place, 
     assert len(given(place)) == 1
 
 
-def test_another_search_or_commit_is_another_study(place: Place, capsys) -> None:
+def test_another_search_or_commit_is_another_study(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     ended(capsys, *LR, "--trials", "1")
     ended(capsys, *LR, "--trials", "1", "--seed", "1")
     place.commit()

@@ -23,7 +23,7 @@ from tests.pipeline.import_graph import ROOT
 
 
 @pytest.fixture
-def on_cluster(scheduler, monkeypatch) -> str:
+def on_cluster(scheduler, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv(cluster.ADDRESS, scheduler.scheduler_address)
     return scheduler.scheduler_address
 
@@ -44,13 +44,15 @@ def prepared(root: Path, archive: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory) -> Path:
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("scans")
     scans.write_lgg(root / "in", patients=4, slices=4)
     return Path(shutil.make_archive(str(root / "in"), "zip", root / "in"))
 
 
-def test_outs_are_the_same_wherever_they_were_made(tmp_path, archive, scheduler, monkeypatch):
+def test_outs_are_the_same_wherever_they_were_made(
+    tmp_path: Path, archive, scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
     here = prepared(tmp_path / "here", archive)
@@ -62,7 +64,7 @@ def test_outs_are_the_same_wherever_they_were_made(tmp_path, archive, scheduler,
         assert not path.is_file() or scheduler.scheduler_address.encode() not in path.read_bytes()
 
 
-def test_tasks_run_at_the_workers_in_this_folder_and_in_order(on_cluster, tmp_path):
+def test_tasks_run_at_the_workers_in_this_folder_and_in_order(on_cluster, tmp_path: Path) -> None:
     with cluster.chdir(tmp_path), workers.pool() as pool:
         answers = list(pool.map(square, range(20)))
         one = pool.submit(square, 5).result()
@@ -73,29 +75,29 @@ def test_tasks_run_at_the_workers_in_this_folder_and_in_order(on_cluster, tmp_pa
     assert not list(tmp_path.rglob("cluster-*"))
 
 
-def test_a_sentence_of_a_task_comes_back(on_cluster):
+def test_a_sentence_of_a_task_comes_back(on_cluster) -> None:
     with pytest.raises(UserError, match="the third is damaged"), workers.pool() as pool:
         list(pool.map(fail, range(5)))
 
 
-def test_a_worker_that_is_killed_is_replaced(on_cluster, tmp_path):
+def test_a_worker_that_is_killed_is_replaced(on_cluster, tmp_path: Path) -> None:
     with workers.pool() as pool:
         marker = str(tmp_path / "killed")
         assert list(pool.map(once_fatal, [marker] * 6, range(6))) == list(range(6))
     assert (tmp_path / "killed").exists()
 
 
-def test_a_task_that_kills_every_worker_ends_with_a_sentence(on_cluster):
+def test_a_task_that_kills_every_worker_ends_with_a_sentence(on_cluster) -> None:
     with pytest.raises(UserError, match="ended 4 workers, as tasks do"), workers.pool() as pool:
         list(pool.map(always_fatal, range(4)))
 
 
-def test_so_it_does_on_this_machine():
+def test_so_it_does_on_this_machine() -> None:
     with pytest.raises(UserError, match="a worker process ended before its work"), workers.pool(2) as pool:
         list(pool.map(always_fatal, range(4)))
 
 
-def test_no_scheduler_at_the_address(monkeypatch):
+def test_no_scheduler_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_PATIENCE_S", 1)
     for address in ("tcp://127.0.0.1:9", "nonsense://x"):
         monkeypatch.setenv(cluster.ADDRESS, address)
@@ -106,7 +108,7 @@ def test_no_scheduler_at_the_address(monkeypatch):
 @pytest.mark.parametrize(
     ("size", "sentence"), [((0, 1), "has no workers"), ((1, 2), "runs 2 tasks at a time")]
 )
-def test_workers_that_cannot_be_used(monkeypatch, size, sentence):
+def test_workers_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, size, sentence) -> None:
     number, threads = size
     monkeypatch.setattr(cluster, "_PATIENCE_S", 2)
     with distributed.LocalCluster(
@@ -118,21 +120,21 @@ def test_workers_that_cannot_be_used(monkeypatch, size, sentence):
 
 
 @pytest.mark.parametrize("what", ["Python", "code"])
-def test_workers_that_are_others(on_cluster, monkeypatch, what):
+def test_workers_that_are_others(on_cluster, monkeypatch: pytest.MonkeyPatch, what) -> None:
     own = cluster.about()
     monkeypatch.setattr(cluster, "about", lambda: own | {what: "another"})
     with pytest.raises(UserError, match=f"has another {what} \\({own[what]}, here another\\)"):
         workers.pool().__enter__()
 
 
-def test_workers_that_see_another_folder(on_cluster, monkeypatch, tmp_path):
+def test_workers_that_see_another_folder(on_cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     answer = cluster._answer
     monkeypatch.setattr(cluster, "_answer", lambda token: answer(token + "elsewhere"))
     with cluster.chdir(tmp_path), pytest.raises(UserError, match=f"does not see {tmp_path}"):
         workers.pool().__enter__()
 
 
-def test_without_dask_there_is_a_sentence():
+def test_without_dask_there_is_a_sentence() -> None:
     code = (
         "import sys; sys.modules['distributed'] = None\n"
         "from stages.core import workers\n"
@@ -143,7 +145,7 @@ def test_without_dask_there_is_a_sentence():
     assert "pip install 'brainseg[cluster]'" in done.stderr
 
 
-def test_a_scheduler_that_is_lost_ends_with_a_sentence(monkeypatch):
+def test_a_scheduler_that_is_lost_ends_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     local = distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
     )
@@ -159,7 +161,7 @@ def test_a_scheduler_that_is_lost_ends_with_a_sentence(monkeypatch):
         lose()
 
 
-def test_workers_that_are_all_lost_end_with_a_sentence(monkeypatch):
+def test_workers_that_are_all_lost_end_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_ALONE_S", 1.0)
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
@@ -178,7 +180,9 @@ def test_workers_that_are_all_lost_end_with_a_sentence(monkeypatch):
             lose()
 
 
-def test_a_worker_that_came_later_and_is_another(on_cluster, monkeypatch, tmp_path):
+def test_a_worker_that_came_later_and_is_another(
+    on_cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with workers.pool() as pool:
         own = cluster.about()
         monkeypatch.setattr(cluster, "about", lambda: own | {"code": "another"})
@@ -192,7 +196,7 @@ def test_a_worker_that_came_later_and_is_another(on_cluster, monkeypatch, tmp_pa
             pool.submit(square, 2).result()
 
 
-def test_libraries_that_a_task_brings_are_held_to_one_thread(tmp_path):
+def test_libraries_that_a_task_brings_are_held_to_one_thread(tmp_path: Path) -> None:
     for module in ("the first", "another"):
         assert 2 in loosen()  # as a library that is loaded later has as many as there are cores
         cluster._in(str(tmp_path), cluster.about(), module, partial(square, 2))

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from stages.core import lineage
 
 
 @pytest.fixture
-def inputs(tmp_path):
+def inputs(tmp_path: Path):
     folder = tmp_path / "slices"
     folder.mkdir()
     (folder / "images-000.npy").write_bytes(b"pixels")
@@ -26,7 +27,7 @@ def key(root, params=None):
 
 
 @pytest.mark.parametrize("name", ["slices/images-000.npy", "slices/index.csv", "splits.csv", "code.py"])
-def test_content_counts(inputs, name):
+def test_content_counts(inputs, name) -> None:
     before = key(inputs)
     content = (inputs / name).read_bytes()
     (inputs / name).write_bytes(content + b"!")
@@ -35,13 +36,13 @@ def test_content_counts(inputs, name):
     assert key(inputs) == before
 
 
-def test_params_count_in_any_order(inputs):
+def test_params_count_in_any_order(inputs) -> None:
     before = key(inputs)
     assert key(inputs, {"lr": 0.1, "seed": 1}) != before
     assert key(inputs, {"seed": 0, "lr": 0.1}) == before
 
 
-def test_names_and_new_files_count(inputs):
+def test_names_and_new_files_count(inputs) -> None:
     before = key(inputs)
     (inputs / "slices/index.csv").rename(inputs / "slices/index2.csv")
     renamed = key(inputs)
@@ -49,14 +50,14 @@ def test_names_and_new_files_count(inputs):
     assert len({before, renamed, key(inputs)}) == 3
 
 
-def test_swapped_contents_count(inputs):
+def test_swapped_contents_count(inputs) -> None:
     before = key(inputs)
     (inputs / "slices/images-000.npy").write_bytes(b"rows")
     (inputs / "slices/index.csv").write_bytes(b"pixels")
     assert key(inputs) != before
 
 
-def test_dates_and_the_place_do_not_count(inputs, tmp_path_factory):
+def test_dates_and_the_place_do_not_count(inputs, tmp_path_factory: pytest.TempPathFactory) -> None:
     before = key(inputs)
     os.utime(inputs / "slices/index.csv", (1, 1))
     os.utime(inputs / "slices", (1, 1))
@@ -66,7 +67,7 @@ def test_dates_and_the_place_do_not_count(inputs, tmp_path_factory):
     assert key(elsewhere) == before
 
 
-def test_compiled_code_does_not_count(inputs):
+def test_compiled_code_does_not_count(inputs) -> None:
     room = inputs / "room"
     room.mkdir()
     (room / "module.py").write_bytes(b"code")
@@ -79,5 +80,5 @@ def test_compiled_code_does_not_count(inputs):
     assert lineage.key({}, [], [room]) != before
 
 
-def test_content_hash_is_sha256(inputs):
+def test_content_hash_is_sha256(inputs) -> None:
     assert lineage.content_hash(inputs / "code.py") == hashlib.sha256(b"code").hexdigest()

@@ -10,7 +10,7 @@ NAMES = st.text("abcdefgh_", min_size=1)
 
 
 @given(st.dictionaries(NAMES, st.text()))
-def test_what_is_written_is_read(values):
+def test_what_is_written_is_read(values) -> None:
     read = traits.parse(traits.text(values))
     assert set(read) == {name for name, value in values.items() if value.strip()}
     assert traits.parse(traits.text(read)) == read
@@ -30,5 +30,5 @@ def test_what_is_written_is_read(values):
         ("nan", ""),
     ],
 )
-def test_ages_go_to_groups(years, group):
+def test_ages_go_to_groups(years, group) -> None:
     assert traits.age_group(years) == group

@@ -130,7 +130,7 @@ class Cycle:
             self.marker.touch()
 
 
-def test_what_the_parent_left_unreferenced_is_not_ended_in_a_worker(tmp_path):
+def test_what_the_parent_left_unreferenced_is_not_ended_in_a_worker(tmp_path: Path) -> None:
     """A session of ONNX Runtime would wait for its threads there, which a fork does not bring along."""
     gc.disable()
     try:

@@ -1,6 +1,7 @@
 """Pages made from the code have all of it: every param, option, out, table, metric, check and format."""
 
 import importlib
+from pathlib import Path
 
 import pytest
 import typer
@@ -29,7 +30,7 @@ def rows(page: str) -> dict[str, list[str]]:
     return {row[0].strip("| `"): row[1:] for row in cells}
 
 
-def test_every_param_has_its_default_and_the_comment_of_params_yaml():
+def test_every_param_has_its_default_and_the_comment_of_params_yaml() -> None:
     listed = rows(params.page())
     sections = {field.alias or name: field for name, field in Params.model_fields.items()}
     names = {
@@ -47,7 +48,7 @@ def test_every_param_has_its_default_and_the_comment_of_params_yaml():
     assert listed["split.strategy"][2].endswith("slice (leaky, to measure leakage)")
 
 
-def test_no_comment_of_params_yaml_is_lost():
+def test_no_comment_of_params_yaml_is_lost() -> None:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     words = [line.partition("#")[2].strip() for line in text.splitlines() if line.startswith("  ")]
     listed = " ".join(params.comments(text).values())
@@ -59,7 +60,7 @@ def page() -> str:
     return commands.page()
 
 
-def test_every_stage_and_command_has_its_options(page):
+def test_every_stage_and_command_has_its_options(page) -> None:
     for name in cli.STAGES:
         assert f"| `brainseg {name}` " in page
     for name in cli.COMMANDS | cli.OPTIONAL:
@@ -71,14 +72,14 @@ def test_every_stage_and_command_has_its_options(page):
                 assert option in part, (name, option)
 
 
-def test_stages_are_commands_without_options():
+def test_stages_are_commands_without_options() -> None:
     for name in cli.STAGES:
         source = (ROOT / "stages" / f"{name}.py").read_text(encoding="utf-8")
         assert "typer.Option" not in source, name
         assert "typer.Argument" not in source, name
 
 
-def test_every_out_of_dvc_yaml_is_listed():
+def test_every_out_of_dvc_yaml_is_listed() -> None:
     page = artefacts.page()
     stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     for name, stage in stages.items():
@@ -90,7 +91,7 @@ def test_every_out_of_dvc_yaml_is_listed():
                 assert f"| `{path}`" in part, path
 
 
-def test_every_table_has_its_columns():
+def test_every_table_has_its_columns() -> None:
     page = artefacts.page()
     schemas = {name: value for name, value in vars(tables).items() if isinstance(value, tables.Schema)}
     assert set(artefacts.SCHEMAS) == set(schemas)
@@ -102,7 +103,7 @@ def test_every_table_has_its_columns():
             assert listed[column] == [kind.value, "yes"]
 
 
-def test_the_files_of_a_table_are_outs_or_below_outs():
+def test_the_files_of_a_table_are_outs_or_below_outs() -> None:
     stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     outs = {
         entry if isinstance(entry, str) else next(iter(entry))
@@ -115,12 +116,12 @@ def test_the_files_of_a_table_are_outs_or_below_outs():
             assert any(file == out or file.startswith(out + "/") for out in outs), file
 
 
-def test_every_metric_and_every_check_is_listed():
+def test_every_metric_and_every_check_is_listed() -> None:
     assert tuple(rows(metrics.page())) == NAMES
     assert tuple(rows(checks.page())) == tuple(CHECKS)
 
 
-def test_every_suffix_and_every_source_is_listed():
+def test_every_suffix_and_every_source_is_listed() -> None:
     page = formats.page()
     for suffix in (*FORMATS, *DICOM):
         assert f"`{suffix}`" in page
@@ -131,7 +132,9 @@ def test_every_suffix_and_every_source_is_listed():
     }
 
 
-def test_a_page_is_written_anew_only_where_it_differs(tmp_path, monkeypatch):
+def test_a_page_is_written_anew_only_where_it_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pages, "PAGES", {"metrics": lambda: "# Metrics\n"})
     pages.write(tmp_path)
     before = (tmp_path / "metrics.md").stat().st_mtime_ns

@@ -14,7 +14,7 @@ from tests.pipeline.import_graph import ROOT
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built as `make docs` builds it: links to pages and headings that are not there are errors."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-E"]
@@ -29,12 +29,12 @@ def site(tmp_path_factory) -> Path:
     return folder / "html"
 
 
-def test_make_docs_runs_the_same():
+def test_make_docs_runs_the_same() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "python -m sphinx -b html -W --keep-going -q docs docs/_build/html" in makefile
 
 
-def test_every_page_of_docs_is_in_the_site(site):
+def test_every_page_of_docs_is_in_the_site(site) -> None:
     pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")]
     assert len(pages) > 40
     for page in pages:
@@ -42,7 +42,7 @@ def test_every_page_of_docs_is_in_the_site(site):
             assert (site / page).with_suffix(".html").is_file(), page
 
 
-def test_it_fetches_nothing_and_its_search_works_from_disk(site):
+def test_it_fetches_nothing_and_its_search_works_from_disk(site) -> None:
     with chrome() as driver:
         for page in ("index.html", "how-to/predict.html", "search.html?q=leak"):
             driver.get(f"{site.as_uri()}/{page}")

@@ -98,7 +98,7 @@ def test_an_unknown_revision(place: Results, name: str) -> None:
     ],
 )
 def test_a_shallow_clone_says_how_to_fetch_and_then_it_works(
-    place: Results, tmp_path: Path, monkeypatch, name: str, way_out: str
+    place: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, way_out: str
 ) -> None:
     place.git("branch", "side")
     side = place.git("rev-parse", "side")
@@ -114,7 +114,7 @@ def test_a_shallow_clone_says_how_to_fetch_and_then_it_works(
     assert found.text(Path("stages/train.py")) == "one\n"
 
 
-def test_where_there_is_no_repository(tmp_path: Path, monkeypatch) -> None:
+def test_where_there_is_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert refused("HEAD") == (
@@ -123,18 +123,18 @@ def test_where_there_is_no_repository(tmp_path: Path, monkeypatch) -> None:
     )
 
 
-def test_where_nothing_is_committed(tmp_path: Path, monkeypatch) -> None:
+def test_where_nothing_is_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "-q"], check=True)
     assert refused("HEAD").startswith("there is no revision or experiment HEAD; ")
 
 
-def test_where_there_is_no_git(place: Results, monkeypatch) -> None:
+def test_where_there_is_no_git(place: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(place.root))
     assert refused("HEAD") == "git is not installed; revisions are read with it"
 
 
-def test_what_is_not_text_or_too_large_is_not_read(place: Results, monkeypatch) -> None:
+def test_what_is_not_text_or_too_large_is_not_read(place: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     place.write("params.yaml", b"\xff\xfe")
     commit = place.commit()[:7]
     found = revision.resolve("HEAD")

@@ -51,7 +51,9 @@ EVERY = [f"leak-tax-{arm}-{fold}" for arm in ("patient", "slice") for fold in ra
         (8, "many", 4, "OMP_NUM_THREADS=2"),
     ],
 )
-def test_more_threads_than_cores_are_refused(monkeypatch, cores, threads, jobs, way_out) -> None:
+def test_more_threads_than_cores_are_refused(
+    monkeypatch: pytest.MonkeyPatch, cores, threads, jobs, way_out
+) -> None:
     monkeypatch.setattr(workers, "granted", lambda: cores)
     if threads is None:
         monkeypatch.delenv("OMP_NUM_THREADS")
@@ -65,7 +67,7 @@ def test_more_threads_than_cores_are_refused(monkeypatch, cores, threads, jobs, 
 
 
 @pytest.mark.parametrize(("threads", "jobs"), [("4", 4), ("1", 40), ("16", 1), (None, 1)])
-def test_threads_that_have_a_core_each_are_not(monkeypatch, threads, jobs) -> None:
+def test_threads_that_have_a_core_each_are_not(monkeypatch: pytest.MonkeyPatch, threads, jobs) -> None:
     monkeypatch.setattr(workers, "granted", lambda: 16)
     monkeypatch.delenv("OMP_NUM_THREADS")
     if threads:
@@ -83,7 +85,9 @@ def test_threads_that_have_a_core_each_are_not(monkeypatch, threads, jobs) -> No
         (preset, ("--jobs", "2"), "options go with a preset; `brainseg preset` lists what there is"),
     ],
 )
-def test_slips_are_told_in_a_sentence(place: Place, capsys, command, words, told) -> None:
+def test_slips_are_told_in_a_sentence(
+    place: Place, capsys: pytest.CaptureFixture[str], command, words, told
+) -> None:
     assert ended(capsys, command, *words) == (2, "", f"error: {told}\n")
     assert place.asked() == []
 
@@ -91,7 +95,9 @@ def test_slips_are_told_in_a_sentence(place: Place, capsys, command, words, told
 # Beside each other.
 
 
-def test_the_store_of_trainings_is_there_before_two_begin(place: Place, capsys, monkeypatch) -> None:
+def test_the_store_of_trainings_is_there_before_two_begin(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert ended(capsys, preset, *RUN)[0] == 0
     assert not (place.root / "mlflow.db").exists()  # one at a time makes it in training
@@ -100,7 +106,7 @@ def test_the_store_of_trainings_is_there_before_two_begin(place: Place, capsys, 
         assert ("brainseg",) in database.execute("SELECT name FROM experiments").fetchall()
 
 
-def test_two_train_at_a_time_and_one_prepares(place: Place, capsys) -> None:
+def test_two_train_at_a_time_and_one_prepares(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     alone = ended(capsys, preset, *RUN)
     assert (alone[0], names(place)) == (0, EVERY)
     for ref in place.git("for-each-ref", "--format=%(refname)", "refs/exps").split():
@@ -113,7 +119,7 @@ def test_two_train_at_a_time_and_one_prepares(place: Place, capsys) -> None:
     assert names(place) == []
 
 
-def test_one_failure_stops_no_other_and_is_named(place: Place, capsys) -> None:
+def test_one_failure_stops_no_other_and_is_named(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     (place.root / "fail").touch()
     (place.root / "kill").touch()
     status, printed, complaint = ended(capsys, preset, *RUN, "--jobs", "3")
@@ -139,7 +145,7 @@ def test_control_c_ends_all_and_begins_no_other(place: Place) -> None:
 
 
 def test_trials_of_a_batch_run_beside_each_other_and_are_the_same_each_time(
-    place: Place, capsys, tmp_path_factory
+    place: Place, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     words = (*LR, "-S", "train.epochs=2", "--trials", "6", "--jobs", "2")
     (place.root / "beside").touch()
@@ -158,7 +164,9 @@ def test_trials_of_a_batch_run_beside_each_other_and_are_the_same_each_time(
     assert len(set(scores[0])) == 6
 
 
-def test_a_trial_that_failed_stops_no_other_and_comes_again(place: Place, capsys) -> None:
+def test_a_trial_that_failed_stops_no_other_and_comes_again(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     (place.root / "fail").touch()
     words = ("--search", "split.fold=choice(0,1,2)", "-S", "split.folds=3", "--trials", "4", "--jobs", "4")
     status, printed, complaint = ended(capsys, tune, *words)

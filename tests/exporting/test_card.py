@@ -45,7 +45,7 @@ def render(regions=False, of_model=None, **of_run) -> str:
 @pytest.mark.parametrize("regions", [False, True])
 @pytest.mark.parametrize("leaky", [False, True])
 @pytest.mark.parametrize("int8", [True, False, None])
-def test_variants(regions, leaky, int8):
+def test_variants(regions, leaky, int8) -> None:
     text = render(regions, leaky=leaky, int8=int8)
     assert ("Leaky: patients of the test set were also trained on" in text) is leaky
     assert ("Mean over 22 patients that were not trained on, on the 128 px grid" in text) is not leaky
@@ -61,7 +61,7 @@ def test_variants(regions, leaky, int8):
     assert "| encoder_weights | null |" in text
 
 
-def test_what_the_stages_before_it_say():
+def test_what_the_stages_before_it_say() -> None:
     text = render()
     assert "- licence of the data: CC BY-NC-SA 4.0\n" in text
     assert "| train | 7 | 50 | 21 |\n" in text
@@ -71,7 +71,7 @@ def test_what_the_stages_before_it_say():
     assert "Patients of these sites were trained on, too" in text
 
 
-def test_nothing_found_and_no_sites():
+def test_nothing_found_and_no_sites() -> None:
     text = render(findings=[], groups=[], source="hospital")
     assert "Validation found nothing amiss with the data." in text
     assert "The data do not tell at which site a scan was made" in text
@@ -79,7 +79,7 @@ def test_nothing_found_and_no_sites():
 
 
 @pytest.mark.parametrize("source", [*SOURCES, "other"])
-def test_tables_are_tables(source):
+def test_tables_are_tables(source) -> None:
     """A blank or missing line would break a Markdown table silently."""
     html = MarkdownIt("commonmark").enable("table").render(render(regions=True, int8=False, source=source))
     assert html.count("<table>") == 7
@@ -87,7 +87,7 @@ def test_tables_are_tables(source):
     assert html.count("<h2>") == 9
 
 
-def test_metrics_without_an_interval_or_a_value():
+def test_metrics_without_an_interval_or_a_value() -> None:
     evaluated = reports.evaluated()
     evaluated["test"] = {"dice": 0.5, "hd95_mm": None, "iou": 0.4, "iou_ci_low": None, "iou_ci_high": None}
     evaluated["test"] |= {"patients": 3, "worst_dice": 0.1}
@@ -98,7 +98,7 @@ def test_metrics_without_an_interval_or_a_value():
     assert "| recall |" not in text
 
 
-def test_context_and_spacing_are_told():
+def test_context_and_spacing_are_told() -> None:
     assert "with 2 neighbouring slices on each side" in render(of_model={"context": 2})
     assert "- It sees a slice and 2 on each side.\n" in render(of_model={"context": 2})
     assert "neighbouring" not in render()
@@ -106,11 +106,11 @@ def test_context_and_spacing_are_told():
     assert "1 mm was assumed" in render(spacing_known=False)
 
 
-def test_the_same_run_gives_the_same_card():
+def test_the_same_run_gives_the_same_card() -> None:
     assert render() == render()
 
 
-def test_findings_are_counted_the_worst_first():
+def test_findings_are_counted_the_worst_first() -> None:
     table = pd.DataFrame(
         [("info", "b_c"), ("warning", "x"), ("critical", "z"), ("warning", "a"), ("warning", "x")],
         columns=["severity", "check"],
@@ -124,7 +124,7 @@ def test_findings_are_counted_the_worst_first():
     assert card.findings(table.head(0)) == []
 
 
-def test_groups_have_intervals_where_they_say_something():
+def test_groups_have_intervals_where_they_say_something() -> None:
     groups = [Group("site", "CS", 9, 0.7, 0.4, 0.6, 0.8), Group("grade", "2", 1, 0.5, 0.5, None, None)]
     text = render(groups=groups, split=SPLIT | {"strategy": "site"})
     assert "| site | CS | 9 | 0.700 (0.600 to 0.800) | 0.400 |\n" in text
@@ -132,7 +132,7 @@ def test_groups_have_intervals_where_they_say_something():
     assert "No patient of the site CS was trained on." in text
 
 
-def test_where_it_has_been_tried():
+def test_where_it_has_been_tried() -> None:
     assert "what it is worth at another hospital is not known" in render()
     row = {"data": "brats, x.zip", "patients": 6, "dice": 0.61, "dice_ci_low": 0.4, "dice_ci_high": 0.8}
     text = render(tried=[row | {"note": "the definitions differ"}])
@@ -153,7 +153,7 @@ def test_where_it_has_been_tried():
         (22, "**None of the test patients has a labelled pixel, so that a Dice of 1 means no false alarm, "),
     ],
 )
-def test_test_patients_without_tumour(empty, sentence):
+def test_test_patients_without_tumour(empty, sentence) -> None:
     evaluated = reports.evaluated()
     evaluated["test"]["empty_patients"] = empty
     text = render(evaluated=evaluated)
@@ -161,7 +161,7 @@ def test_test_patients_without_tumour(empty, sentence):
     assert sentence is None or f"\n\n{sentence}" in text.split("## Test result")[1].split("| metric")[0]
 
 
-def test_what_the_model_promises():
+def test_what_the_model_promises() -> None:
     text = render(regions=True)
     assert "22 test patients, who chose neither weights nor threshold" in text
     assert "a coverage of 0.957 at most, which is 1 - 1/(22 + 1)" in text
@@ -177,7 +177,7 @@ def test_what_the_model_promises():
     assert "Nothing: it leaks.\n" in render(leaky=True)
 
 
-def test_a_region_that_few_test_patients_have():
+def test_a_region_that_few_test_patients_have() -> None:
     own = reports.promised(["whole", "core"])
     own["outer_level"]["core"] = None
     text = render(regions=True, evaluated={**reports.evaluated(True), "guarantees": own})

@@ -1,5 +1,7 @@
 """Several graphs as one: the mean of their answers, for any batch."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +16,7 @@ from tests.fixtures.trainings import SIZE, Setup
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory):
+def paths(tmp_path_factory: pytest.TempPathFactory):
     """Three networks that differ in their weights: an export takes seconds, so the others are made of one."""
     folder = tmp_path_factory.mktemp("graphs")
     setup = Setup(trainings.blobs(tmp_path_factory.mktemp("store"), cases=2))
@@ -39,7 +41,7 @@ def answer(path, slices):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("batch", [1, 5])
-def test_it_answers_with_the_mean(paths, count, batch, tmp_path):
+def test_it_answers_with_the_mean(paths, count, batch, tmp_path: Path) -> None:
     slices = np.random.default_rng(0).integers(0, 256, (batch, SIZE, SIZE, 3), dtype=np.uint8)
     onnx.save(onnx_ensemble.mean([onnx.load(path) for path in paths[:count]]), tmp_path / "joint.onnx")
     apart = [answer(path, slices) for path in paths[:count]]
@@ -48,12 +50,12 @@ def test_it_answers_with_the_mean(paths, count, batch, tmp_path):
     assert count == 1 or np.abs(apart[0] - apart[1]).max() > 0.01
 
 
-def test_the_same_members_give_the_same_bytes(paths):
+def test_the_same_members_give_the_same_bytes(paths) -> None:
     one, again = (onnx_ensemble.mean([onnx.load(path) for path in paths]) for _ in range(2))
     assert one.SerializeToString(deterministic=True) == again.SerializeToString(deterministic=True)
 
 
-def test_graphs_that_do_not_fit_are_refused(paths):
+def test_graphs_that_do_not_fit_are_refused(paths) -> None:
     first, wider, newer = (onnx.load(paths[0]) for _ in range(3))
     wider.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 9  # as with neighbours
     with pytest.raises(ValueError, match="differ in input or output"):

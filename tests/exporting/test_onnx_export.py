@@ -22,7 +22,7 @@ def predictor(path) -> OnnxPredictor:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory: pytest.TempPathFactory):
     return trainings.blobs(tmp_path_factory.mktemp("store"), cases=3, slices=5)
 
 
@@ -40,14 +40,14 @@ def net(store):
 
 
 @pytest.fixture(scope="module")
-def exported(net, tmp_path_factory):
+def exported(net, tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("export") / "model.onnx"
     onnx_export.write(net, 1, 32, 18, path)
     return path
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_answers_as_torch_does(batch, net, store, exported):
+def test_answers_as_torch_does(batch, net, store, exported) -> None:
     images = store.images(np.arange(batch))
     (found,) = onnx_predictor.session(exported).run([onnx_export.OUTPUT], {onnx_export.INPUT: images})
     with torch.inference_mode():
@@ -57,15 +57,15 @@ def test_answers_as_torch_does(batch, net, store, exported):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_the_same_weights_give_the_same_bytes(net, exported, tmp_path):
-    def deeper():  # another stack, another folder
+def test_the_same_weights_give_the_same_bytes(net, exported, tmp_path: Path) -> None:
+    def deeper() -> None:  # another stack, another folder
         onnx_export.write(net, 1, 32, 18, tmp_path / "other.onnx")
 
     deeper()
     assert (tmp_path / "other.onnx").read_bytes() == exported.read_bytes()
 
 
-def test_no_trace_of_this_machine(exported):
+def test_no_trace_of_this_machine(exported) -> None:
     content = exported.read_bytes()
     for trace in (b".py", b"/home", b"/work", b"/tmp", b"site-packages", b"stages.", b"Traceback"):
         assert trace not in content
@@ -77,7 +77,7 @@ def test_no_trace_of_this_machine(exported):
 
 
 @pytest.mark.parametrize("tta", ["none", "flip"])
-def test_cases_as_inference_gives_them(tta, net, store, exported):
+def test_cases_as_inference_gives_them(tta, net, store, exported) -> None:
     everything = np.arange(15)
     with_torch = cases.of(TorchPredictor(net, 1, 4), store, everything, tta)
     with_onnx = cases.of(predictor(exported), store, everything, tta)
@@ -90,7 +90,7 @@ def test_cases_as_inference_gives_them(tta, net, store, exported):
             assert np.abs(case.probabilities - plain.probabilities).max() > 1e-3
 
 
-def test_int8_is_smaller_close_and_runs(net, store, exported, tmp_path):
+def test_int8_is_smaller_close_and_runs(net, store, exported, tmp_path: Path) -> None:
     path = tmp_path / "model.int8.onnx"
     batches = (store.images(np.arange(start, start + 5)) for start in (0, 5, 10))
     onnx_export.write_int8(exported, batches, path)
@@ -105,7 +105,7 @@ def test_int8_is_smaller_close_and_runs(net, store, exported, tmp_path):
     assert 0 < np.abs(full - small).mean() < 0.02
 
 
-def test_a_description_changes_nothing_but_the_metadata(exported, tmp_path, store):
+def test_a_description_changes_nothing_but_the_metadata(exported, tmp_path: Path, store) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(exported.read_bytes())
     for text in ("first", "sizes, names, thresholds"):

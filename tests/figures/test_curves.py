@@ -1,5 +1,7 @@
 """Curves: equal bytes for equal numbers, other bytes for others; their tables by hand."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -47,7 +49,7 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_same_numbers_same_bytes(name, tmp_path):
+def test_same_numbers_same_bytes(name, tmp_path: Path) -> None:
     draw, table, other_table = DRAWN[name]
     first, second, other = tmp_path / "first", tmp_path / "second.part", tmp_path / "other"
     draw(table, first)
@@ -61,7 +63,7 @@ def test_same_numbers_same_bytes(name, tmp_path):
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
 
 
-def test_all_are_written_with_the_tables_that_dvc_plots(tmp_path):
+def test_all_are_written_with_the_tables_that_dvc_plots(tmp_path: Path) -> None:
     counts = np.zeros((2, LEVELS + 1), np.int64)
     counts[0, 10], counts[1, 190] = 30, 10
     found = Scores(

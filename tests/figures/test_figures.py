@@ -1,5 +1,7 @@
 """Figures: equal bytes for equal numbers, other bytes for others."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -32,7 +34,7 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_same_numbers_same_bytes(name, tmp_path):
+def test_same_numbers_same_bytes(name, tmp_path: Path) -> None:
     draw, draw_other = DRAWN[name]
     first, second, other = tmp_path / "first", tmp_path / "second.part", tmp_path / "other"
     draw(first)
@@ -46,7 +48,7 @@ def test_same_numbers_same_bytes(name, tmp_path):
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
 
 
-def test_no_figure_stays_open(tmp_path):
+def test_no_figure_stays_open(tmp_path: Path) -> None:
     before = figures.plt.get_fignums()
     figures.burden(*burden(), tmp_path / "a.png")
     assert figures.plt.get_fignums() == before

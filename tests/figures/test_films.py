@@ -1,5 +1,7 @@
 """Films: which slices, in which colours, and what the table says of them."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -26,7 +28,7 @@ def squares(*corners):
 
 
 @pytest.fixture
-def painted(tmp_path):
+def painted(tmp_path: Path):
     """Of two grey slices the second with a hit, a miss and a false alarm."""
     images = np.full((2, 16, 16, 3), 100, np.uint8)
     truth = np.stack([squares(), squares((1, 1), (1, 9))])
@@ -39,7 +41,7 @@ def mixed(colour):
     return [int(0.45 * 100 + 0.55 * part) for part in colour]
 
 
-def test_a_column_a_slice_painted_above_and_plain_below(painted):
+def test_a_column_a_slice_painted_above_and_plain_below(painted) -> None:
     assert painted.shape == (32, 32, 3)
     assert (painted[16:] == 100).all()
     assert (painted[:16, :16] == 100).all()
@@ -54,12 +56,12 @@ def test_a_column_a_slice_painted_above_and_plain_below(painted):
         ((12, 4), [100, 100, 100]),  # neither
     ],
 )
-def test_colours(painted, place, colour):
+def test_colours(painted, place, colour) -> None:
     row, column = place
     assert painted[row, 16 + column].tolist() == colour
 
 
-def test_large_slices_are_made_small_and_colours_of_sequences_grey_above(tmp_path):
+def test_large_slices_are_made_small_and_colours_of_sequences_grey_above(tmp_path: Path) -> None:
     images = np.zeros((1, 320, 320, 3), np.uint8)
     images[..., 0] = 90
     nothing = np.zeros((1, 320, 320), bool)
@@ -72,7 +74,7 @@ def test_large_slices_are_made_small_and_colours_of_sequences_grey_above(tmp_pat
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60))
-def test_frames_hold_the_slice_with_most_tumour_and_stay_few(sizes):
+def test_frames_hold_the_slice_with_most_tumour_and_stay_few(sizes) -> None:
     tumour = np.zeros((len(sizes), 3, 3), bool)
     for place, size in enumerate(sizes):
         tumour[place].flat[:size] = True
@@ -88,7 +90,7 @@ def test_frames_hold_the_slice_with_most_tumour_and_stay_few(sizes):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_films_of_the_worst_cases_and_a_table_of_their_frames(tmp_path):
+def test_films_of_the_worst_cases_and_a_table_of_their_frames(tmp_path: Path) -> None:
     store = trainings.blobs(tmp_path / "store", cases=3, slices=4)
     # Of the last case only two slices, in a leaky split: the pictures must be of these.
     rows = {"case00": np.arange(4), "case01": np.arange(4, 8), "case02": np.array([9, 11])}

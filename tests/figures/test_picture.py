@@ -1,5 +1,7 @@
 """Slices as pictures: grey or colour, of any range of numbers."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -8,14 +10,14 @@ from stages.figures import picture
 
 
 @pytest.mark.parametrize(("channels", "shown"), [(1, 0), (3, None), (4, 2), (9, 4)])
-def test_a_slice_as_rgb(channels, shown):
+def test_a_slice_as_rgb(channels, shown) -> None:
     image = np.arange(4 * channels, dtype=np.uint8).reshape(2, 2, channels)
     found = picture.rgb(image)
     expected = image if shown is None else np.stack([image[..., shown]] * 3, axis=-1)
     np.testing.assert_array_equal(found, expected)
 
 
-def test_eight_bits_stay_as_they_are_and_others_are_spread_over_them():
+def test_eight_bits_stay_as_they_are_and_others_are_spread_over_them() -> None:
     small = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     assert picture.levels(small) is small
     wide = np.linspace(-3, 900, 4000).reshape(50, 80, 1)
@@ -28,7 +30,7 @@ def test_eight_bits_stay_as_they_are_and_others_are_spread_over_them():
     assert picture.levels(spoilt).max() == 255
 
 
-def test_a_png_holds_the_pixels(tmp_path):
+def test_a_png_holds_the_pixels(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
     picture.write_png(pixels, tmp_path / "x")
     read = cv2.cvtColor(

@@ -1,5 +1,7 @@
 """How measures are spread: equal bytes for equal numbers, whatever the numbers are."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -19,13 +21,13 @@ MEASURES = {measure.name: measure for measure in populations.listed()}
         ("matrix", [256.0] * 4, [512.0] * 200),
     ],
 )
-def test_any_numbers_are_drawn_the_same_each_time(tmp_path, name, patients, scans):
+def test_any_numbers_are_drawn_the_same_each_time(tmp_path: Path, name, patients, scans) -> None:
     for path in (tmp_path / "a.png", tmp_path / "b.png"):
         spreads.draw(np.array(patients), np.array(scans), MEASURES[name], path)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_other_numbers_are_another_picture(tmp_path):
+def test_other_numbers_are_another_picture(tmp_path: Path) -> None:
     for path, value in ((tmp_path / "a.png", 1.0), (tmp_path / "b.png", 2.0)):
         spreads.draw(np.array([5.0, 6.0]), np.array([value]), MEASURES["slice_distance_mm"], path)
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()

@@ -44,7 +44,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_patient_is_recognised_whatever_was_done_to_the_pictures(change):
+def test_a_patient_is_recognised_whatever_was_done_to_the_pictures(change) -> None:
     learnt = seen.distinct(hashed(np.concatenate([slices(0), slices(1)])))
     again = hashed(np.stack([change(picture) for picture in slices(1)]))
     other = hashed(slices(2))
@@ -54,24 +54,24 @@ def test_a_patient_is_recognised_whatever_was_done_to_the_pictures(change):
 
 
 @given(HASHES)
-def test_hashes_survive_packing(hashes):
+def test_hashes_survive_packing(hashes) -> None:
     known = [value if value.strip("0") else "" for value in hashes]
     assert seen.unpacked(seen.packed(known)) == known
 
 
 @given(HASHES, st.randoms())
-def test_a_model_does_not_say_which_pictures_belong_together(hashes, random):
+def test_a_model_does_not_say_which_pictures_belong_together(hashes, random) -> None:
     shuffled = random.sample(hashes, len(hashes))
     assert np.array_equal(seen.distinct(seen.packed(hashes)), seen.distinct(seen.packed(shuffled + hashes)))
 
 
-def test_a_picture_that_shows_nothing_is_like_no_other():
+def test_a_picture_that_shows_nothing_is_like_no_other() -> None:
     nothing = seen.packed(["", ""])
     assert not seen.among(nothing, nothing).any()
     assert not seen.distinct(nothing).size
 
 
-def test_what_was_written_is_read(tmp_path: Path):
+def test_what_was_written_is_read(tmp_path: Path) -> None:
     hashes = hashed(slices(0))
     seen.write(hashes, tmp_path / "seen.npy")
     assert np.array_equal(seen.read(tmp_path / "seen.npy", "make it"), hashes)
@@ -80,7 +80,7 @@ def test_what_was_written_is_read(tmp_path: Path):
 @pytest.mark.parametrize(
     "content", [b"", b"no numpy", np.zeros((2, 3)), np.zeros((2, 71), np.uint8), np.array([{}], object)]
 )
-def test_what_is_no_file_of_hashes_is_a_sentence(tmp_path: Path, content):
+def test_what_is_no_file_of_hashes_is_a_sentence(tmp_path: Path, content) -> None:
     path = tmp_path / "seen.npy"
     path.write_bytes(content) if isinstance(content, bytes) else np.save(path, content, allow_pickle=True)
     with pytest.raises(UserError, match=re.escape(f"{path} holds no hashes of pictures; export it again")):

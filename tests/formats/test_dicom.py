@@ -1,6 +1,7 @@
 """DICOM series are put in order whatever their files are called, or refused if they make no volume."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -15,7 +16,7 @@ from tests.fixtures.series import VOXELS, read, refused
 @pytest.mark.parametrize(
     "plane", [AXIAL, SAGITTAL, CORONAL, ((-1.0, 0, 0), (0, -1.0, 0)), ((0, 1.0, 0), (1.0, 0, 0))]
 )
-def test_any_plane_becomes_axial_slices(tmp_path, plane):
+def test_any_plane_becomes_axial_slices(tmp_path: Path, plane) -> None:
     paths = write_series(tmp_path, VOXELS, plane, spacing_mm=(4.0, 2.0, 1.0))
     series = read(paths)
     np.testing.assert_array_equal(series.voxels[..., 0], VOXELS)
@@ -29,7 +30,7 @@ def test_any_plane_becomes_axial_slices(tmp_path, plane):
         np.testing.assert_array_equal(stored[..., number].T, pydicom.dcmread(source).pixel_array)
 
 
-def test_the_affine_leads_to_where_the_scanner_says(tmp_path):
+def test_the_affine_leads_to_where_the_scanner_says(tmp_path: Path) -> None:
     """Voxel (column, row, slice) lies at IPP + column x row direction x spacing + ..., negated to RAS."""
     series = read(write_series(tmp_path, VOXELS, SAGITTAL, spacing_mm=(4.0, 2.0, 1.0)))
     assert series.grid is not None
@@ -41,19 +42,19 @@ def test_the_affine_leads_to_where_the_scanner_says(tmp_path):
         np.testing.assert_allclose(found[:3], place * [-1, -1, 1], atol=1e-5)
 
 
-def test_rescaling(tmp_path):
+def test_rescaling(tmp_path: Path) -> None:
     paths = write_series(tmp_path / "a", VOXELS, RescaleSlope="0.5", RescaleIntercept="-10")
     scaled = read(paths)
     assert scaled.voxels.dtype == np.float32
     np.testing.assert_allclose(scaled.voxels[..., 0], VOXELS * 0.5 - 10)
 
 
-def test_one_slice_takes_its_thickness(tmp_path):
+def test_one_slice_takes_its_thickness(tmp_path: Path) -> None:
     series = read(write_series(tmp_path, VOXELS[:1], spacing_mm=(5.0, 2.0, 1.0)))
     assert series.spacing == pytest.approx((5.0, 2.0, 1.0))
 
 
-def test_mixed_series(tmp_path):
+def test_mixed_series(tmp_path: Path) -> None:
     paths = write_series(tmp_path / "a", VOXELS) + write_series(tmp_path / "b", VOXELS, series=2)
     assert refused(paths) == "it mixes 2 series; give each a folder of its own"
 
@@ -107,7 +108,7 @@ def test_mixed_series(tmp_path):
         ({"PixelData": b"\0\0"}, None),
     ],
 )
-def test_what_makes_no_volume(tmp_path, attributes, message):
+def test_what_makes_no_volume(tmp_path: Path, attributes, message) -> None:
     told = refused(write_series(tmp_path, VOXELS, **attributes))
     if message is None:
         assert told.startswith(("its header says 60000x60000 pixels", "the pixels of 00"))
@@ -135,7 +136,7 @@ def test_what_makes_no_volume(tmp_path, attributes, message):
     ],
 )
 @pytest.mark.parametrize("empty", [False, True])
-def test_what_a_file_may_leave_open(tmp_path, name, remarks, empty):
+def test_what_a_file_may_leave_open(tmp_path: Path, name, remarks, empty) -> None:
     """By leaving an attribute out, or empty; without it the same numbers lie at the same places."""
     paths = write_series(tmp_path, VOXELS, CORONAL, spacing_mm=(3.0, 2.0, 1.0))
     whole = read(paths)
@@ -151,7 +152,7 @@ def test_what_a_file_may_leave_open(tmp_path, name, remarks, empty):
     assert series.remarks == remarks
 
 
-def test_a_missing_slice(tmp_path):
+def test_a_missing_slice(tmp_path: Path) -> None:
     tall = np.repeat(VOXELS, 3, axis=0)
     paths = write_series(tmp_path, tall, spacing_mm=(2.0, 1.0, 1.0))
     gone = next(path for path in paths if pydicom.dcmread(path).InstanceNumber == 3)
@@ -162,13 +163,13 @@ def test_a_missing_slice(tmp_path):
     )
 
 
-def test_slices_that_differ(tmp_path):
+def test_slices_that_differ(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS)
     edit(paths[0], PixelSpacing=[3, 3])
     assert refused(paths) == "its slices differ in PixelSpacing; give each volume a folder of its own"
 
 
-def test_a_tilted_gantry(tmp_path):
+def test_a_tilted_gantry(tmp_path: Path) -> None:
     paths = write_series(tmp_path, np.repeat(VOXELS, 2, axis=0))
     for path in paths:
         header = pydicom.dcmread(path)
@@ -177,7 +178,7 @@ def test_a_tilted_gantry(tmp_path):
     assert refused(paths) == "its slices are shifted against each other, as by a tilted gantry"
 
 
-def test_files_that_are_damaged(tmp_path):
+def test_files_that_are_damaged(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS)
     (tmp_path / "text.dcm").write_text("no picture")
     assert refused([tmp_path / "text.dcm"]) == "text.dcm is no DICOM file"
@@ -187,7 +188,7 @@ def test_files_that_are_damaged(tmp_path):
         refused(paths)
 
 
-def test_random_damage_never_gets_through_as_another_error(tmp_path):
+def test_random_damage_never_gets_through_as_another_error(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS)
     content, rng = paths[0].read_bytes(), np.random.default_rng(0)
     for _ in range(200):
@@ -199,7 +200,7 @@ def test_random_damage_never_gets_through_as_another_error(tmp_path):
             read(paths)
 
 
-def test_too_many_files(tmp_path):
+def test_too_many_files(tmp_path: Path) -> None:
     assert refused([tmp_path / "x"] * 5000) == (
         "it holds 5000 files, more than the 4096 slices that are allowed"
     )

@@ -2,6 +2,7 @@
 
 import struct
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def bare(path, implicit: bool = False, little: bool = True) -> None:
 
 
 @pytest.mark.parametrize(("implicit", "little"), [(True, True), (False, True), (False, False)])
-def test_files_of_attributes_alone(tmp_path, implicit, little):
+def test_files_of_attributes_alone(tmp_path: Path, implicit, little) -> None:
     paths = write_series(tmp_path, VOXELS)
     for path in paths:
         bare(path, implicit, little)
@@ -41,7 +42,7 @@ def test_files_of_attributes_alone(tmp_path, implicit, little):
     np.testing.assert_array_equal(series.voxels[..., 0], VOXELS)
 
 
-def test_only_the_preamble_is_missing(tmp_path):
+def test_only_the_preamble_is_missing(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS, TransferSyntaxUID=ImplicitVRLittleEndian)
     for path in paths:
         path.write_bytes(path.read_bytes()[132:])
@@ -52,7 +53,7 @@ def test_only_the_preamble_is_missing(tmp_path):
     assert refused(deflated) == "000.dcm is deflated; save it uncompressed"
 
 
-def test_a_file_that_does_not_name_its_transfer_syntax(tmp_path):
+def test_a_file_that_does_not_name_its_transfer_syntax(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS)
     for path in paths:
         data = pydicom.dcmread(path)
@@ -61,7 +62,7 @@ def test_a_file_that_does_not_name_its_transfer_syntax(tmp_path):
     np.testing.assert_array_equal(read(paths).voxels[..., 0], VOXELS)
 
 
-def test_compressed_pixels_without_the_name_of_their_compression(tmp_path):
+def test_compressed_pixels_without_the_name_of_their_compression(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS)
     for path in paths:
         data = pydicom.dcmread(path)
@@ -74,7 +75,7 @@ def test_compressed_pixels_without_the_name_of_their_compression(tmp_path):
     assert refused(paths).startswith("000.dcm does not tell how its pixels are compressed; save the series")
 
 
-def test_big_endian(tmp_path):
+def test_big_endian(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS, TransferSyntaxUID=ExplicitVRBigEndian)
     series = read(paths)
     np.testing.assert_array_equal(series.voxels[..., 0], VOXELS)
@@ -92,13 +93,13 @@ def test_big_endian(tmp_path):
         bytes(128) + b"DICX" + bytes(200),
     ],
 )
-def test_files_that_are_none(tmp_path, content):
+def test_files_that_are_none(tmp_path: Path, content) -> None:
     (tmp_path / "x.dcm").write_bytes(content)
     assert refused([tmp_path / "x.dcm"]) == "x.dcm is no DICOM file"
 
 
 @pytest.mark.parametrize("kind", [b"U\x94", b"LO", b"UI", b"US", b"DS", b"OB", b"PN", b"SQ"])
-def test_no_attribute_of_another_type_leads_to_another_error(tmp_path, kind):
+def test_no_attribute_of_another_type_leads_to_another_error(tmp_path: Path, kind) -> None:
     """One byte in the wrong place, and a number is a text."""
     about: dict[str, Any] = {"PixelPaddingValue": 3, "RescaleSlope": "2", "PatientName": "Doe^Jane"}
     paths = write_series(tmp_path, VOXELS, **about)
@@ -119,7 +120,7 @@ def test_no_attribute_of_another_type_leads_to_another_error(tmp_path, kind):
     st.sampled_from([b"", b"\x08\x00\x05\x00", b"\x02\x00\x10\x00UI", b"\0\x08\0\x05CS"]),
 )
 @example(b"", b"\x08\x00\x05\x00")
-def test_no_bytes_lead_to_another_error(content, start):
+def test_no_bytes_lead_to_another_error(content, start) -> None:
     with suppress(Unreadable):
         dicom.decode([File.of("x.dcm", start + content)])
         raise AssertionError("a volume of random bytes")

@@ -1,5 +1,6 @@
 """Pixels of a series have the right numbers, however they are stored, or are refused with a way out."""
 
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -25,7 +26,7 @@ from tests.fixtures.series import VOXELS, read, refused
 
 
 @pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4"])
-def test_high_as_dark_is_turned_without_leaving_the_numbers_of_its_type(tmp_path, kind):
+def test_high_as_dark_is_turned_without_leaving_the_numbers_of_its_type(tmp_path: Path, kind) -> None:
     """The whole range of a type: the difference of its ends does not fit into the type itself."""
     limits = np.iinfo(kind)
     voxels = np.random.default_rng(0).integers(limits.min, limits.max, (3, 4, 5), kind, endpoint=True)
@@ -38,7 +39,7 @@ def test_high_as_dark_is_turned_without_leaving_the_numbers_of_its_type(tmp_path
     assert series.voxels.min() == 0  # of the whole volume, not of each slice
 
 
-def test_high_as_dark_after_rescaling(tmp_path):
+def test_high_as_dark_after_rescaling(tmp_path: Path) -> None:
     voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4) - 12
     about: dict[str, Any] = {"PhotometricInterpretation": "MONOCHROME1", "PixelRepresentation": 1}
     series = read(write_series(tmp_path, voxels, RescaleSlope="-0.5", RescaleIntercept="3", **about))
@@ -46,7 +47,7 @@ def test_high_as_dark_after_rescaling(tmp_path):
     np.testing.assert_allclose(series.voxels[..., 0], scaled.max() - scaled)
 
 
-def test_high_as_dark_in_some_slices(tmp_path):
+def test_high_as_dark_in_some_slices(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS)
     edit(paths[0], PhotometricInterpretation="MONOCHROME1")
     assert refused(paths) == (
@@ -56,7 +57,7 @@ def test_high_as_dark_in_some_slices(tmp_path):
 
 @settings(max_examples=20, deadline=None)
 @given(slopes=st.lists(st.sampled_from([None, "", "1", "0.5", "2.25", "1e-3", "-3"]), min_size=2, max_size=2))
-def test_each_slice_has_a_slope_of_its_own(tmp_path_factory, slopes):
+def test_each_slice_has_a_slope_of_its_own(tmp_path_factory: pytest.TempPathFactory, slopes) -> None:
     """As Philips has it: slices of integers and of decimal numbers lie in one volume."""
     voxels = (VOXELS[:2].astype(np.int32) - 110).astype(np.int16)
     paths = write_series(tmp_path_factory.mktemp("s"), voxels, PixelRepresentation=1)
@@ -72,7 +73,7 @@ def test_each_slice_has_a_slope_of_its_own(tmp_path_factory, slopes):
 
 
 @pytest.mark.parametrize("name", ["RescaleSlope", "RescaleIntercept"])
-def test_a_rescaling_that_is_empty_or_damaged(tmp_path, name):
+def test_a_rescaling_that_is_empty_or_damaged(tmp_path: Path, name) -> None:
     paths = write_series(tmp_path, VOXELS)
     for path in paths:
         forge(path, name, b"")
@@ -85,14 +86,14 @@ def test_a_rescaling_that_is_empty_or_damaged(tmp_path, name):
     assert refused(paths) == f"its {name} is damaged"
 
 
-def test_a_slope_of_nothing(tmp_path):
+def test_a_slope_of_nothing(tmp_path: Path) -> None:
     series = read(write_series(tmp_path, VOXELS, RescaleSlope="0", RescaleIntercept="0"))
     np.testing.assert_array_equal(series.voxels[..., 0], VOXELS)
     assert series.remarks == ("its RescaleSlope is 0, which is taken as 1",)
 
 
 @pytest.mark.parametrize("signed", [0, 1])
-def test_overlays_in_the_bits_that_no_pixel_uses(tmp_path, signed):
+def test_overlays_in_the_bits_that_no_pixel_uses(tmp_path: Path, signed) -> None:
     """Old scanners draw text into the upper four of 16 bits; of signed pixels the twelfth bit is the sign."""
     voxels = np.random.default_rng(0).integers(-2048 if signed else 0, 2048, (2, 3, 4))
     stored = (voxels & 0x0FFF) | 0x5000
@@ -103,7 +104,7 @@ def test_overlays_in_the_bits_that_no_pixel_uses(tmp_path, signed):
 
 @pytest.mark.parametrize("syntax", [None, ImplicitVRLittleEndian, ExplicitVRBigEndian])
 @pytest.mark.parametrize("value", [-2000, 63536])
-def test_padding_becomes_the_darkest_of_the_picture(tmp_path, syntax, value):
+def test_padding_becomes_the_darkest_of_the_picture(tmp_path: Path, syntax, value) -> None:
     """-2000 and 63536 are the same 16 bits; writers take either for either."""
     voxels = np.random.default_rng(0).integers(5, 900, (3, 4, 5)).astype(np.int16)
     stored = voxels.copy()
@@ -122,7 +123,7 @@ def test_padding_becomes_the_darkest_of_the_picture(tmp_path, syntax, value):
     assert (series.voxels[..., 0][~within] == 2 * voxels[within].min()).all()
 
 
-def test_padding_in_a_range_and_high_as_dark(tmp_path):
+def test_padding_in_a_range_and_high_as_dark(tmp_path: Path) -> None:
     voxels = np.arange(60, dtype=np.uint16).reshape(3, 4, 5) + 100
     voxels[1, 0] = [7, 8, 9, 10, 11]
     about: dict[str, Any] = {
@@ -136,18 +137,18 @@ def test_padding_in_a_range_and_high_as_dark(tmp_path):
     np.testing.assert_array_equal(series.voxels[..., 0], right)
 
 
-def test_a_picture_of_nothing_but_padding_stays(tmp_path):
+def test_a_picture_of_nothing_but_padding_stays(tmp_path: Path) -> None:
     series = read(write_series(tmp_path, np.zeros((2, 3, 4), np.uint16), PixelPaddingValue=0))
     assert not series.voxels.any()
 
 
-def test_several_frames_in_a_file_that_does_not_count_them(tmp_path):
+def test_several_frames_in_a_file_that_does_not_count_them(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS, PixelData=bytes(2 * 2 * VOXELS[0].size))
     assert refused(paths) == "the pixels of 000.dcm do not fit its header"
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
-def test_compressed_by_pydicom(tmp_path, syntax):
+def test_compressed_by_pydicom(tmp_path: Path, syntax) -> None:
     voxels = np.random.default_rng(0).integers(0, 4096, (3, 6, 7)).astype(np.uint16)
     paths = write_series(tmp_path, voxels, BitsStored=12, HighBit=11)
     for path in paths:
@@ -167,7 +168,7 @@ def packed(path, syntax, content: bytes) -> None:
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLossless, JPEGLosslessSV1])
-def test_compressed_by_another_library(tmp_path, syntax, bits):
+def test_compressed_by_another_library(tmp_path: Path, syntax, bits) -> None:
     """JPEG Lossless is encoded by liblj92 and decoded by jpg_0XC3: two implementations."""
     voxels = np.random.default_rng(0).integers(0, 1 << bits, (3, 16, 17)).astype("u1" if bits == 8 else "u2")
     about: dict[str, Any] = {"BitsAllocated": 8 if bits == 8 else 16, "BitsStored": bits, "HighBit": bits - 1}
@@ -184,7 +185,7 @@ def test_compressed_by_another_library(tmp_path, syntax, bits):
     assert series.voxels.dtype == voxels.dtype
 
 
-def test_signed_numbers_in_jpeg_lossless(tmp_path):
+def test_signed_numbers_in_jpeg_lossless(tmp_path: Path) -> None:
     """Their bits are compressed as they are."""
     voxels = np.random.default_rng(0).integers(-2000, 2000, (2, 16, 17)).astype(np.int16)
     paths = write_series(tmp_path, voxels, PixelRepresentation=1)
@@ -194,14 +195,14 @@ def test_signed_numbers_in_jpeg_lossless(tmp_path):
     np.testing.assert_array_equal(read(paths).voxels[..., 0], voxels)
 
 
-def test_jpeg_lossless_of_another_size_is_not_unpacked(tmp_path):
+def test_jpeg_lossless_of_another_size_is_not_unpacked(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS)
     large = imagecodecs.ljpeg_encode(np.zeros((2000, 2000), np.uint16), bitspersample=16)
     packed(paths[0], JPEGLosslessSV1, bytes(large))
     assert "cannot be decoded (imagecodecs: invalid out.shape" in refused(paths)
 
 
-def test_a_compression_that_cannot_be_undone(tmp_path):
+def test_a_compression_that_cannot_be_undone(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS)
     way_out = "; save the series uncompressed (gdcmconv --raw) or as NIfTI (dcm2niix)"
     packed(paths[0], JPEGLosslessSV1, b"\xff\xd8\xff\xc3no picture")

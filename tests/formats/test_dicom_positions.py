@@ -1,5 +1,6 @@
 """Slices lie where their headers say, in spite of rounding and of the order of files, or are refused."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,9 @@ def moved(paths, place) -> None:
     plane=st.sampled_from([AXIAL, SAGITTAL, CORONAL]),
     gone=st.integers(1, 18),
 )
-def test_rounded_positions_are_read_and_a_missing_slice_is_not(tmp_path_factory, step, digits, plane, gone):
+def test_rounded_positions_are_read_and_a_missing_slice_is_not(
+    tmp_path_factory: pytest.TempPathFactory, step, digits, plane, gone
+) -> None:
     size, spacing = {
         AXIAL: ((20, 3, 4), Spacing(step, 1, 1)),
         SAGITTAL: ((3, 4, 20), Spacing(1, 1, step)),
@@ -47,7 +50,7 @@ def test_rounded_positions_are_read_and_a_missing_slice_is_not(tmp_path_factory,
     assert MISSING in refused(rest)
 
 
-def test_slices_of_1_25_mm_at_tenths_of_a_millimetre(tmp_path):
+def test_slices_of_1_25_mm_at_tenths_of_a_millimetre(tmp_path: Path) -> None:
     paths = write_series(tmp_path, TALL, spacing_mm=(1.25, 1.0, 1.0))
     moved(paths, lambda number, at: np.round(at, 1))
     assert read(paths).spacing == pytest.approx((1.25, 1.0, 1.0), abs=0.003)
@@ -55,14 +58,14 @@ def test_slices_of_1_25_mm_at_tenths_of_a_millimetre(tmp_path):
     assert refused(paths) == f"its slices are 1.00 to 2.00 mm apart, {MISSING}"
 
 
-def test_unevenness_that_adds_up(tmp_path):
+def test_unevenness_that_adds_up(tmp_path: Path) -> None:
     """Steps within 5 % of the usual one, of which the first half is short and the second long."""
     paths = write_series(tmp_path, np.repeat(TALL, 3, axis=0))
     moved(paths, lambda number, at: [at[0], at[1], 2.92 * number + 0.14 * max(0, number - 30)])
     assert refused(paths) == "one of its slices lies 2.06 mm beside an even stack of the others"
 
 
-def test_one_slice_that_is_shifted_within_its_plane(tmp_path):
+def test_one_slice_that_is_shifted_within_its_plane(tmp_path: Path) -> None:
     paths = write_series(tmp_path, TALL, spacing_mm=(3.0, 2.0, 1.0))
     moved(paths, lambda number, at: [at[0], at[1] + 0.4 * (number == 7), at[2]])
     np.testing.assert_array_equal(read(paths).voxels[..., 0], TALL)
@@ -70,7 +73,7 @@ def test_one_slice_that_is_shifted_within_its_plane(tmp_path):
     assert refused(paths) == "one of its slices lies 5.00 mm beside an even stack of the others"
 
 
-def test_numbers_of_instances_do_not_matter(tmp_path):
+def test_numbers_of_instances_do_not_matter(tmp_path: Path) -> None:
     paths = write_series(tmp_path, TALL)
     for path in paths:
         edit(path, InstanceNumber=100 - pydicom.dcmread(path).InstanceNumber)
@@ -81,13 +84,13 @@ def test_numbers_of_instances_do_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize("turn", [1e-7, 1e-4])
-def test_directions_that_differ_by_rounding(tmp_path, turn):
+def test_directions_that_differ_by_rounding(tmp_path: Path, turn) -> None:
     paths = write_series(tmp_path, VOXELS)
     edit(paths[0], ImageOrientationPatient=[1, turn, 0, -turn, 1, 0])
     np.testing.assert_array_equal(read(paths).voxels[..., 0], VOXELS)
 
 
-def test_a_localizer(tmp_path):
+def test_a_localizer(tmp_path: Path) -> None:
     square = np.zeros((3, 3, 3), np.uint16)
     paths = []
     for name, plane in (("a", AXIAL), ("b", SAGITTAL), ("c", CORONAL)):
@@ -111,7 +114,7 @@ def test_a_localizer(tmp_path):
         ("PatientName", ("Jane", "Joan"), "; give"),
     ],
 )
-def test_two_volumes_in_one_series(tmp_path, name, values, about):
+def test_two_volumes_in_one_series(tmp_path: Path, name, values, about) -> None:
     one = write_series(tmp_path / "a", TALL, **{name: values[0]})
     two = write_series(tmp_path / "b", TALL + 1, **{name: values[1]})
     sentence = refused(one + two)
@@ -119,7 +122,7 @@ def test_two_volumes_in_one_series(tmp_path, name, values, about):
     assert sentence.endswith("; give each volume a folder of its own")
 
 
-def test_files_that_are_there_twice(tmp_path):
+def test_files_that_are_there_twice(tmp_path: Path) -> None:
     paths = write_series(tmp_path / "a", TALL, spacing_mm=(3.0, 2.0, 1.0))
     again = write_series(tmp_path / "b", TALL, spacing_mm=(3.0, 2.0, 1.0))
     alone = read(paths)
@@ -133,7 +136,7 @@ def test_files_that_are_there_twice(tmp_path):
         assert series.remarks == (sentence,)
 
 
-def test_a_file_that_is_there_twice_with_other_pixels(tmp_path):
+def test_a_file_that_is_there_twice_with_other_pixels(tmp_path: Path) -> None:
     paths = write_series(tmp_path / "a", TALL)
     other = TALL.copy()
     other[:, 1, 1] += 1
@@ -142,7 +145,7 @@ def test_a_file_that_is_there_twice_with_other_pixels(tmp_path):
     )
 
 
-def test_high_as_dark_twice_with_other_numbers(tmp_path):
+def test_high_as_dark_twice_with_other_numbers(tmp_path: Path) -> None:
     """Which are the same once they are turned, each by its own highest."""
     about: dict[str, Any] = {"PhotometricInterpretation": "MONOCHROME1"}
     paths = write_series(tmp_path / "a", TALL, **about)
@@ -150,7 +153,7 @@ def test_high_as_dark_twice_with_other_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"0", b"-3", b"thick", b"nan"])
-def test_a_thickness_that_is_none(tmp_path, content):
+def test_a_thickness_that_is_none(tmp_path: Path, content) -> None:
     """Of several slices positions tell the distance; of one nothing else does."""
     paths = write_series(tmp_path, TALL, spacing_mm=(3.0, 2.0, 1.0))
     for path in paths:
@@ -163,7 +166,7 @@ def test_a_thickness_that_is_none(tmp_path, content):
     assert single.remarks == ("its only slice does not tell its SliceThickness, 1 mm is assumed",)
 
 
-def test_several_frames_of_reference(tmp_path):
+def test_several_frames_of_reference(tmp_path: Path) -> None:
     paths = write_series(tmp_path, TALL)
     edit(paths[3], FrameOfReferenceUID="1.2.3")
     series = read(paths)

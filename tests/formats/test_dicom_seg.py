@@ -17,7 +17,7 @@ ROOM = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("plane", [AXIAL, SAGITTAL])
-def test_a_segmentation_points_at_the_slices_it_was_made_of(tmp_path, plane):
+def test_a_segmentation_points_at_the_slices_it_was_made_of(tmp_path: Path, plane) -> None:
     described = graphs.describe(regions=graphs.BRATS)
     voxels = np.zeros((5, 3, 7), np.uint16)  # planes of 21 and 15 pixels, which do not fill bytes
     series = read(write_series(tmp_path, voxels, plane, PatientID=None))
@@ -38,7 +38,7 @@ def test_a_segmentation_points_at_the_slices_it_was_made_of(tmp_path, plane):
     np.testing.assert_array_equal(back, labels)
 
 
-def test_an_empty_segmentation(tmp_path):
+def test_an_empty_segmentation(tmp_path: Path) -> None:
     series = read(write_series(tmp_path, VOXELS))
     dicom_seg.write(
         np.zeros(VOXELS.shape, np.uint8),
@@ -50,7 +50,7 @@ def test_an_empty_segmentation(tmp_path):
     assert not pydicom.dcmread(tmp_path / "mask.dcm").pixel_array.any()
 
 
-def test_each_class_of_children_and_after_treatment_has_its_code(tmp_path):
+def test_each_class_of_children_and_after_treatment_has_its_code(tmp_path: Path) -> None:
     series = read(write_series(tmp_path, np.ones((2, 3, 4), np.uint16)))
     codes = {}
     for name in ("brats_ped", "brats2024"):
@@ -65,7 +65,7 @@ def test_each_class_of_children_and_after_treatment_has_its_code(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"0", b"-3", b"thick"])
-def test_a_thickness_that_is_none_is_the_step(tmp_path, content):
+def test_a_thickness_that_is_none_is_the_step(tmp_path: Path, content) -> None:
     paths = write_series(tmp_path, VOXELS, SAGITTAL, spacing_mm=(4.0, 3.0, 2.5))
     for path in paths:
         edit(path, SliceThickness=None)
@@ -78,7 +78,7 @@ def test_a_thickness_that_is_none_is_the_step(tmp_path, content):
     assert remarks == []
 
 
-def test_a_gap_that_is_called_the_distance_of_slices(tmp_path):
+def test_a_gap_that_is_called_the_distance_of_slices(tmp_path: Path) -> None:
     """As old scanners have it: viewers would stack 5 mm slices every millimetre."""
     paths = write_series(
         tmp_path, VOXELS, spacing_mm=(6.0, 1.0, 1.0), SliceThickness=5, SpacingBetweenSlices=1
@@ -89,7 +89,7 @@ def test_a_gap_that_is_called_the_distance_of_slices(tmp_path):
 
 
 @pytest.mark.parametrize("turn", [1e-7, 1e-4])
-def test_directions_that_differ_by_rounding(tmp_path, turn):
+def test_directions_that_differ_by_rounding(tmp_path: Path, turn) -> None:
     paths = write_series(tmp_path, VOXELS)
     edit(paths[1], ImageOrientationPatient=[1, turn, 0, -turn, 1, 0])
     segmented(paths, tmp_path / "mask.dcm")

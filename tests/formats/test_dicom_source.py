@@ -35,7 +35,7 @@ LEFT_OUT = "the DICOM segmentation leaves {} empty, not valid in the series"
         ("StudyTime", b"99"),
     ],
 )
-def test_values_that_are_not_valid_are_left_empty(tmp_path, name, content):
+def test_values_that_are_not_valid_are_left_empty(tmp_path: Path, name, content) -> None:
     paths = write_series(tmp_path, VOXELS, PatientID="007")
     for path in paths:
         forge(path, name, content)
@@ -45,7 +45,7 @@ def test_values_that_are_not_valid_are_left_empty(tmp_path, name, content):
     assert remarks == [LEFT_OUT.format(name)]
 
 
-def test_values_that_are_valid_stay(tmp_path):
+def test_values_that_are_valid_stay(tmp_path: Path) -> None:
     values = {
         "PatientSex": "O",
         "PatientBirthDate": "19560131",
@@ -83,7 +83,7 @@ def test_values_that_are_valid_stay(tmp_path):
         (b"hex", b"Muller", ""),
     ],
 )
-def test_names_in_any_characters(tmp_path, characters, content, name):
+def test_names_in_any_characters(tmp_path: Path, characters, content, name) -> None:
     """What is written in a way that nobody knows is not guessed."""
     paths = write_series(tmp_path, VOXELS)
     for path in paths:
@@ -94,7 +94,7 @@ def test_names_in_any_characters(tmp_path, characters, content, name):
     assert remarks == ([] if name else [LEFT_OUT.format("PatientName")])
 
 
-def test_a_frame_of_reference_that_is_made_up(tmp_path):
+def test_a_frame_of_reference_that_is_made_up(tmp_path: Path) -> None:
     """The same for the same series, so that two segmentations of it lie on each other."""
     sentence = "its files do not name one frame of reference, the DICOM segmentation has one made up"
     names = []
@@ -112,7 +112,7 @@ def test_a_frame_of_reference_that_is_made_up(tmp_path):
     assert segmented(paths, tmp_path / "mask.dcm")[1] == [sentence]
 
 
-def test_a_file_that_does_not_name_its_kind(tmp_path):
+def test_a_file_that_does_not_name_its_kind(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS, SOPClassUID=None)
     mask, _ = segmented(paths, tmp_path / "mask.dcm")
     assert {ref.ReferencedSOPClassUID.name for ref in mask.SourceImageSequence} == {"MR Image Storage"}
@@ -128,7 +128,7 @@ def test_a_file_that_does_not_name_its_kind(tmp_path):
         ("SOPClassUID", "1.3.46.670589.5.0.10", "its attributes do not suit highdicom (KeyError)"),
     ],
 )
-def test_there_is_nothing_to_refer_to(tmp_path, name, value, sentence):
+def test_there_is_nothing_to_refer_to(tmp_path: Path, name, value, sentence) -> None:
     paths = write_series(tmp_path, VOXELS, PatientName="Doe^Jane")
     for path in paths:
         edit(path, **{name: value})
@@ -139,7 +139,7 @@ def test_there_is_nothing_to_refer_to(tmp_path, name, value, sentence):
     assert not (tmp_path / "mask.dcm").exists()
 
 
-def test_files_of_two_studies(tmp_path):
+def test_files_of_two_studies(tmp_path: Path) -> None:
     paths = write_series(tmp_path, VOXELS)
     edit(paths[0], StudyInstanceUID="1.2.3")
     with pytest.raises(Unreadable, match="several studies"):
@@ -170,7 +170,7 @@ def legible(contents):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(TEXTS), st.binary(max_size=20), max_size=4).filter(legible))
-def test_no_attribute_prevents_a_segmentation(tmp_path, contents):
+def test_no_attribute_prevents_a_segmentation(tmp_path: Path, contents) -> None:
     """Nor does what a patient's attributes say get into a remark."""
     paths = write_series(tmp_path / "s", VOXELS)
     for path in paths:
@@ -182,7 +182,7 @@ def test_no_attribute_prevents_a_segmentation(tmp_path, contents):
         assert set(remark.split(" leaves ")[1].split(" empty")[0].split(", ")) <= set(contents)
 
 
-def test_a_patient_is_not_named_in_the_terminal(tmp_path):
+def test_a_patient_is_not_named_in_the_terminal(tmp_path: Path) -> None:
     """Neither by warnings, nor by logs, of any of the libraries."""
     paths = write_series(tmp_path, VOXELS, PatientName="Jane Doe", PatientSex="F")
     for path in paths:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -33,7 +34,7 @@ def same(one, other) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path):
     """A file of each format, and of each way to pack one."""
     for name in ("x.png", "x.jpg", "palette.png", "deep.png"):
         picture = Image.fromarray(PICTURE)
@@ -59,7 +60,7 @@ def folder(tmp_path):
         *("x.tif", "zlib.tiff", "planes.tif", "x.nii", "x.nii.gz"),
     ],
 )
-def test_bytes_and_path_are_the_same_volume(folder, name):
+def test_bytes_and_path_are_the_same_volume(folder, name) -> None:
     path, kind = folder / name, formats.format_of(name)
     received = File.of(name, path.read_bytes())
     assert received.name == File.at(path).name
@@ -75,7 +76,7 @@ def test_bytes_and_path_are_the_same_volume(folder, name):
 
 
 @pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
-def test_a_volume_knows_its_grid_and_header(folder, name):
+def test_a_volume_knows_its_grid_and_header(folder, name) -> None:
     volume, content = File.at(folder / name).read(nifti.decode), (folder / name).read_bytes()
     block = gzip.decompress(content) if name.endswith(".gz") else content
     assert block.startswith(volume.header)
@@ -85,14 +86,14 @@ def test_a_volume_knows_its_grid_and_header(folder, name):
     assert volume.grid.spacing == pytest.approx(volume.spacing) == (3.0, 2.0, 1.0)
 
 
-def test_a_dicom_series_in_bytes_in_any_order(tmp_path):
+def test_a_dicom_series_in_bytes_in_any_order(tmp_path: Path) -> None:
     voxels = volumes.numbered("u2")
     paths = write_series(tmp_path, voxels, SAGITTAL, spacing_mm=(3.0, 2.0, 1.0))
     received = [File.of(path.name, path.read_bytes()) for path in reversed(paths)]
     same(dicom.decode(received), dicom.decode([File.at(path) for path in paths]))
 
 
-def test_files_of_a_series_are_closed_and_opened_one_by_one(tmp_path):
+def test_files_of_a_series_are_closed_and_opened_one_by_one(tmp_path: Path) -> None:
     streams: list[BinaryIO] = []
 
     def opening(path):
@@ -113,7 +114,7 @@ def test_files_of_a_series_are_closed_and_opened_one_by_one(tmp_path):
     "decode", [nifti.decode, raster.decode, raster.decode_mask, tiff.decode, tiff.decode_mask]
 )
 @pytest.mark.parametrize("content", [b"", b"no scan", b"\x89PNG\r\n\x1a\n", b"II*\0", b"\x1f\x8b\x08"])
-def test_bytes_that_are_no_scan(tmp_path, decode, content):
+def test_bytes_that_are_no_scan(tmp_path: Path, decode, content) -> None:
     (tmp_path / "x").write_bytes(content)
     sentences = set()
     for file in (File.of("x", content), File.at(tmp_path / "x")):
@@ -124,20 +125,20 @@ def test_bytes_that_are_no_scan(tmp_path, decode, content):
     assert len(sentences) == 1
 
 
-def test_a_file_that_cannot_be_opened(tmp_path):
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match=r"^No such file or directory$"):
         File.at(tmp_path / "x.png").read(raster.decode)
     with pytest.raises(Unreadable, match=r"^Is a directory$"):
         File.at(tmp_path).read(raster.decode)
 
 
-def test_size_leaves_a_stream_where_it_is():
+def test_size_leaves_a_stream_where_it_is() -> None:
     stream = io.BytesIO(b"12345")
     stream.seek(2)
     assert (size(stream), stream.tell()) == (5, 2)
 
 
-def test_suffixes():
+def test_suffixes() -> None:
     assert [suffixes.suffix_of(name) for name in ("a.NII.gz", "a.nii", "b.Dcm", "c.gz", "nii", "d.tiff")] == [
         *(".nii.gz", ".nii", ".dcm"),
         *("", "", ".tiff"),
@@ -153,7 +154,7 @@ def test_suffixes():
         ("x.png", "which leads in a circle; put the file in its place"),
     ],
 )
-def test_a_link_that_leads_nowhere(tmp_path, target, why):
+def test_a_link_that_leads_nowhere(tmp_path: Path, target, why) -> None:
     (tmp_path / "x.png").symlink_to(target)
     with pytest.raises(Unreadable) as error:
         File.at(tmp_path / "x.png").read(lambda stream: stream.read())
@@ -166,7 +167,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 + 
 
 
 @pytest.mark.parametrize("name", [f"x{suffix}" for suffix in formats.FORMATS])
-def test_a_pointer_of_git_lfs_says_what_it_is(tmp_path, name):
+def test_a_pointer_of_git_lfs_says_what_it_is(tmp_path: Path, name) -> None:
     (tmp_path / name).write_bytes(LFS)
     kind = formats.format_of(name)
     for given in (File.at(tmp_path / name), File.of(name, LFS)):
@@ -176,14 +177,14 @@ def test_a_pointer_of_git_lfs_says_what_it_is(tmp_path, name):
             assert str(error.value) == "it is a git-lfs pointer, not the file itself; run `git lfs pull`"
 
 
-def test_so_does_one_in_a_dicom_series(tmp_path):
+def test_so_does_one_in_a_dicom_series(tmp_path: Path) -> None:
     paths = write_series(tmp_path, volumes.numbered("u2"))
     paths[1].write_bytes(LFS)
     with pytest.raises(Unreadable, match="it is a git-lfs pointer, not the file itself"):
         dicom.decode([File.at(path) for path in paths])
 
 
-def test_what_is_damaged_and_no_pointer_keeps_its_reason(tmp_path):
+def test_what_is_damaged_and_no_pointer_keeps_its_reason(tmp_path: Path) -> None:
     for content in (b"", b"version 1\n", b"about annex and objects\n", LFS[8:]):
         with pytest.raises(Unreadable) as error:
             File.of("x.png", content).read(raster.decode)

@@ -1,6 +1,7 @@
 """Volumes of any orientation become the slices that training saw, and masks go back onto their grid."""
 
 import itertools
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -18,7 +19,7 @@ ORIENTATIONS = [
 
 
 @pytest.mark.parametrize("codes", ORIENTATIONS)
-def test_as_the_source_turns_them_and_back(tmp_path, codes):
+def test_as_the_source_turns_them_and_back(tmp_path: Path, codes) -> None:
     path = volumes.save(tmp_path / "x.nii", volumes.numbered(), codes, spacing_mm=(4.0, 2.0, 1.0))
     image = nib.load(path)
     stored = np.asanyarray(image.dataobj)
@@ -30,7 +31,7 @@ def test_as_the_source_turns_them_and_back(tmp_path, codes):
     assert grid.spacing == pytest.approx((4.0, 2.0, 1.0))
 
 
-def test_oblique_axes_go_to_the_nearest(tmp_path):
+def test_oblique_axes_go_to_the_nearest(tmp_path: Path) -> None:
     tilted = np.array([[0.9, 0.1, 0, 3], [-0.1, 1.8, 0.3, 4], [0, -0.3, 3.9, 5], [0, 0, 0, 1.0]])
     voxels = np.arange(24).reshape(4, 3, 2)
     grid = orientation.grid(voxels.shape, tilted)

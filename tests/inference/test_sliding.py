@@ -24,7 +24,7 @@ def volume(shape: tuple[int, int, int], channels: int = 1) -> np.ndarray:
 
 
 @given(st.integers(1, 60), st.integers(1, 30))
-def test_windows_reach_from_end_to_end_and_overlap_by_half(length, side):
+def test_windows_reach_from_end_to_end_and_overlap_by_half(length, side) -> None:
     begin = sliding.starts(length, side)
     assert begin[0] == 0
     assert len(begin) == 1 if length <= side else begin[-1] == length - side
@@ -33,7 +33,7 @@ def test_windows_reach_from_end_to_end_and_overlap_by_half(length, side):
 
 @settings(max_examples=60, deadline=None)
 @given(shape=st.tuples(sides, sides, sides), window=st.tuples(sides, sides, sides), batch=st.integers(1, 5))
-def test_what_depends_on_a_voxel_alone_comes_back_whatever_the_windows(shape, window, batch):
+def test_what_depends_on_a_voxel_alone_comes_back_whatever_the_windows(shape, window, batch) -> None:
     levels = volume(shape)
     answered = sliding.probabilities(blurred, levels, window, batch)
     assert answered.shape == (shape[0], 2, *shape[1:])
@@ -43,7 +43,7 @@ def test_what_depends_on_a_voxel_alone_comes_back_whatever_the_windows(shape, wi
 
 @settings(max_examples=40, deadline=None)
 @given(shape=st.tuples(sides, sides, sides), window=st.tuples(sides, sides, sides))
-def test_slabs_are_the_sums_over_all_windows_at_once(shape, window):
+def test_slabs_are_the_sums_over_all_windows_at_once(shape, window) -> None:
     """Added up over the whole volume, in the plainest way."""
     levels = volume(shape)
     padded = np.pad(levels, [(0, max(0, w - s)) for s, w in zip(shape, window, strict=True)] + [(0, 0)])
@@ -59,14 +59,14 @@ def test_slabs_are_the_sums_over_all_windows_at_once(shape, window):
     np.testing.assert_allclose(answered.transpose(1, 0, 2, 3), plain, atol=1e-5)
 
 
-def test_a_window_as_large_as_the_volume_changes_nothing():
+def test_a_window_as_large_as_the_volume_changes_nothing() -> None:
     levels = volume((5, 8, 8))
     whole = blurred(levels[None])[0].transpose(1, 0, 2, 3)
     np.testing.assert_array_equal(sliding.probabilities(blurred, levels, (5, 8, 8), 1), whole)
     np.testing.assert_array_equal(sliding.probabilities(blurred, levels, (6, 9, 12), 1)[:, 0], whole[:, 0])
 
 
-def test_weights_fall_towards_the_border_and_are_never_zero():
+def test_weights_fall_towards_the_border_and_are_never_zero() -> None:
     weight = sliding.weights((5, 9, 16))
     assert weight[2, 4, 7] == weight[2, 4, 8] == 1
     assert weight.min() > 0
@@ -79,7 +79,7 @@ def test_weights_fall_towards_the_border_and_are_never_zero():
 
 
 @pytest.mark.parametrize("shape", [(9, 20, 14), (4, 8, 8)])
-def test_as_monai_does_it(shape):
+def test_as_monai_does_it(shape) -> None:
     """With the same network, overlap and weights; its steps are not even, so the sides are made to fit."""
     window = (4, 8, 8)
     shape = tuple(side + (-(side - w)) % (w // 2) for side, w in zip(shape, window, strict=True))
@@ -101,7 +101,7 @@ def test_as_monai_does_it(shape):
     np.testing.assert_allclose(answered, theirs, atol=1e-5)
 
 
-def test_memory_is_a_window_and_the_volume():
+def test_memory_is_a_window_and_the_volume() -> None:
     """Slices come as soon as nothing more is added to them."""
     sizes = [len(slab) for slab in sliding.slabs(blurred, volume((20, 8, 8)), (4, 8, 8), 1)]
     assert sizes == [2] * 8 + [4]

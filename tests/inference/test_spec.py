@@ -23,7 +23,7 @@ def changed(**parts: object) -> str:
     return json.dumps(told)
 
 
-def test_what_was_written_is_read():
+def test_what_was_written_is_read() -> None:
     described = graphs.describe(regions=graphs.BRATS, context=2, low_confidence_below=0.8)
     assert spec.parse(described.text(), "model.onnx") == described
     assert (
@@ -31,7 +31,7 @@ def test_what_was_written_is_read():
     )
 
 
-def test_the_hash_of_files_beside_it_may_be_there():
+def test_the_hash_of_files_beside_it_may_be_there() -> None:
     spec.parse(changed(files={"model.onnx": "0"}), "spec.json")
 
 
@@ -65,7 +65,7 @@ def test_the_hash_of_files_beside_it_may_be_there():
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused(text, message):
+def test_what_cannot_be_used_is_refused(text, message) -> None:
     with pytest.raises(UserError) as error:
         spec.parse(text, "model.onnx")
     assert str(error.value) == message

@@ -30,7 +30,7 @@ def drawn_dice(own: np.ndarray, mask: np.ndarray, draws: int, seed: int = 0) -> 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
 @pytest.mark.parametrize("softness", [0.3, 1.0, 4.0])
-def test_expected_dice_is_that_of_drawn_labels(softness, threshold):
+def test_expected_dice_is_that_of_drawn_labels(softness, threshold) -> None:
     own = blob(1, softness)
     mask = own >= levels.at(threshold)
     scores = drawn_dice(own, mask, 400)
@@ -38,7 +38,7 @@ def test_expected_dice_is_that_of_drawn_labels(softness, threshold):
 
 
 @pytest.mark.parametrize("voxels", [0, 1, 3, 20])
-def test_of_an_empty_mask_it_is_the_chance_that_nothing_is_there(voxels):
+def test_of_an_empty_mask_it_is_the_chance_that_nothing_is_there(voxels) -> None:
     own = np.zeros((2, 5, 5), np.uint8)
     own.flat[:voxels] = np.linspace(20, 80, voxels).astype(np.uint8)
     mask = np.zeros(own.shape, bool)
@@ -47,7 +47,7 @@ def test_of_an_empty_mask_it_is_the_chance_that_nothing_is_there(voxels):
 
 
 @given(VOLUMES, st.integers(1, LEVELS))
-def test_it_counts_wrong_voxels_voxel_by_voxel(own, threshold):
+def test_it_counts_wrong_voxels_voxel_by_voxel(own, threshold) -> None:
     mask = own >= threshold
     wrong = both = 0.0
     for level, inside in zip(own.ravel().tolist(), mask.ravel().tolist(), strict=True):
@@ -60,7 +60,7 @@ def test_it_counts_wrong_voxels_voxel_by_voxel(own, threshold):
 
 
 @given(VOLUMES, st.integers(1, LEVELS), st.randoms(use_true_random=False))
-def test_neither_places_nor_size_matter(own, threshold, random):
+def test_neither_places_nor_size_matter(own, threshold, random) -> None:
     """A tumour twice as large with twice the errors is worth the same."""
     expected = expectation.dice(own, own >= threshold)
     shuffled = own.ravel().tolist()
@@ -72,12 +72,12 @@ def test_neither_places_nor_size_matter(own, threshold, random):
         assert expectation.dice(twice, twice >= threshold) == pytest.approx(expected, abs=1e-12)
 
 
-def test_of_equal_masks_the_less_sure_one_is_worth_more():
+def test_of_equal_masks_the_less_sure_one_is_worth_more() -> None:
     scores = [expectation.dice(own, own >= 100) for own in map(blob, [1] * 4, [0.3, 1, 2, 4])]
     assert scores == sorted(scores, reverse=True)
 
 
-def test_the_ends():
+def test_the_ends() -> None:
     own = np.zeros((2, 6, 6), np.uint8)
     empty = np.zeros(own.shape, bool)
     assert expectation.dice(own, empty) == 1

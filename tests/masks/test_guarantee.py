@@ -36,7 +36,7 @@ def rule(threshold=0.5, smallest=0.0, regions=NESTED) -> Rule:
 
 
 @given(SCORES, COVERAGES)
-def test_it_is_the_least_bound_that_conformal_risk_control_allows(scores, coverage):
+def test_it_is_the_least_bound_that_conformal_risk_control_allows(scores, coverage) -> None:
     """Angelopoulos et al. 2024, equation 4, over every bound that could be it; losses are 0 or 1."""
     n, alpha = len(scores), 1 - coverage
     allowed = [
@@ -49,7 +49,7 @@ def test_it_is_the_least_bound_that_conformal_risk_control_allows(scores, covera
 
 @pytest.mark.filterwarnings("ignore:the no. of calibration examples")
 @given(SCORES, st.sampled_from([0.5, 0.75, 0.875]))  # which floats hold exactly, as crepes needs them
-def test_it_is_the_quantile_of_crepes(scores, coverage):
+def test_it_is_the_quantile_of_crepes(scores, coverage) -> None:
     regressor = ConformalRegressor()
     regressor.fit(residuals=np.array(scores))
     ((low, high),) = regressor.predict_int(np.array([3.0]), confidence=coverage)
@@ -61,7 +61,7 @@ def test_it_is_the_quantile_of_crepes(scores, coverage):
 
 
 @pytest.mark.parametrize("patients", [1, 8, 9, 10, 18, 19, 99])
-def test_few_patients_reach_no_high_coverage(patients):
+def test_few_patients_reach_no_high_coverage(patients) -> None:
     own = Ranks(patients, tuple(float(n) for n in range(patients)))
     assert own.highest == patients / (patients + 1)
     assert own.bound(own.highest) == patients - 1
@@ -70,19 +70,19 @@ def test_few_patients_reach_no_high_coverage(patients):
     assert (own.bound(0.95) is None) is (patients < 19)
 
 
-def test_nobody_promises_nothing():
+def test_nobody_promises_nothing() -> None:
     assert Ranks(0, ()).bound(0.01) is None
     assert Ranks(0, ()).highest == 0
 
 
 @given(SCORES, COVERAGES, COVERAGES)
-def test_more_coverage_asks_for_more(scores, coverage, other):
+def test_more_coverage_asks_for_more(scores, coverage, other) -> None:
     low, high = (ranks(scores).bound(share) for share in sorted((coverage, other)))
     assert high is None or (low is not None and low <= high)
 
 
 @given(SCORES, COVERAGES)
-def test_of_all_who_are_left_out_in_turn_no_more_miss_than_may(scores, coverage):
+def test_of_all_who_are_left_out_in_turn_no_more_miss_than_may(scores, coverage) -> None:
     """What makes it true of a new patient, who may be any of n + 1. Ties only help."""
     assume(ranks(scores[1:]).bound(coverage) is not None)
     misses = 0
@@ -103,12 +103,12 @@ def test_of_all_who_are_left_out_in_turn_no_more_miss_than_may(scores, coverage)
         (0, (1.0,)),
     ],
 )
-def test_scores_that_nobody_is_ranked_by_are_refused(patients, scores):
+def test_scores_that_nobody_is_ranked_by_are_refused(patients, scores) -> None:
     with pytest.raises(ValueError, match="score"):
         Ranks(patients, scores)
 
 
-def test_regions_of_another_model_are_refused():
+def test_regions_of_another_model_are_refused() -> None:
     with pytest.raises(ValueError, match="other regions"):
         replace(promised(), outer={})
 
@@ -122,7 +122,9 @@ LEVELS_OF_TWO = npst.arrays(np.uint8, (2, 2, 4, 5), elements=st.integers(0, LEVE
     st.sampled_from([0.3, 0.5]),
     st.sampled_from([0.0, 3.0]),
 )
-def test_an_outer_mask_holds_the_rule_s_mask_and_its_level_region_by_region(levels, bounds, threshold, ml):
+def test_an_outer_mask_holds_the_rule_s_mask_and_its_level_region_by_region(
+    levels, bounds, threshold, ml
+) -> None:
     own, bounds = rule(threshold, ml), tuple(map(float, bounds))
     labels = label_map.of(levels, NESTED, own, 1.0)
     outer = guarantee.outer(levels, NESTED, own, 1.0, promised(bounds), 0.9)
@@ -133,7 +135,7 @@ def test_an_outer_mask_holds_the_rule_s_mask_and_its_level_region_by_region(leve
 
 
 @given(LEVELS_OF_TWO, st.integers(1, LEVELS))
-def test_a_lower_level_makes_a_larger_mask(levels, level):
+def test_a_lower_level_makes_a_larger_mask(levels, level) -> None:
     small, large = (
         guarantee.outer(levels, NESTED, rule(), 1.0, promised((bound, bound)), 0.9) > 0
         for bound in (float(level), level - 1.0)
@@ -141,19 +143,19 @@ def test_a_lower_level_makes_a_larger_mask(levels, level):
     assert large[small].all()
 
 
-def test_level_0_is_the_whole_scan():
+def test_level_0_is_the_whole_scan() -> None:
     levels = np.zeros((1, 1, 3, 3), np.uint8)
     regions = {"whole": [1]}
     assert guarantee.outer(levels, regions, rule(regions=regions), 1.0, promised((0.0,)), 0.9).all()
 
 
 @pytest.mark.parametrize("own", [promised((9.0, 9.0), patients=8), promised((9.0, 9.0), withheld="because")])
-def test_no_outer_mask_where_none_is_promised(own):
+def test_no_outer_mask_where_none_is_promised(own) -> None:
     with pytest.raises(ValueError, match=r"8 patients can promise|because"):
         guarantee.outer(np.zeros((1, 2, 2, 2), np.uint8), NESTED, rule(), 1.0, own, 0.9)
 
 
-def test_what_is_lacking_is_said():
+def test_what_is_lacking_is_said() -> None:
     own = promised((9.0, 9.0), patients=10)
     assert own.lacking(0.9) == ""
     assert own.lacking(0.95) == "10 patients can promise a coverage of 0.909 at most, not of 0.95"
@@ -173,7 +175,7 @@ def test_what_is_lacking_is_said():
     assert withheld.lacking(0.5) == "nothing is promised of a scan: the split leaks"
 
 
-def test_what_is_promised_of_a_scan():
+def test_what_is_promised_of_a_scan() -> None:
     own = promised(volume=math.log(2), trust=0.75, dice=0.25)
     sure = guarantee.of_scan(own, 0.9, 3.0, 0.8, 0.875)
     assert (sure.volume_low_ml, sure.volume_high_ml) == (pytest.approx(1.0), pytest.approx(7.0))
@@ -184,11 +186,11 @@ def test_what_is_promised_of_a_scan():
     assert guarantee.of_scan(own, 0.9, 3.0, 0.75, 0.8).trusted is False  # no surer than a bad one
 
 
-def test_without_a_bad_patient_every_scan_is_trusted():
+def test_without_a_bad_patient_every_scan_is_trusted() -> None:
     assert guarantee.of_scan(promised(), 0.9, 0.0, None, 0.5).trusted is True
 
 
-def test_what_cannot_be_promised_is_empty():
+def test_what_cannot_be_promised_is_empty() -> None:
     own = promised()
     assert guarantee.of_scan(own, 0.95, 3.0, 0.8, 0.875) == Promise(expected_dice=0.875)
     for promise in (
@@ -200,7 +202,7 @@ def test_what_cannot_be_promised_is_empty():
 
 
 @given(st.floats(0, 500), st.floats(0, 500), st.floats(0, 3))
-def test_the_volumes_of_an_interval_are_those_with_a_score_within_the_bound(predicted, true, bound):
+def test_the_volumes_of_an_interval_are_those_with_a_score_within_the_bound(predicted, true, bound) -> None:
     low, high = guarantee.volumes(predicted, bound)
     assert low is not None
     assert high is not None
@@ -211,7 +213,7 @@ def test_the_volumes_of_an_interval_are_those_with_a_score_within_the_bound(pred
 
 
 @given(LEVELS_OF_TWO, st.floats(-0.5, 0.5))
-def test_expected_dice_is_the_mean_over_regions_shifted_within_0_and_1(levels, shift):
+def test_expected_dice_is_the_mean_over_regions_shifted_within_0_and_1(levels, shift) -> None:
     own = promised((9.0, 9.0))
     own = replace(own, dice_shift={"whole": shift, "core": 0.0})
     whole, core = (expectation.dice(levels[:, n], levels[:, n] >= 100) for n in range(2))

@@ -22,7 +22,7 @@ def rule(threshold=0.5, smallest=0.0) -> Rule:
     st.sampled_from([0.0, 0.1, 0.3, 1.0]),
     st.sampled_from([0.004, 0.05, 0.6]),
 )
-def test_a_mask_has_every_large_component_above_the_threshold(seed, threshold, smallest, voxel_ml):
+def test_a_mask_has_every_large_component_above_the_threshold(seed, threshold, smallest, voxel_ml) -> None:
     random = np.random.default_rng(seed)
     shades = random.integers(0, 201, (4, 9, 9), np.uint8) * random.integers(0, 2, (4, 9, 9), np.uint8)
     above = shades >= 200 * threshold
@@ -43,12 +43,12 @@ def test_a_mask_has_every_large_component_above_the_threshold(seed, threshold, s
         ({"a": 0.5}, "none", {"b": 0.0}),
     ],
 )
-def test_what_no_rule_can_have(values):
+def test_what_no_rule_can_have(values) -> None:
     with pytest.raises(ValueError, match=r"threshold|component"):
         Rule(*values)
 
 
-def test_masks_need_numpy_alone_until_a_component_is_dropped():
+def test_masks_need_numpy_alone_until_a_component_is_dropped() -> None:
     code = """
 import sys
 from stages.masks import label_map, levels, rule

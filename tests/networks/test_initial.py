@@ -61,17 +61,17 @@ def answer(net: nn.Module, windows: torch.Tensor) -> torch.Tensor:
         return net(windows)
 
 
-def test_all_layers_answer_as_the_model_did():
+def test_all_layers_answer_as_the_model_did() -> None:
     trained, net = begun(model(), model())
     assert torch.equal(answer(trained, pictures(model())), answer(net, pictures(model())))
 
 
-def test_the_mean_of_the_new_slices_stays():
+def test_the_mean_of_the_new_slices_stays() -> None:
     _, net = begun(model(), model(mean=[10.0], std=[20.0]))
     assert (net.state_dict()["mean"].item(), net.state_dict()["std"].item()) == (10.0, 20.0)
 
 
-def test_of_the_encoder_alone_the_rest_begins_at_random():
+def test_of_the_encoder_alone_the_rest_begins_at_random() -> None:
     trained, net = begun(model(), model(), "encoder")
     random = built(model(), 2).state_dict()
     for name, tensor in net.state_dict().items():
@@ -79,28 +79,28 @@ def test_of_the_encoder_alone_the_rest_begins_at_random():
         assert torch.equal(tensor, source[name]), name
 
 
-def test_a_channel_that_is_added_changes_nothing_at_first():
+def test_a_channel_that_is_added_changes_nothing_at_first() -> None:
     old, new = model(), model(LGG)
     trained, net = begun(old, new)
     windows = pictures(new)
     assert torch.allclose(answer(net, windows), answer(trained, windows[..., 1:2]), atol=1e-5)
 
 
-def test_channels_in_another_order_are_the_same_channels():
+def test_channels_in_another_order_are_the_same_channels() -> None:
     old, new = model(LGG), model(["post", "pre", "flair"])
     trained, net = begun(old, new)
     windows = pictures(old)
     assert torch.allclose(answer(net, windows[..., [2, 0, 1]]), answer(trained, windows), atol=1e-5)
 
 
-def test_neighbours_that_are_added_change_nothing_at_first():
+def test_neighbours_that_are_added_change_nothing_at_first() -> None:
     old, new = model(LGG), model(LGG, context=1)
     trained, net = begun(old, new)
     windows = pictures(new)
     assert torch.allclose(answer(net, windows), answer(trained, windows[:, 1:2]), atol=1e-5)
 
 
-def test_channels_of_unknown_names_share_the_filters():
+def test_channels_of_unknown_names_share_the_filters() -> None:
     """Three grey pictures that are the same answer as one."""
     old, new = model(["gray"]), model(["red", "green", "blue"])
     trained, net = begun(old, new)
@@ -108,14 +108,14 @@ def test_channels_of_unknown_names_share_the_filters():
     assert torch.allclose(answer(net, grey.expand(-1, -1, -1, -1, 3)), answer(trained, grey), atol=1e-4)
 
 
-def test_regions_go_by_their_names_and_a_new_one_begins_at_random():
+def test_regions_go_by_their_names_and_a_new_one_begins_at_random() -> None:
     old, new = model(regions=("whole", "core")), model(regions=("core", "cyst", "whole"))
     trained, net = begun(old, new)
     ours, theirs = answer(net, pictures(new)), answer(trained, pictures(old))
     assert torch.allclose(ours[:, [2, 0]], theirs, atol=1e-6)
 
 
-def test_the_only_region_is_the_beginning_of_each():
+def test_the_only_region_is_the_beginning_of_each() -> None:
     trained, net = begun(model(), model(regions=("whole", "core")))
     ours, theirs = answer(net, pictures(model())), answer(trained, pictures(model()))
     assert torch.allclose(ours, theirs.expand(-1, 2, -1, -1), atol=1e-6)
@@ -130,19 +130,19 @@ def test_the_only_region_is_the_beginning_of_each():
         (model(arch="fpn", depth=5), "all"),
     ],
 )
-def test_another_network_is_refused(new, layers):
+def test_another_network_is_refused(new, layers) -> None:
     with pytest.raises(UserError, match=r"train\.initial x is another network than train makes"):
         begun(model(), new, layers)
 
 
-def test_an_encoder_is_shared_by_networks_with_other_decoders():
+def test_an_encoder_is_shared_by_networks_with_other_decoders() -> None:
     trained, net = begun(model(), model(decoder_width=1.0), "encoder")
     name = "body.encoder.model.conv1.weight"
     name = name if name in net.state_dict() else next(n for n in net.state_dict() if "encoder" in n)
     assert torch.equal(net.state_dict()[name], trained.state_dict()[name])
 
 
-def test_slices_are_no_volumes():
+def test_slices_are_no_volumes() -> None:
     volumes = model(dims=3, window=(8, SIZE, SIZE), arch="segresnet")
     net = network.build(volumes, None, 1, [0.0], [1.0])
     state = built(model(), 1).state_dict()
@@ -152,7 +152,7 @@ def test_slices_are_no_volumes():
         initial.give(net, Initial("x", volumes, net.state_dict()), Shape.of(volumes), "encoder")
 
 
-def test_volumes_begin_with_volumes():
+def test_volumes_begin_with_volumes() -> None:
     old = model(dims=3, window=(8, SIZE, SIZE), arch="segresnet")
     new = old.model_copy(
         update={"window": (16, SIZE, SIZE), "channels": LGG, "mean": [0.0] * 3, "std": [1.0] * 3}
@@ -164,7 +164,7 @@ def test_volumes_begin_with_volumes():
     assert torch.allclose(answer(net.eval(), windows), answer(trained, windows[..., 1:2]), atol=1e-4)
 
 
-def test_what_is_no_model_is_a_sentence(tmp_path: Path):
+def test_what_is_no_model_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train\.initial there holds no model\.json"):
         initial.read(tmp_path, "there")
     net = built(model(), 1)

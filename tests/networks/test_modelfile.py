@@ -1,6 +1,7 @@
 """The model on disk."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ MODEL = modelfile.Model(
 
 
 @pytest.fixture
-def saved(tmp_path):
+def saved(tmp_path: Path):
     torch.manual_seed(5)
     net = network.build(MODEL, None, 2, MODEL.mean, MODEL.std)
     paths = tmp_path / "model.json", tmp_path / "model.safetensors"
@@ -37,7 +38,7 @@ def saved(tmp_path):
     return net, *paths
 
 
-def test_round_trip(saved):
+def test_round_trip(saved) -> None:
     net, model_path, weights_path = saved
     model, again = modelfile.load(model_path, weights_path)
     assert model == MODEL.model_copy(update={"weights_hash": model.weights_hash})
@@ -47,7 +48,7 @@ def test_round_trip(saved):
         assert torch.equal(again(given), net.eval()(given))
 
 
-def test_equal_weights_give_equal_files(saved, tmp_path):
+def test_equal_weights_give_equal_files(saved, tmp_path: Path) -> None:
     net, model_path, weights_path = saved
     other = tmp_path / "b.json", tmp_path / "b.safetensors"
     modelfile.save(MODEL, checkpoint.weights(net), *other)
@@ -55,7 +56,7 @@ def test_equal_weights_give_equal_files(saved, tmp_path):
     assert other[1].read_bytes() == weights_path.read_bytes()
 
 
-def test_changed_weights_are_refused(saved):
+def test_changed_weights_are_refused(saved) -> None:
     _, model_path, weights_path = saved
     content = bytearray(weights_path.read_bytes())
     content[-1] ^= 1
@@ -68,7 +69,7 @@ def test_changed_weights_are_refused(saved):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff" * 100])
-def test_missing_or_broken_weights(saved, content):
+def test_missing_or_broken_weights(saved, content) -> None:
     _, model_path, weights_path = saved
     weights_path.unlink()
     if content is not None:
@@ -79,7 +80,7 @@ def test_missing_or_broken_weights(saved, content):
     assert str(error.value).endswith("); `dvc repro train` or `dvc pull` makes it")
 
 
-def test_missing_damaged_and_foreign_json(saved, tmp_path):
+def test_missing_damaged_and_foreign_json(saved, tmp_path: Path) -> None:
     path = saved[1]
     described = json.loads(path.read_text())
 

@@ -53,7 +53,7 @@ def refused(**options):
         ("linknet", "resnet18"),
     ],
 )
-def test_slices_in_logits_out(arch, encoder):
+def test_slices_in_logits_out(arch, encoder) -> None:
     net = build(arch, encoder, channels=6, regions=3).eval()
     with torch.inference_mode():
         logits = net(slices(2, 64, 6))
@@ -62,7 +62,7 @@ def test_slices_in_logits_out(arch, encoder):
     assert float(logits.std()) > 0
 
 
-def test_normalisation_is_inside():
+def test_normalisation_is_inside() -> None:
     net = build().eval()
     given = slices()
     by_hand = torch.stack(
@@ -73,7 +73,7 @@ def test_normalisation_is_inside():
     assert {"mean", "std"} <= net.state_dict().keys()
 
 
-def test_a_window_becomes_channels_the_lowest_slice_first():
+def test_a_window_becomes_channels_the_lowest_slice_first() -> None:
     net = build(channels=6).eval()
     windows = torch.cat([slices(), slices(size=32).flip(0)], dim=1)
     flat = torch.cat([windows[:, 0], windows[:, 1]], dim=-1)
@@ -81,7 +81,7 @@ def test_a_window_becomes_channels_the_lowest_slice_first():
         torch.testing.assert_close(net(windows), net(flat[:, None]), rtol=0, atol=0)
 
 
-def test_the_body_gets_channels_last_memory_without_a_copy():
+def test_the_body_gets_channels_last_memory_without_a_copy() -> None:
     net = build().eval()
     seen = []
     net.body.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -93,7 +93,7 @@ def test_the_body_gets_channels_last_memory_without_a_copy():
     assert weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_dropout_acts_in_training_only_and_on_whole_channels():
+def test_dropout_acts_in_training_only_and_on_whole_channels() -> None:
     net = build(dropout=0.5)
     seen = []
     net.body.segmentation_head[0].register_forward_hook(lambda *given: seen.append(given[2]))
@@ -104,7 +104,7 @@ def test_dropout_acts_in_training_only_and_on_whole_channels():
     assert 0 < dropped.float().mean() < 1
 
 
-def test_unknown_names():
+def test_unknown_names() -> None:
     assert refused(arch="nosuch") == "train.arch nosuch is not one that segmentation-models-pytorch knows"
     for encoder in ("nosuch", "tu-nosuch"):
         told = f"train.encoder {encoder} is not one that segmentation-models-pytorch knows"
@@ -120,7 +120,7 @@ def test_unknown_names():
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "mit_b0", "tu-resnet18"])
-def test_imagenet_weights_without_a_network(encoder, monkeypatch, tmp_path):
+def test_imagenet_weights_without_a_network(encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The real download code with the client's own offline switch: the errors are those of a cut cable."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
@@ -131,7 +131,7 @@ def test_imagenet_weights_without_a_network(encoder, monkeypatch, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def encoder_file(tmp_path_factory):
+def encoder_file(tmp_path_factory: pytest.TempPathFactory):
     """Weights of another resnet18 for three channels, with a classifier that is not needed."""
     torch.manual_seed(7)
     encoder = smp.encoders.get_encoder("resnet18", weights=None)
@@ -142,7 +142,7 @@ def encoder_file(tmp_path_factory):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 6, 9])
-def test_three_channel_weights_fit_any_number_as_smp_fits_its_own(encoder_file, channels):
+def test_three_channel_weights_fit_any_number_as_smp_fits_its_own(encoder_file, channels) -> None:
     path, encoder = encoder_file
     state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     other = smp.encoders.get_encoder("resnet18", weights=None)
@@ -155,7 +155,7 @@ def test_three_channel_weights_fit_any_number_as_smp_fits_its_own(encoder_file, 
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-7, msg=name)
 
 
-def test_weights_as_pth(encoder_file, tmp_path):
+def test_weights_as_pth(encoder_file, tmp_path: Path) -> None:
     path = tmp_path / "encoder.pth"
     torch.save(encoder_file[1].state_dict(), path)
     found = build(weights=str(path)).body.encoder.state_dict()
@@ -163,7 +163,7 @@ def test_weights_as_pth(encoder_file, tmp_path):
 
 
 class Bomb:
-    def __init__(self, path):
+    def __init__(self, path) -> None:
         self.path = path
 
     def __reduce__(self):
@@ -171,7 +171,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize("with_torch", [True, False])
-def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, with_torch):
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, with_torch) -> None:
     path, proof = tmp_path / "encoder.pth", tmp_path / "it-ran"
     if with_torch:
         torch.save({"conv1.weight": Bomb(proof)}, path)
@@ -182,7 +182,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, with_torch):
     assert not proof.exists()
 
 
-def test_weights_that_cannot_be_used(encoder_file, tmp_path):
+def test_weights_that_cannot_be_used(encoder_file, tmp_path: Path) -> None:
     missing = tmp_path / "none.safetensors"
     assert refused(weights=str(missing)) == (
         f"train.encoder_weights {missing} does not exist; set it to null, packaged, imagenet or a local file"
@@ -201,7 +201,7 @@ def test_weights_that_cannot_be_used(encoder_file, tmp_path):
         assert refused(weights=str(odd)) == f"train.encoder_weights {odd} is not a state dict of an encoder"
 
 
-def test_decoder_is_never_wider_than_smp_makes_it(monkeypatch):
+def test_decoder_is_never_wider_than_smp_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smp.encoders, "get_encoder", cache(smp.encoders.get_encoder))  # seconds for each
     for encoder in ("resnet18", "resnet50", "mit_b0"):
         for depth in (3, 4, 5):
@@ -216,7 +216,7 @@ def test_decoder_is_never_wider_than_smp_makes_it(monkeypatch):
 
 
 @pytest.mark.parametrize("arch", ["unet", "unetplusplus", "manet"])
-def test_the_full_width_is_smp_s_own_decoder(arch):
+def test_the_full_width_is_smp_s_own_decoder(arch) -> None:
     ours = build(arch, width=1.0).body.decoder.state_dict()
     smps = smp.create_model(arch, "resnet18", None, 3, 1).decoder.state_dict()
     assert {name: tensor.shape for name, tensor in ours.items()} == {
@@ -225,7 +225,7 @@ def test_the_full_width_is_smp_s_own_decoder(arch):
 
 
 @pytest.mark.parametrize("arch", network.U_SHAPED)
-def test_a_shallower_network_is_smp_s_without_the_stages_below(arch):
+def test_a_shallower_network_is_smp_s_without_the_stages_below(arch) -> None:
     ours = build(arch, depth=4).eval()
     options = {} if arch == "linknet" else {"decoder_channels": (64, 32, 32, 16)}
     smps = smp.create_model(arch, "resnet18", None, 3, 1, encoder_depth=4, **options).eval()
@@ -249,7 +249,7 @@ ENCODERS = ("resnet18", "mobilenet_v2", "efficientnet-b0", "mit_b0", "densenet12
     # smp draws 124 million weights of vgg11's classifier each time, to throw them away: one depth is enough.
     [*product(ENCODERS, [3, 4]), ("vgg11", 4)],
 )
-def test_no_weight_is_kept_that_no_output_depends_on(encoder, depth):
+def test_no_weight_is_kept_that_no_output_depends_on(encoder, depth) -> None:
     net = build(encoder=encoder, depth=depth)
     net(slices()).sum().backward()
     assert [name for name, weight in net.named_parameters() if weight.grad is None] == []

@@ -23,7 +23,7 @@ PALACE = 698  # of ImageNet's thousand classes
 
 
 @pytest.mark.parametrize("encoder", pretrained.PACKAGES)
-def test_timm_s_network_with_the_packaged_weights_knows_a_palace(encoder):
+def test_timm_s_network_with_the_packaged_weights_knows_a_palace(encoder) -> None:
     """A tensor out of place, and the photograph of one is anything."""
     classifier = timm.create_model(encoder.removeprefix("tu-"), pretrained=False)
     pretrained.load(classifier, pretrained.packaged(encoder))
@@ -35,7 +35,7 @@ def test_timm_s_network_with_the_packaged_weights_knows_a_palace(encoder):
 
 
 @pytest.mark.parametrize("depth", [3, 4, 5])
-def test_an_encoder_of_any_depth_has_the_weights_of_the_whole(depth):
+def test_an_encoder_of_any_depth_has_the_weights_of_the_whole(depth) -> None:
     path = str(pretrained.packaged(LITE0))
 
     def built(depth):
@@ -51,7 +51,7 @@ def test_an_encoder_of_any_depth_has_the_weights_of_the_whole(depth):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 9])
-def test_any_number_of_channels_gets_the_three_filters_as_smp_shares_them_out(channels):
+def test_any_number_of_channels_gets_the_three_filters_as_smp_shares_them_out(channels) -> None:
     path = pretrained.packaged(LITE0)
     ours = smp.encoders.get_encoder(LITE0, in_channels=channels, weights=None)
     pretrained.load(ours, path)
@@ -61,7 +61,7 @@ def test_any_number_of_channels_gets_the_three_filters_as_smp_shares_them_out(ch
     torch.testing.assert_close(ours.model.conv_stem.weight, theirs.model.conv_stem.weight)
 
 
-def test_a_copy_of_the_package_s_file_is_read_as_a_local_one(tmp_path):
+def test_a_copy_of_the_package_s_file_is_read_as_a_local_one(tmp_path: Path) -> None:
     copy = Path(shutil.copy(pretrained.packaged(LITE0), tmp_path / "encoder.pth"))
     encoder = smp.encoders.get_encoder(LITE0, weights=None)
     pretrained.load(encoder, copy)
@@ -71,14 +71,14 @@ def test_a_copy_of_the_package_s_file_is_read_as_a_local_one(tmp_path):
             pretrained.load(smp.encoders.get_encoder(other, weights=None), copy)
 
 
-def test_what_a_value_of_encoder_weights_stands_for(tmp_path):
+def test_what_a_value_of_encoder_weights_stands_for(tmp_path: Path) -> None:
     assert pretrained.file_of(None, LITE0, tmp_path) is None
     assert pretrained.file_of("imagenet", LITE0, tmp_path) is None
     assert pretrained.file_of("packaged", LITE0, tmp_path) == pretrained.packaged(LITE0)
     assert pretrained.file_of("weights/own.pth", LITE0, tmp_path) == tmp_path / "weights" / "own.pth"
 
 
-def test_encoders_and_packages_that_are_not_there(tmp_path, monkeypatch):
+def test_encoders_and_packages_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(encoder):
         with pytest.raises(UserError) as error:
             pretrained.packaged(encoder)

@@ -22,18 +22,18 @@ def built(**chosen):
     return network.build(described(**chosen), None, 2, [100.0, 90.0], [40.0, 30.0]).eval()
 
 
-def test_params_may_name_each_of_them():
+def test_params_may_name_each_of_them() -> None:
     assert tuple(volumetric.NETWORKS) == params.VOLUMETRIC
 
 
-def test_thick_sections_begin_with_kernels_in_the_plane():
+def test_thick_sections_begin_with_kernels_in_the_plane() -> None:
     """LGG: 6 mm from slice to slice, 1.5 mm from pixel to pixel, as nnU-Net plans it."""
     levels = plan.steps((16, 128, 128), (6.0, 1.5, 1.5))
     assert [level.kernel for level in levels[:4]] == [(1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3)]
     assert [level.stride for level in levels[:4]] == [(1, 1, 1), (1, 2, 2), (1, 2, 2), (2, 2, 2)]
 
 
-def test_cubes_are_halved_alike_until_little_is_left():
+def test_cubes_are_halved_alike_until_little_is_left() -> None:
     levels = plan.steps((32, 64, 64), (1.0, 1.0, 1.0))
     assert {level.kernel for level in levels} == {(3, 3, 3)}
     assert [level.stride for level in levels] == [(1, 1, 1), *[(2, 2, 2)] * 3, (1, 2, 2)]
@@ -43,7 +43,7 @@ sides = st.tuples(*[st.integers(1, 160)] * 3)
 
 
 @given(sides, st.tuples(*[st.floats(0.2, 20)] * 3))
-def test_every_window_fits_its_plan(window, spacing):
+def test_every_window_fits_its_plan(window, spacing) -> None:
     down = [1, 1, 1]
     kernels = []
     for level in plan.steps(window, spacing):
@@ -67,7 +67,7 @@ def test_every_window_fits_its_plan(window, spacing):
         ("unetr", (16, 32, 32)),
     ],
 )
-def test_a_logit_for_each_voxel_and_region(arch, window):
+def test_a_logit_for_each_voxel_and_region(arch, window) -> None:
     net = built(arch=arch, window=window)
     windows = torch.randint(0, 256, (2, *window, 2), dtype=torch.uint8)
     with torch.inference_mode():
@@ -79,7 +79,7 @@ def test_a_logit_for_each_voxel_and_region(arch, window):
 
 
 @pytest.mark.parametrize("arch", volumetric.NETWORKS)
-def test_weights_are_kept_once_and_all_are_trained(arch):
+def test_weights_are_kept_once_and_all_are_trained(arch) -> None:
     net = built(arch=arch, window=(16, 32, 32))
     weights = net.state_dict()
     assert len({tensor.data_ptr() for tensor in weights.values()}) == len(weights)
@@ -102,7 +102,7 @@ def test_weights_are_kept_once_and_all_are_trained(arch):
         ("dynunet", (4, 8, 6), "is too small to be halved twice"),
     ],
 )
-def test_a_window_that_does_not_fit(arch, window, what):
+def test_a_window_that_does_not_fit(arch, window, what) -> None:
     with pytest.raises(UserError) as error:
         built(arch=arch, window=window)
     assert str(error.value).startswith(f"train.window {list(window)} {what}")

@@ -17,7 +17,7 @@ from tests.pipeline.project import TINY, Project
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory: pytest.TempPathFactory):
     """The folder of a project that reads the LGG layout from the folder `scans` beside it."""
     root = tmp_path_factory.mktemp("made")
     scans.write_lgg(root / "scans", patients=4, slices=4, size=64)
@@ -26,7 +26,7 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def project(made, tmp_path):
+def project(made, tmp_path: Path):
     """A copy that a test may change."""
     copy = object.__new__(Project)
     copy.root = tmp_path / "project"
@@ -38,7 +38,7 @@ Stage = Callable[..., str]
 
 
 @pytest.fixture
-def stage(project, monkeypatch, capfd) -> Stage:
+def stage(project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Stage:
     """Runs a stage by name, as `python -m` does but within this process, and tells what it prints. Fails on
     another status.
     """
@@ -77,13 +77,13 @@ def a_slice(project: Project, ending: str) -> Path:
         ),
     ],
 )
-def test_a_wrong_value_is_named_before_anything_runs(project, stage, key, value, sentence):
+def test_a_wrong_value_is_named_before_anything_runs(project, stage, key, value, sentence) -> None:
     project.set(key, value)
     assert only_sentence(stage("ingest", status=2)) == sentence
     assert not (project.root / "data").exists()
 
 
-def test_an_unknown_key_is_named_with_the_likely_one(project):
+def test_an_unknown_key_is_named_with_the_likely_one(project) -> None:
     params = project.root / "params.yaml"
     params.write_text(
         params.read_text(encoding="utf-8").replace("batch_size:", "bach_size:"), encoding="utf-8"
@@ -109,7 +109,7 @@ def test_an_unknown_key_is_named_with_the_likely_one(project):
         ("text.zip", "is neither a folder nor a zip archive; unpack or download it again"),
     ],
 )
-def test_a_location_without_scans(project, stage, location, told):
+def test_a_location_without_scans(project, stage, location, told) -> None:
     outside = project.root.parent
     (outside / "empty").mkdir()
     with zipfile.ZipFile(outside / "holiday.zip", "w") as archive:
@@ -140,7 +140,7 @@ def remove_image(project):
 
 
 @pytest.mark.parametrize("harm", [damage_image, remove_mask, remove_image], ids=lambda harm: harm.__name__)
-def test_one_bad_slice_stops_the_run_or_is_quarantined(project, stage, harm):
+def test_one_bad_slice_stops_the_run_or_is_quarantined(project, stage, harm) -> None:
     folder, told = harm(project)
     stage("ingest")
     sentence = only_sentence(stage("validate", status=2))
@@ -153,7 +153,7 @@ def test_one_bad_slice_stops_the_run_or_is_quarantined(project, stage, harm):
     assert not (project.root / "data/validated.csv").exists()
 
 
-def test_quarantine_goes_on_without_the_bad_slice_up_to_a_share(project, stage):
+def test_quarantine_goes_on_without_the_bad_slice_up_to_a_share(project, stage) -> None:
     _, told = damage_image(project)
     stage("ingest")
     project.set("validate.on_error", "quarantine")
@@ -167,7 +167,7 @@ def test_quarantine_goes_on_without_the_bad_slice_up_to_a_share(project, stage):
     assert len((project.root / "data/validated.csv").read_text(encoding="utf-8").splitlines()) == 16
 
 
-def test_dvc_passes_the_sentence_on_and_leaves_no_out(project):
+def test_dvc_passes_the_sentence_on_and_leaves_no_out(project) -> None:
     a_slice(project, "_1.tif").write_bytes(b"")
     output = project.dvc("repro", status=255)
     assert "error: 1 of 16 slices cannot be used" in output
@@ -176,7 +176,7 @@ def test_dvc_passes_the_sentence_on_and_leaves_no_out(project):
     assert not (project.root / "data/validated.csv").exists()
 
 
-def test_outside_a_project(tmp_path):
+def test_outside_a_project(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from stages.cli import main; main()", "ingest"]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=env, text=True, capture_output=True)
@@ -186,7 +186,7 @@ def test_outside_a_project(tmp_path):
     )
 
 
-def test_stages_out_of_order_name_what_is_missing(stage):
+def test_stages_out_of_order_name_what_is_missing(stage) -> None:
     for name, missing in [
         ("validate", "data/manifest.csv does not exist; `dvc repro` makes it"),
         ("preprocess", "data/validated.csv does not exist; `dvc repro` makes it"),

@@ -5,6 +5,7 @@ import datetime
 import json
 import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.pipeline.project import STAGES, Project, ran
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory: pytest.TempPathFactory):
     """A project after its first `dvc repro`, committed."""
     project = Project(tmp_path_factory.mktemp("project"))
     output = project.dvc("repro")
@@ -22,7 +23,7 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def project(finished, tmp_path):
+def project(finished, tmp_path: Path):
     """A copy of the finished project that a test may change; its cache and git history come along."""
     copy = object.__new__(Project)
     copy.root = tmp_path / "copy"
@@ -34,7 +35,7 @@ def metrics(project, stage):
     return json.loads((project.root / f"reports/{stage}/metrics.json").read_text(encoding="utf-8"))
 
 
-def test_the_headline_and_its_companions_are_under_their_names(finished):
+def test_the_headline_and_its_companions_are_under_their_names(finished) -> None:
     test = metrics(finished, "evaluate")["test"]
     names = "dice dice_ci_low dice_ci_high iou precision recall specificity pixel_accuracy hd95_mm nsd"
     assert list(test)[:11] == [*names.split(), "volume_error_ml"]
@@ -47,7 +48,7 @@ def test_the_headline_and_its_companions_are_under_their_names(finished):
     assert '"dice_ci_low"' in shown
 
 
-def test_onnx_answers_as_torch_does(finished):
+def test_onnx_answers_as_torch_does(finished) -> None:
     exported = metrics(finished, "export")
     assert exported["onnx"]["max_probability_change"] < 1e-4
     assert abs(exported["onnx"]["dice_change"]) < 1e-4
@@ -56,7 +57,7 @@ def test_onnx_answers_as_torch_does(finished):
     assert exported["int8"]["shipped"] is shipped
 
 
-def test_no_patient_straddles_the_split(finished):
+def test_no_patient_straddles_the_split(finished) -> None:
     where: dict[str, set[str]] = {}
     for row in csv.DictReader((finished.root / "data/splits.csv").open(encoding="utf-8")):
         where.setdefault(row["patient_id"], set()).add(row["split"])
@@ -65,7 +66,7 @@ def test_no_patient_straddles_the_split(finished):
     assert {split for splits in where.values() for split in splits} == {"train", "val", "test"}
 
 
-def test_the_report_needs_no_network(finished):
+def test_the_report_needs_no_network(finished) -> None:
     page = (finished.root / "reports/index.html").read_text(encoding="utf-8")
     assert "test Dice" in page
     assert 'src="http' not in page
@@ -76,7 +77,7 @@ def test_the_report_needs_no_network(finished):
     assert len(page) < 5_000_000
 
 
-def test_dvc_plots_training_curves_cases_and_pictures(finished):
+def test_dvc_plots_training_curves_cases_and_pictures(finished) -> None:
     plots = json.loads(finished.dvc("plots", "show", "--json"))["data"]
     curves = (
         *("Loss", "Precision and recall", "Calibration"),
@@ -92,7 +93,7 @@ def test_dvc_plots_training_curves_cases_and_pictures(finished):
     assert pictures
 
 
-def test_mlflow_holds_what_may_not_be_in_the_artefacts(finished):
+def test_mlflow_holds_what_may_not_be_in_the_artefacts(finished) -> None:
     with sqlite3.connect(finished.root / "mlflow.db") as runs:
         names = {name for (name,) in runs.execute("select distinct key from metrics")}
         tags = dict(runs.execute("select key, value from tags"))
@@ -106,7 +107,7 @@ def test_mlflow_holds_what_may_not_be_in_the_artefacts(finished):
     assert status == ["FINISHED"]
 
 
-def test_artefacts_hold_no_trace_of_this_machine_or_day(finished):
+def test_artefacts_hold_no_trace_of_this_machine_or_day(finished) -> None:
     today = datetime.date.today().isoformat()
     for path in sorted(finished.root.joinpath("reports").rglob("*")) + sorted(
         finished.root.joinpath("models").rglob("*")
@@ -118,12 +119,12 @@ def test_artefacts_hold_no_trace_of_this_machine_or_day(finished):
             assert today.replace("-", "").encode() not in content or path.suffix in (".png", ".onnx"), path
 
 
-def test_nothing_changed_nothing_runs(finished):
+def test_nothing_changed_nothing_runs(finished) -> None:
     assert ran(finished.dvc("repro")) == []
     assert "No changes" in finished.dvc("diff") or finished.git("status", "--porcelain") == ""
 
 
-def test_everything_again_is_bit_exact(project, monkeypatch):
+def test_everything_again_is_bit_exact(project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRAINSEG_KEPT_GIB", "0")  # from the scans on
     lock, before = (project.root / "dvc.lock").read_bytes(), project.hashes()
     assert ran(project.dvc("repro", "--force")) == STAGES
@@ -132,25 +133,25 @@ def test_everything_again_is_bit_exact(project, monkeypatch):
     assert project.git("status", "--porcelain") == ""
 
 
-def test_a_training_param_reruns_training_and_what_follows(project):
+def test_a_training_param_reruns_training_and_what_follows(project) -> None:
     assert ran(project.dvc("exp", "run", "-S", "train.lr=1e-3", "train")) == ["train"]
     assert "0.001" in project.dvc("exp", "show", "--csv")
     stale = set(json.loads(project.dvc("status", "--json"))) - {"locate"}  # which always runs
     assert stale == {"evaluate", "export", "report"}
 
 
-def test_a_split_param_does_not_rerun_preprocess(project):
+def test_a_split_param_does_not_rerun_preprocess(project) -> None:
     assert ran(project.dvc("exp", "run", "-S", "split.seed=1", "train")) == ["split", "augment", "train"]
 
 
-def test_another_size_prepares_the_slices_anew(project):
+def test_another_size_prepares_the_slices_anew(project) -> None:
     """DVC's run cache sees no param called `size` (treeverse/dvc#10296): it would hand out the old slices."""
     project.set("preprocess.size", "32")
     assert ran(project.dvc("repro", "preprocess")) == ["preprocess"]
     assert json.loads((project.root / "data/slices/meta.json").read_text(encoding="utf-8"))["size"] == 32
 
 
-def test_wording_retrains_nothing(project):
+def test_wording_retrains_nothing(project) -> None:
     (project.root / "README.md").write_text("another wording\n", encoding="utf-8")
     assert ran(project.dvc("repro")) == []
     template = project.root / "stages/reporting/templates/report.html.j2"
@@ -161,7 +162,7 @@ def test_wording_retrains_nothing(project):
     assert "another wording" in (project.root / "reports/index.html").read_text(encoding="utf-8")
 
 
-def test_an_experiment_elsewhere_reads_a_relative_location(project):
+def test_an_experiment_elsewhere_reads_a_relative_location(project) -> None:
     """`--temp` runs in a copy without git-ignored files; a relative location still means the user's."""
     scans = project.root / "scans"
     shutil.copytree(project.root / "data/raw", scans)

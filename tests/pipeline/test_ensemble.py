@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -15,7 +16,7 @@ from tests.pipeline.project import TINY, Project
 pytestmark = pytest.mark.slow
 
 
-def test_the_folds_of_a_queue_become_one_model(tmp_path):
+def test_the_folds_of_a_queue_become_one_model(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     project = Project(tmp_path / "project", TINY | {"train.epochs": "1", "evaluate.tta": "none"})
     told = project.run(sys.executable, "-m", "stages.cli", "ensemble", status=2)

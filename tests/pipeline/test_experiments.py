@@ -37,7 +37,7 @@ def columns():
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory: pytest.TempPathFactory):
     project = Project(
         tmp_path_factory.mktemp("project"), TINY | {"train.epochs": "1", "export.int8": "false"}
     )
@@ -46,7 +46,7 @@ def project(tmp_path_factory):
     return project
 
 
-def test_the_same_params_give_the_same_result_wherever_they_run(project):
+def test_the_same_params_give_the_same_result_wherever_they_run(project) -> None:
     before = project.hashes()
     told = project.dvc("exp", "run", "--temp", "--name", "beside", "-S", "train.lr=1e-3")
     assert ran(told) == CHANGED
@@ -69,7 +69,7 @@ def test_the_same_params_give_the_same_result_wherever_they_run(project):
     assert project.hashes() == before
 
 
-def test_a_queue_of_two_at_a_time_disturbs_nobody(project):
+def test_a_queue_of_two_at_a_time_disturbs_nobody(project) -> None:
     before = project.hashes()
     project.dvc("exp", "run", "--queue", "--name", "swept", "-S", "train.seed=choice(1,2)")
     project.dvc("queue", "start", "-j", "2")
@@ -93,7 +93,7 @@ def test_a_queue_of_two_at_a_time_disturbs_nobody(project):
         assert lock(project, refs(project)[f"alone{seed}"]) == lock(project, ref)
 
 
-def test_the_table_has_the_columns_that_a_person_wants(project):
+def test_the_table_has_the_columns_that_a_person_wants(project) -> None:
     told = project.dvc("exp", "show", "--only-changed", "--csv", "--drop", columns())
     header = next(csv.reader(StringIO(told)))
     assert {"Experiment", "test.dice", "val.dice", "train.lr", "train.seed"} <= set(header)

@@ -1,6 +1,7 @@
 """A model that another project trained is the beginning here: in its lineage, not tested on what it saw."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ def read(project: Project, name: str) -> dict:
     return json.loads((project.root / name).read_text(encoding="utf-8"))
 
 
-def test_a_training_begins_with_another_projects_model(tmp_path):
+def test_a_training_begins_with_another_projects_model(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
     first = Project(tmp_path / "first", TINY | {"train.epochs": "1"})

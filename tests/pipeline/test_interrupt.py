@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
@@ -16,7 +17,7 @@ from tests.pipeline.project import STAGES, TINY, Project
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory: pytest.TempPathFactory):
     """A project whose stages have all run once, with the seconds each took."""
     project = Project(tmp_path_factory.mktemp("whole"), TINY | {"train.epochs": "4"})
     seconds = {}
@@ -29,7 +30,7 @@ def finished(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-def test_killed_and_run_again(finished, tmp_path, stage):
+def test_killed_and_run_again(finished, tmp_path: Path, stage) -> None:
     whole, seconds = finished
     project = object.__new__(Project)
     project.root = tmp_path / "copy"

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ FOLDS = ("-S", "split.folds=3")
 
 
 @pytest.fixture
-def projects(tmp_path, monkeypatch):
+def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Two alike, each with a cache of its own."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     found = []
@@ -34,7 +35,7 @@ def table(told):
     return re.sub(r"Commit: \w{7}", "", told)
 
 
-def test_two_at_a_time_give_the_bytes_of_one_at_a_time(projects):
+def test_two_at_a_time_give_the_bytes_of_one_at_a_time(projects) -> None:
     one, two = projects
     before = two.hashes()
     alone = one.run(*RUN, *FOLDS)
@@ -49,7 +50,7 @@ def test_two_at_a_time_give_the_bytes_of_one_at_a_time(projects):
     assert two.run(*RUN, *FOLDS, "--jobs", "2") == beside  # all are there
 
 
-def test_of_two_one_that_fails_leaves_the_other(projects):
+def test_of_two_one_that_fails_leaves_the_other(projects) -> None:
     _, project = projects
     search = ("tune", "--search", "train.devices=choice(1,3)", "--trials", "2", "--jobs", "2")
     told = project.run(sys.executable, "-m", "stages.cli", *search, status=2)

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path: Path):
     """A project with its slices made and committed, whose scans have since gone: ingest cannot run again."""
     chosen = {"ingest.source": "lgg", "ingest.location": "scans", "evaluate.tta": "none"}
     (tmp_path / "project").mkdir()
@@ -36,7 +37,7 @@ def experiments(project):
     return {re.sub(r"-[0-9a-f]{8}$", "", ref.split("/")[-1]): ref for ref in refs if "leak-tax" in ref}
 
 
-def test_every_fold_of_both_arms_once_then_the_table_and_nothing_else_touched(project):
+def test_every_fold_of_both_arms_once_then_the_table_and_nothing_else_touched(project) -> None:
     run = (sys.executable, "-m", "stages.cli", "preset", "leak-tax", "--run", "-S", "split.folds=3")
     project.set("train.epochs", "1")  # and not committed: what is in the work tree is what runs
     (project.root / "notes.txt").write_text("mine\n", encoding="utf-8")

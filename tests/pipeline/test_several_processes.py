@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ def history(project):
     ]
 
 
-def test_two_processes_train_as_one_does(tmp_path, monkeypatch):
+def test_two_processes_train_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     (tmp_path / "project").mkdir()
     project = Project(tmp_path / "project", TINY | {"train.epochs": "4", "train.precision": "fp32"})

@@ -22,7 +22,7 @@ def cluster():
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory: pytest.TempPathFactory):
     """With its data prepared, and scans at a place relative to it that no clone has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
@@ -60,7 +60,7 @@ def weights(lock):
     return lock.split("models/model.safetensors\n")[1].split("md5: ")[1].split()[0]
 
 
-def test_jobs_of_an_array_bring_their_experiments_home(cluster, project):
+def test_jobs_of_an_array_bring_their_experiments_home(cluster, project) -> None:
     logs = submitted(cluster, project, "--set", "train.lr=1e-3,2e-3", "--name", "lr")
     cluster.wait()
     told = outputs(logs)
@@ -83,7 +83,7 @@ def test_jobs_of_an_array_bring_their_experiments_home(cluster, project):
     assert locks(project)["here"] in first.values()
 
 
-def test_two_nodes_train_as_two_processes_do_here(cluster, project):
+def test_two_nodes_train_as_two_processes_do_here(cluster, project) -> None:
     logs = submitted(cluster, project, "--nodes", "2", "--name", "both")
     cluster.wait()
     (told,) = outputs(logs)
@@ -94,7 +94,7 @@ def test_two_nodes_train_as_two_processes_do_here(cluster, project):
     assert weights(both) == weights(found["pair"])
 
 
-def test_a_job_that_is_cancelled_leaves_nothing(cluster, project):
+def test_a_job_that_is_cancelled_leaves_nothing(cluster, project) -> None:
     before = locks(project)
     logs = submitted(cluster, project, "--set", "train.epochs=500", "--name", "long")
     until = time.monotonic() + 600
@@ -109,7 +109,7 @@ def test_a_job_that_is_cancelled_leaves_nothing(cluster, project):
     outputs(logs)
 
 
-def test_a_job_that_fails_says_why_and_leaves_nothing(cluster, project):
+def test_a_job_that_fails_says_why_and_leaves_nothing(cluster, project) -> None:
     before = locks(project)
     logs = submitted(cluster, project, "--set", "train.encoder_weights=nowhere.pth", "--name", "bad")
     cluster.wait()

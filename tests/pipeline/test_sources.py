@@ -1,6 +1,7 @@
 """The whole pipeline on other sources than the sample; on real archives through `dvc` as a person runs it."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -20,8 +21,8 @@ def read(project, name):
 
 
 def test_volumes_with_three_regions_two_of_four_modalities_and_their_neighbours_come_to_a_report(
-    tmp_path, monkeypatch
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Stage by stage in this process; that DVC runs them so is test_dag's to prove."""
     for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT"):
         monkeypatch.delenv(name, raising=False)
@@ -68,7 +69,7 @@ def test_volumes_with_three_regions_two_of_four_modalities_and_their_neighbours_
         ("pairs", "figshare.zip", 133),
     ],
 )
-def test_a_real_archive_comes_to_a_report(shared_data, tmp_path, source, archive, slices):
+def test_a_real_archive_comes_to_a_report(shared_data: Path, tmp_path: Path, source, archive, slices) -> None:
     chosen = {"ingest.source": source, "ingest.location": str(shared_data / archive), "ingest.limit": "null"}
     published = {"split.strategy": "source"} if source == "brats" else {}
     project = Project(tmp_path, TINY | chosen | published | {"train.epochs": "1"})

@@ -1,6 +1,7 @@
 """Every published system on the real subsets for one epoch at 64 pixels, through `brainseg preset table`."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ QUICK = ("train.epochs=1", "train.encoder_weights=null", "preprocess.size=64", "
 ARCHIVES = {"lgg": "lgg.zip", "pairs": "figshare.zip", "coco": "coco.zip", "brats": "brats2015.zip"}
 
 
-def test_every_published_system_runs_as_published_and_by_patient(shared_data, tmp_path):
+def test_every_published_system_runs_as_published_and_by_patient(shared_data: Path, tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     project = Project(tmp_path / "project", {"evaluate.bootstrap": "200"})
     words = [part for word in QUICK for part in ("-S", word)]

@@ -20,14 +20,14 @@ def compared(patients: np.ndarray, scans: np.ndarray) -> differing.Comparison:
 
 @settings(max_examples=60, deadline=None)
 @given(numbers, numbers)
-def test_cliff_s_delta_is_that_of_all_pairs(first, second):
+def test_cliff_s_delta_is_that_of_all_pairs(first, second) -> None:
     pairs = np.sign(np.subtract.outer(first, second)).mean()
     assert differing.cliffs_delta(np.array(first), np.array(second)) == pytest.approx(pairs)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 9999), st.integers(2, 8), st.integers(2, 12))
-def test_p_of_equal_values_is_scipy_s_of_all_permutations(seed, scans, patients):
+def test_p_of_equal_values_is_scipy_s_of_all_permutations(seed, scans, patients) -> None:
     rng = np.random.default_rng(seed)
     first, second = rng.integers(0, 4, scans), rng.integers(0, 4, patients)
     ranks = stats.rankdata(np.concatenate([first, second]))
@@ -48,7 +48,7 @@ def test_p_of_equal_values_is_scipy_s_of_all_permutations(seed, scans, patients)
 
 
 @pytest.mark.parametrize(("scans", "patients", "method"), [(5, 40, "exact"), (60, 80, "asymptotic")])
-def test_p_of_different_values_is_scipy_s(scans, patients, method):
+def test_p_of_different_values_is_scipy_s(scans, patients, method) -> None:
     rng = np.random.default_rng(3)
     first, second = rng.normal(0.5, 1, scans), rng.normal(0, 1, patients)
     expected = stats.mannwhitneyu(first, second, method=method).pvalue
@@ -57,7 +57,7 @@ def test_p_of_different_values_is_scipy_s(scans, patients, method):
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_holm_s_correction_by_its_definition(p_values):
+def test_holm_s_correction_by_its_definition(p_values) -> None:
     """Rejects step by step: the smallest at a / m, the next at a / (m - 1), until the first that holds."""
     corrected = differing.holm(p_values)
     for level in (0.01, 0.05, 0.3):
@@ -69,7 +69,7 @@ def test_holm_s_correction_by_its_definition(p_values):
         assert {place for place, p in enumerate(corrected) if p <= level} == rejected
 
 
-def test_folders_like_the_patients_differ_in_at_most_one_of_20():
+def test_folders_like_the_patients_differ_in_at_most_one_of_20() -> None:
     false = 0
     for seed in range(60):
         rows = populations.table(50, seed)
@@ -78,7 +78,7 @@ def test_folders_like_the_patients_differ_in_at_most_one_of_20():
 
 
 @pytest.mark.parametrize("name", ["noise:flair", "slice_distance_mm", "slices", "confidence"])
-def test_a_measure_that_moved_is_the_one_that_differs(name):
+def test_a_measure_that_moved_is_the_one_that_differs(name) -> None:
     rows = populations.table(70)
     patients, scans = rows[:60], rows[60:].copy()
     place = NAMES.index(name)
@@ -93,7 +93,7 @@ def test_a_measure_that_moved_is_the_one_that_differs(name):
     assert comparison.verdict == "the 10 scans differ from the 60 patients of training in 1 measure"
 
 
-def test_a_small_difference_of_many_scans_is_none():
+def test_a_small_difference_of_many_scans_is_none() -> None:
     rows, scans = populations.table(300), populations.table(300, seed=1)
     scans[:, 0] *= 1.12
     comparison = compared(rows, scans)
@@ -104,7 +104,7 @@ def test_a_small_difference_of_many_scans_is_none():
     assert comparison.verdict.endswith("do not differ from the 300 patients of training in any measure")
 
 
-def test_one_scan_says_nothing_of_a_folder():
+def test_one_scan_says_nothing_of_a_folder() -> None:
     patients = populations.table(60)
     scan = np.nanmedian(patients, axis=0)[None] * 100
     comparison = compared(patients, scan)
@@ -114,7 +114,7 @@ def test_one_scan_says_nothing_of_a_folder():
     assert compared(patients, np.repeat(scan, 3, axis=0)).differing
 
 
-def test_what_only_one_side_knows_is_not_tested():
+def test_what_only_one_side_knows_is_not_tested() -> None:
     rows = populations.table(40)
     rows[:, NAMES.index("pixel_mm")] = np.nan
     scans = populations.table(10, seed=1)
@@ -123,6 +123,6 @@ def test_what_only_one_side_knows_is_not_tested():
     assert tested == set(NAMES) - {"pixel_mm", "head_mm"}
 
 
-def test_twice_gives_the_same():
+def test_twice_gives_the_same() -> None:
     rows = populations.table(50)
     assert compared(rows[:40], rows[40:]) == compared(rows[:40], rows[40:])

@@ -42,15 +42,15 @@ def named(slices: np.ndarray, frame: Frame = FRAME, confidence: float | None = N
 
 
 @pytest.mark.parametrize("noise", [2.0, 5.0, 12.0])
-def test_noise_is_the_deviation_that_was_added(noise):
+def test_noise_is_the_deviation_that_was_added(noise) -> None:
     assert named(head(noise))["noise:c0"] == pytest.approx(noise, rel=0.04)
 
 
-def test_a_slope_without_noise_has_only_that_of_rounding():
+def test_a_slope_without_noise_has_only_that_of_rounding() -> None:
     assert named(head())["noise:c0"] < 0.4
 
 
-def test_a_blurred_scan_is_less_sharp():
+def test_a_blurred_scan_is_less_sharp() -> None:
     sharp = head(12.0)
     blurred = sharp.copy()
     blurred[:, 1:-1, 1:-1] = np.mean(
@@ -59,7 +59,7 @@ def test_a_blurred_scan_is_less_sharp():
     assert named(blurred)["sharpness:c0"] < 0.6 * named(sharp)["sharpness:c0"]
 
 
-def test_sizes_are_those_of_the_disc():
+def test_sizes_are_those_of_the_disc() -> None:
     own = named(head(), confidence=0.83)
     assert own["slice_distance_mm"] == 5.0
     assert own["pixel_mm"] == 0.9
@@ -70,7 +70,7 @@ def test_sizes_are_those_of_the_disc():
     assert (own["brightness:c0"], own["contrast:c0"]) == (100, 0.2)
 
 
-def test_correlation_is_numpy_s_and_copies_have_one():
+def test_correlation_is_numpy_s_and_copies_have_one() -> None:
     first, second = head(5.0, seed=1), head(5.0, seed=2)
     both = np.concatenate([first, second, first], axis=3)
     frame = Frame([1.0] * 3, [1.0] * 3, FRAME.box, SIDE, SIDE, None)
@@ -81,14 +81,14 @@ def test_correlation_is_numpy_s_and_copies_have_one():
     assert own["correlation:c0:c2"] == 1
 
 
-def test_skewness_is_scipy_s():
+def test_skewness_is_scipy_s() -> None:
     from scipy import stats
 
     slices = head(5.0)
     assert named(slices)["skewness:c0"] == pytest.approx(stats.skew(slices[slices > 0]), rel=1e-4)
 
 
-def test_what_a_scan_does_not_tell_is_not_known():
+def test_what_a_scan_does_not_tell_is_not_known() -> None:
     own = named(head(), Frame([0.0], [20.0], FRAME.box, SIDE, SIDE, None))
     unknown = {name for name, value in own.items() if np.isnan(value)}
     mm = {"slice_distance_mm", "pixel_mm", "field_of_view_mm", "head_mm"}
@@ -97,20 +97,20 @@ def test_what_a_scan_does_not_tell_is_not_known():
 
 
 @pytest.mark.parametrize("level", [0, 77])
-def test_a_blank_and_a_constant_scan_are_measured_without_complaint(level):
+def test_a_blank_and_a_constant_scan_are_measured_without_complaint(level) -> None:
     own = named(np.full((3, SIDE, SIDE, 1), level, np.uint8))
     assert np.isnan(own["skewness:c0"])
     assert own["slices"] == (3 if level else 0)
 
 
-def test_empty_slices_above_and_below_change_nothing():
+def test_empty_slices_above_and_below_change_nothing() -> None:
     """validate leaves them out of the store; a new scan has them."""
     slices = head(5.0, slices=20)
     padded = np.pad(slices, ((7, 4), (0, 0), (0, 0), (0, 0)))
     assert named(padded, confidence=0.5) == named(slices, confidence=0.5)
 
 
-def test_the_catalogue_names_every_number_once():
+def test_the_catalogue_names_every_number_once() -> None:
     listed = catalogue.of(["a", "b", "c"])
     assert (
         len({measure.name for measure in listed}) == len({measure.title for measure in listed}) == len(listed)
@@ -124,7 +124,7 @@ def _frame(channels: int) -> Frame:
 
 
 @pytest.mark.parametrize("crop", ["brain", "none"])
-def test_the_store_and_predict_measure_the_same(tmp_path: Path, crop):
+def test_the_store_and_predict_measure_the_same(tmp_path: Path, crop) -> None:
     scans.write_lgg(tmp_path / "data" / "raw", patients=3, slices=12)
     paths = Paths(tmp_path)
     table = tables.from_records(lgg.find(paths.raw).records)
@@ -146,7 +146,7 @@ def test_the_store_and_predict_measure_the_same(tmp_path: Path, crop):
     assert sorted(map(str, stored.tolist())) == sorted(map(str, np.array(read).tolist()))
 
 
-def test_the_case_s_own_spacing_comes_back_from_the_frame_s():
+def test_the_case_s_own_spacing_comes_back_from_the_frame_s() -> None:
     volume = np.pad(
         np.random.default_rng(0).integers(90, 200, (4, 50, 40, 1)), ((0, 0), (9, 8), (7, 6), (0, 0))
     )

@@ -25,7 +25,7 @@ def rounded(rows: np.ndarray) -> np.ndarray:
     return np.vectorize(lambda value: float(f"{value:.5g}"))(rows)
 
 
-def test_of_1000_scans_like_the_patients_at_most_one_in_20_is_far_out():
+def test_of_1000_scans_like_the_patients_at_most_one_in_20_is_far_out() -> None:
     """New patients and a new scan each time, from one long-tailed distribution."""
     patients = 19
     rows = rounded(populations.table(1000 * (patients + 1), seed=patients))
@@ -37,7 +37,7 @@ def test_of_1000_scans_like_the_patients_at_most_one_in_20_is_far_out():
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10_000), st.integers(5, 45))
-def test_each_of_a_set_held_against_the_others_is_far_out_in_one_of_20(seed, patients):
+def test_each_of_a_set_held_against_the_others_is_far_out_in_one_of_20(seed, patients) -> None:
     """Exactly, not only on average: what full conformal prediction guarantees of exchangeable rows."""
     rows = rounded(populations.table(patients + 1, seed))
     p = [standing(np.delete(rows, place, 0), rows[place]).p for place in range(len(rows))]
@@ -47,14 +47,14 @@ def test_each_of_a_set_held_against_the_others_is_far_out_in_one_of_20(seed, pat
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000), st.permutations(range(25)))
-def test_the_order_of_patients_changes_nothing(seed, order):
+def test_the_order_of_patients_changes_nothing(seed, order) -> None:
     rows = rounded(populations.table(26, seed))
     assert standing(rows[:25], rows[25]) == standing(rows[:25][list(order)], rows[25])
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([n for n in NAMES if n != CONFIDENCE]))
-def test_one_measure_far_away_is_enough_and_is_named_first(seed, name):
+def test_one_measure_far_away_is_enough_and_is_named_first(seed, name) -> None:
     patients = populations.table(40, seed)
     place = NAMES.index(name)
     scan = np.nanmedian(patients, axis=0)
@@ -68,7 +68,7 @@ def test_one_measure_far_away_is_enough_and_is_named_first(seed, name):
 
 
 @pytest.mark.parametrize(("spacing", "far_out"), [(5.5, True), (4.5, True), (5.0002, False)])
-def test_another_spacing_than_the_only_one_is_far_and_rounding_is_not(spacing, far_out):
+def test_another_spacing_than_the_only_one_is_far_and_rounding_is_not(spacing, far_out) -> None:
     patients = populations.table(40)
     place = NAMES.index("slice_distance_mm")
     patients[:, place] = 5.0
@@ -82,7 +82,7 @@ def test_another_spacing_than_the_only_one_is_far_and_rounding_is_not(spacing, f
         assert ("thinner" in own.sentence) == (spacing > 5)
 
 
-def test_measures_that_are_unusual_only_together():
+def test_measures_that_are_unusual_only_together() -> None:
     rng = np.random.default_rng(0)
     patients = np.repeat(np.nanmedian(populations.table(40), axis=0)[None], 60, axis=0)
     first, second = NAMES.index("brightness:pre"), NAMES.index("brightness:flair")
@@ -96,7 +96,7 @@ def test_measures_that_are_unusual_only_together():
     assert "together, by none alone" in own.sentence
 
 
-def test_the_model_s_confidence_does_not_count():
+def test_the_model_s_confidence_does_not_count() -> None:
     patients = populations.table(40)
     scan = np.nanmedian(patients, axis=0)
     low = scan.copy()
@@ -104,7 +104,7 @@ def test_the_model_s_confidence_does_not_count():
     assert standing(patients, scan) == standing(patients, low)
 
 
-def test_a_spacing_that_only_one_side_tells_is_a_remark():
+def test_a_spacing_that_only_one_side_tells_is_a_remark() -> None:
     mm = [place for place, name in enumerate(NAMES) if name.endswith("_mm")]
     patients = populations.table(40)
     scan = np.nanmedian(patients, axis=0)
@@ -120,7 +120,7 @@ def test_a_spacing_that_only_one_side_tells_is_a_remark():
     assert standing(patients, scan).remarks[0].startswith("the scans of training did not tell a spacing")
 
 
-def test_of_too_few_patients_of_one_slice_and_of_nothing_known_nothing_is_said():
+def test_of_too_few_patients_of_one_slice_and_of_nothing_known_nothing_is_said() -> None:
     patients = populations.table(40)
     scan = np.nanmedian(patients, axis=0)
     assert outlying.of(populations.of(patients[: outlying.LEAST - 1]), MEASURES, scan) is None
@@ -132,7 +132,7 @@ def test_of_too_few_patients_of_one_slice_and_of_nothing_known_nothing_is_said()
     assert outlying.of(populations.of(patients), MEASURES, scan) is not None
 
 
-def test_of_few_patients_only_the_oddest_is_far_out():
+def test_of_few_patients_only_the_oddest_is_far_out() -> None:
     patients = populations.table(8)
     scan = np.nanmedian(patients, axis=0)
     scan[0] *= 1000

@@ -14,7 +14,7 @@ from tests.fixtures import populations
 NAMES = [measure.name for measure in populations.listed()]
 
 
-def test_numbers_come_back_from_the_json_in_five_digits():
+def test_numbers_come_back_from_the_json_in_five_digits() -> None:
     rows = populations.table(30)
     rows[3, 2] = np.nan
     back = Population.model_validate_json(populations.of(rows).model_dump_json())
@@ -22,17 +22,17 @@ def test_numbers_come_back_from_the_json_in_five_digits():
     np.testing.assert_allclose(back.table(NAMES), rows, rtol=5e-5)
 
 
-def test_what_was_rounded_before_comes_back_bit_for_bit():
+def test_what_was_rounded_before_comes_back_bit_for_bit() -> None:
     rows = np.vectorize(lambda value: float(f"{value:.5g}"))(populations.table(30))
     np.testing.assert_array_equal(populations.of(rows).table(NAMES), rows)
 
 
-def test_110_patients_take_some_20_kb_however_it_is_indented():
+def test_110_patients_take_some_20_kb_however_it_is_indented() -> None:
     text = json.dumps(populations.of(populations.table(110)).model_dump(mode="json"), indent=2)
     assert len(text) < 24_000
 
 
-def test_measures_are_found_by_name_and_unknown_ones_are_not_known():
+def test_measures_are_found_by_name_and_unknown_ones_are_not_known() -> None:
     rows = populations.table(6)
     table = populations.of(rows).table(["matrix", "of a later version", "slices"])
     assert table[:, 0].tolist() == [256] * 6
@@ -51,12 +51,12 @@ def test_measures_are_found_by_name_and_unknown_ones_are_not_known():
         {"measures": ["a"], "patients": [1]},
     ],
 )
-def test_damage_is_an_error(damaged):
+def test_damage_is_an_error(damaged) -> None:
     with pytest.raises(ValidationError):
         Population.model_validate(damaged)
 
 
-def test_who_is_drawn_depends_on_the_names_alone():
+def test_who_is_drawn_depends_on_the_names_alone() -> None:
     names = [f"patient{number}" for number in range(2000)]
     drawn = population.drawn(names)
     assert drawn == population.drawn(names[::-1] + names)
@@ -64,7 +64,7 @@ def test_who_is_drawn_depends_on_the_names_alone():
     assert drawn != sorted(drawn)
 
 
-def test_folds_know_the_same_patients_and_share_no_confidence():
+def test_folds_know_the_same_patients_and_share_no_confidence() -> None:
     rows = populations.table(12)
     other = rows.copy()
     other[:, NAMES.index(CONFIDENCE)] = np.nan

@@ -47,24 +47,24 @@ BRATS = graphs.describe(channels=("t1ce", "flair"), modalities=("flair", "t1", "
         (SEQUENCES, np.zeros_like(RANDOM), np.zeros_like(RANDOM)),
     ],
 )
-def test_a_picture_by_the_number_of_its_channels(wanted, scan, expected):
+def test_a_picture_by_the_number_of_its_channels(wanted, scan, expected) -> None:
     found = channels.arranged(scan, wanted, raster=True)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert found.shape == expected.shape
 
 
-def test_a_grey_scan_keeps_its_dtype():
+def test_a_grey_scan_keeps_its_dtype() -> None:
     """`preprocess.channels: gray` of grey scans must not turn them to float, which is scaled otherwise."""
     assert channels.arranged(GREY, MEAN).dtype == np.uint8
 
 
-def test_equal_channels_of_a_case_are_sequences_that_were_copied():
+def test_equal_channels_of_a_case_are_sequences_that_were_copied() -> None:
     np.testing.assert_array_equal(channels.arranged(AS_RGB, SEQUENCES), AS_RGB)
     np.testing.assert_array_equal(channels.arranged(AS_RGB, TWO_OF_THREE), AS_RGB[..., :2])
 
 
 @pytest.mark.parametrize("model_input", [FLAIR, ONE_OF_THREE, GRAY, MEAN, ANY_MEAN])
-def test_equal_channels_of_a_case_are_one_sequence_to_a_model_of_one(model_input):
+def test_equal_channels_of_a_case_are_one_sequence_to_a_model_of_one(model_input) -> None:
     np.testing.assert_array_equal(channels.arranged(AS_RGB, model_input), GREY)
 
 
@@ -111,13 +111,13 @@ def test_equal_channels_of_a_case_are_one_sequence_to_a_model_of_one(model_input
         (ONE_OF_THREE, RANDOM[..., :2], "", "it has 2 channels, the model takes 3 (pre, flair, post)"),
     ],
 )
-def test_what_does_not_fit(wanted, scan, blended, message):
+def test_what_does_not_fit(wanted, scan, blended, message) -> None:
     with pytest.raises(Unreadable) as error:
         channels.arranged(scan, wanted, raster=True, blended=blended)
     assert str(error.value) == message
 
 
-def test_modalities_by_name():
+def test_modalities_by_name() -> None:
     assert channels.pick(("flair", "t1", "t1ce"), BRATS) == [2, 0]
     mean = graphs.describe(channels=("gray",), modalities=("flair", "t1")).input
     assert channels.pick(("t1", "t2", "flair"), mean) == [2, 0]
@@ -125,14 +125,14 @@ def test_modalities_by_name():
     assert channels.pick(("flair",), GRAY) is None
 
 
-def test_what_was_picked_is_not_picked_again():
+def test_what_was_picked_is_not_picked_again() -> None:
     """Two channels of two modalities, in another order: positions would swap them back."""
     swapped = graphs.describe(channels=("t1", "flair"), modalities=("flair", "t1")).input
     picked = RANDOM[..., channels.pick(("flair", "t1"), swapped)]
     np.testing.assert_array_equal(channels.arranged(picked, swapped, picked=True), RANDOM[..., [1, 0]])
 
 
-def test_a_missing_modality_is_named():
+def test_a_missing_modality_is_named() -> None:
     with pytest.raises(Unreadable) as error:
         channels.pick(("flair", "t2"), BRATS)
     assert str(error.value) == (

@@ -30,7 +30,7 @@ def picture(path: Path) -> Path:
     return path
 
 
-def test_an_lgg_case_is_one_scan_in_the_order_of_its_numbers(tmp_path):
+def test_an_lgg_case_is_one_scan_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     scans.write_lgg(tmp_path, patients=1, slices=11)
     case = scans.case_name(0)
     wanted = [(case, "lgg", [f"{case}_{number}.tif" for number in range(1, 12)])]
@@ -38,20 +38,20 @@ def test_an_lgg_case_is_one_scan_in_the_order_of_its_numbers(tmp_path):
     assert found(tmp_path) == wanted
 
 
-def test_a_folder_named_through_a_link_or_a_dot(tmp_path, monkeypatch):
+def test_a_folder_named_through_a_link_or_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scans.write_lgg(tmp_path, patients=1, slices=2)
     case = scans.case_name(0)
     monkeypatch.chdir(tmp_path / "kaggle_3m" / case)
     assert [(name, kind) for name, kind, _ in found(Path())] == [(case, "lgg")]
 
 
-def test_tiffs_of_another_name_are_scans_of_their_own(tmp_path):
+def test_tiffs_of_another_name_are_scans_of_their_own(tmp_path: Path) -> None:
     for name in ("a_1.tif", "a_2.tif", "a_1_mask.tif"):
         tifffile.imwrite(tmp_path / name, np.zeros((8, 8), np.uint8))
     assert found(tmp_path) == [("a_1", "flat", ["a_1.tif"]), ("a_2", "flat", ["a_2.tif"])]
 
 
-def test_masks_beside_pictures_are_no_scans(tmp_path):
+def test_masks_beside_pictures_are_no_scans(tmp_path: Path) -> None:
     for name in ("x.png", "x_mask.png", "y_mask.png"):
         picture(tmp_path / name)
     assert [name for name, _, _ in found(tmp_path)] == ["x"]
@@ -59,7 +59,7 @@ def test_masks_beside_pictures_are_no_scans(tmp_path):
 
 
 @pytest.mark.parametrize("year", [2015, 2020, 2023])
-def test_a_brats_case_of_any_year(tmp_path, year):
+def test_a_brats_case_of_any_year(tmp_path: Path, year) -> None:
     (case,) = volumes.write_brats(tmp_path, cases=1, year=year, slices=2, size=16)
     (case / "brainmask.nii.gz").write_bytes(b"")
     (scan,) = discovery.find([tmp_path]).scans
@@ -72,7 +72,7 @@ def test_a_brats_case_of_any_year(tmp_path, year):
         assert path.name == volumes.file_name(year, case.name, role)
 
 
-def test_volumes_of_many_patients_in_one_folder(tmp_path):
+def test_volumes_of_many_patients_in_one_folder(tmp_path: Path) -> None:
     for name in ("a_flair.nii.gz", "b_flair.nii.gz", "b_seg.nii.gz"):
         volumes.save(tmp_path / name, volumes.numbered())
     scans_found = discovery.find([tmp_path]).scans
@@ -82,14 +82,14 @@ def test_volumes_of_many_patients_in_one_folder(tmp_path):
     ]
 
 
-def test_a_volume_of_unknown_role(tmp_path):
+def test_a_volume_of_unknown_role(tmp_path: Path) -> None:
     volumes.save(tmp_path / "chris_PD.nii.gz", volumes.numbered())
     (scan,) = discovery.find([tmp_path / "chris_PD.nii.gz"]).scans
     assert (scan.name, scan.kind, scan.roles) == ("chris_PD", "nifti", ())
     assert discovery.find([tmp_path]).scans[0].roles == ()
 
 
-def test_dicom_is_known_by_its_content_too(tmp_path):
+def test_dicom_is_known_by_its_content_too(tmp_path: Path) -> None:
     paths = dicom.write_series(tmp_path / "series", volumes.numbered("u2"))
     for path in paths:
         path.rename(path.with_suffix(""))
@@ -99,7 +99,7 @@ def test_dicom_is_known_by_its_content_too(tmp_path):
     assert found(tmp_path / "series" / "000") == [("000", "dicom", ["000"])]
 
 
-def test_many_of_all_kinds_in_the_order_of_names(tmp_path):
+def test_many_of_all_kinds_in_the_order_of_names(tmp_path: Path) -> None:
     scans.write_lgg(tmp_path, patients=1, slices=1)
     volumes.write_brats(tmp_path / "b", cases=1, slices=2, size=16)
     for name in ("z10.png", "z9.JPG", ".hidden.png", "notes.txt"):
@@ -112,11 +112,11 @@ def test_many_of_all_kinds_in_the_order_of_names(tmp_path):
     ]
 
 
-def test_nothing_there(tmp_path):
+def test_nothing_there(tmp_path: Path) -> None:
     assert refused(tmp_path / "x.png") == f"{tmp_path}/x.png does not exist; name a scan or a folder of scans"
 
 
-def test_a_folder_without_scans(tmp_path):
+def test_a_folder_without_scans(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none")
     (tmp_path / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
     assert refused(tmp_path) == (
@@ -124,7 +124,7 @@ def test_a_folder_without_scans(tmp_path):
     )
 
 
-def test_a_file_that_is_no_scan(tmp_path):
+def test_a_file_that_is_no_scan(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none")
     assert refused(tmp_path / "notes.txt") == (
         f"{tmp_path}/notes.txt is no scan: its name does not end in .png, .jpg, .jpeg, .tif, .tiff, .nii.gz, "

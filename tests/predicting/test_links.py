@@ -31,7 +31,7 @@ def names(listing: Listing) -> list[str]:
     return [scan.name for scan in listing.scans]
 
 
-def test_folders_of_cases_that_are_links(tmp_path):
+def test_folders_of_cases_that_are_links(tmp_path: Path) -> None:
     scans.write_lgg(tmp_path / "archive", patients=1, slices=2)
     (brats,) = volumes.write_brats(tmp_path / "archive", cases=1, slices=2, size=16)
     link(tmp_path / "in" / "jones", tmp_path / "archive" / "kaggle_3m" / scans.case_name(0))
@@ -44,7 +44,7 @@ def test_folders_of_cases_that_are_links(tmp_path):
     assert names(discovery.find([tmp_path / "in" / "smith"])) == ["smith"]
 
 
-def test_each_folder_is_entered_once(tmp_path):
+def test_each_folder_is_entered_once(tmp_path: Path) -> None:
     picture(tmp_path / "in" / "b" / "x.png")
     picture(tmp_path / "elsewhere" / "y.png")
     (tmp_path / "in" / "b" / "up").symlink_to(tmp_path)
@@ -68,7 +68,7 @@ def test_each_folder_is_entered_once(tmp_path):
     ]
 
 
-def test_a_link_to_a_scan_in_the_list_is_not_segmented_twice(tmp_path):
+def test_a_link_to_a_scan_in_the_list_is_not_segmented_twice(tmp_path: Path) -> None:
     picture(tmp_path / "scan_3.png")
     link(tmp_path / "latest.png", "scan_3.png")
     for paths in ([tmp_path], [tmp_path / "latest.png", tmp_path / "scan_3.png"]):
@@ -77,7 +77,7 @@ def test_a_link_to_a_scan_in_the_list_is_not_segmented_twice(tmp_path):
         assert listing.notes() == ["1 path is in the list already and was left out (latest.png)"]
 
 
-def test_links_to_a_store_are_scans(tmp_path):
+def test_links_to_a_store_are_scans(tmp_path: Path) -> None:
     """DVC and git-annex keep one file for two of the same content; a user has two scans."""
     picture(tmp_path / "in" / ".git" / "annex" / "k1.png")
     for name in ("a.png", "b.png"):
@@ -85,7 +85,7 @@ def test_links_to_a_store_are_scans(tmp_path):
     assert names(discovery.find([tmp_path / "in"])) == ["a", "b"]
 
 
-def test_a_folder_of_links_to_a_case_in_the_list(tmp_path):
+def test_a_folder_of_links_to_a_case_in_the_list(tmp_path: Path) -> None:
     (case,) = volumes.write_brats(tmp_path / "all", cases=1, slices=2, size=16, roles=("flair", "t1"))
     for path in case.iterdir():
         link(tmp_path / "by_date" / case.name / path.name, path)
@@ -94,7 +94,7 @@ def test_a_folder_of_links_to_a_case_in_the_list(tmp_path):
     assert [path for path, _ in listing.left_out] == [tmp_path / "by_date" / case.name]
 
 
-def test_a_copied_sequence_within_a_case_may_be_a_link(tmp_path):
+def test_a_copied_sequence_within_a_case_may_be_a_link(tmp_path: Path) -> None:
     (case,) = volumes.write_brats(tmp_path, cases=1, slices=2, size=16, roles=("flair",))
     (case / f"{case.name}_t1.nii").symlink_to(f"{case.name}_flair.nii")
     listing = discovery.find([tmp_path])
@@ -102,7 +102,7 @@ def test_a_copied_sequence_within_a_case_may_be_a_link(tmp_path):
     assert listing.left_out == []
 
 
-def test_the_same_path_twice(tmp_path):
+def test_the_same_path_twice(tmp_path: Path) -> None:
     path = picture(tmp_path / "a" / "1.png")
     for paths in ([path, path], [tmp_path, path], [path.parent, path.parent], [tmp_path, tmp_path / "a"]):
         listing = discovery.find(paths)
@@ -111,7 +111,7 @@ def test_the_same_path_twice(tmp_path):
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_file_that_was_not_fetched_is_a_scan_that_fails(tmp_path, named):
+def test_a_file_that_was_not_fetched_is_a_scan_that_fails(tmp_path: Path, named) -> None:
     path = link(tmp_path / "x.nii.gz", ".git/annex/k.nii.gz")
     picture(tmp_path / "y.png")
     listing = discovery.find([path, tmp_path / "y.png"] if named else [tmp_path])
@@ -124,14 +124,14 @@ def test_a_file_that_was_not_fetched_is_a_scan_that_fails(tmp_path, named):
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif", "x.dcm", "x.nii", "loop.png"])
-def test_each_kind_of_a_file_that_was_not_fetched(tmp_path, name):
+def test_each_kind_of_a_file_that_was_not_fetched(tmp_path: Path, name) -> None:
     link(tmp_path / name, "loop.png" if name == "loop.png" else "gone")
     (scan,) = discovery.find([tmp_path]).scans
     with pytest.raises(Unreadable, match=r"where nothing is; mend it|which leads in a circle"):
         reading.read(scan, FLAIR)
 
 
-def test_a_case_that_was_not_fetched_whole(tmp_path):
+def test_a_case_that_was_not_fetched_whole(tmp_path: Path) -> None:
     (case,) = volumes.write_brats(tmp_path, cases=1, slices=2, size=16, roles=("flair", "t1"))
     path = case / f"{case.name}_t1.nii"
     path.unlink()
@@ -144,7 +144,7 @@ def test_a_case_that_was_not_fetched_whole(tmp_path):
 
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("name", ["case_1", "1.2.840.113619", "IM0001"])
-def test_a_folder_that_is_not_there_is_a_failure(tmp_path, name, named):
+def test_a_folder_that_is_not_there_is_a_failure(tmp_path: Path, name, named) -> None:
     path = link(tmp_path / name, "/mnt/gone")
     link(tmp_path / "notes.json", "gone")
     picture(tmp_path / "y.png")
@@ -155,7 +155,7 @@ def test_a_folder_that_is_not_there_is_a_failure(tmp_path, name, named):
     assert why.startswith("it is a link to /mnt/gone, where nothing is; mend it")
 
 
-def test_a_folder_that_cannot_be_read_is_a_failure(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_read_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests may run as root, who can read all."""
     closed, listed = tmp_path / "closed", os.scandir
     closed.mkdir()
@@ -176,7 +176,9 @@ def test_a_folder_that_cannot_be_read_is_a_failure(tmp_path, monkeypatch):
     assert str(error.value) == f"{closed}: it cannot be read (Permission denied)"
 
 
-def test_a_file_that_may_be_dicom_and_cannot_be_read_is_a_failure(tmp_path, monkeypatch):
+def test_a_file_that_may_be_dicom_and_cannot_be_read_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("IM0001", "1.2.840.113", "LICENSE.txt"):
         (tmp_path / name).write_bytes(b"")
     picture(tmp_path / "y.png")

@@ -38,16 +38,16 @@ def places(*scans: Scan) -> list[str]:
         (["/d/p\udce9/x.png", "/d/p2/x.png"], ["p%xe9/x", "p2/x"]),
     ],
 )
-def test_files(paths, expected):
+def test_files(paths, expected) -> None:
     assert places(*map(scan, paths)) == expected
 
 
-def test_relative_paths(tmp_path, monkeypatch):
+def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert places(scan("../a/x.png"), scan("x.png")) == ["a/x", f"{tmp_path.name}/x"]
 
 
-def test_a_folder_of_masks_does_not_replace_that_of_others():
+def test_a_folder_of_masks_does_not_replace_that_of_others() -> None:
     lgg = Scan(Path("/d/a"), "lgg", (), "a")
     assert places(lgg, scan("/d/a_mask/x.png"), scan("/d/b/x.png")) == ["a-2", "a_mask/x", "b/x"]
 
@@ -57,7 +57,7 @@ PATHS = st.lists(PARTS, min_size=1, max_size=4).map(lambda parts: "/" + "/".join
 
 
 @given(st.lists(st.tuples(PATHS, st.sampled_from(["", ".png", ".jpg", ".nii"])), max_size=8, unique=True))
-def test_whatever_the_paths(paths):
+def test_whatever_the_paths(paths) -> None:
     scans = [scan(path + end) for path, end in paths if Path(path).name != ".."]
     named = naming.apart(scans)
     written = [PurePosixPath(one.folder, f"{one.name}_mask") for one in named]
@@ -72,7 +72,7 @@ def test_whatever_the_paths(paths):
             assert (after.folder, after.name) == ("", before.name)
 
 
-def test_series_of_two_patients(tmp_path):
+def test_series_of_two_patients(tmp_path: Path) -> None:
     for patient in ("p1", "p2"):
         dicom.write_series(tmp_path / patient / "DICOM", volumes.numbered("u2"))
         volumes.save(tmp_path / patient / "anat" / f"{patient}_flair.nii", volumes.numbered())
@@ -83,7 +83,7 @@ def test_series_of_two_patients(tmp_path):
     ]
 
 
-def test_two_kinds_in_one_folder(tmp_path):
+def test_two_kinds_in_one_folder(tmp_path: Path) -> None:
     """dcm2niix leaves volumes beside the series."""
     dicom.write_series(tmp_path / "s", volumes.numbered("u2"))
     volumes.save(tmp_path / "s" / "s_flair.nii", volumes.numbered())

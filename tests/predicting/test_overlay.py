@@ -1,5 +1,7 @@
 """Pictures of masks: which slices, in which colours, in what proportions."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -10,12 +12,12 @@ from tests.fixtures import graphs
 INPUT = graphs.describe().input
 
 
-def painted(voxels, labels, tmp_path) -> np.ndarray:
+def painted(voxels, labels, tmp_path: Path) -> np.ndarray:
     overlay.write(voxels, labels, INPUT, tmp_path / "x.png")
     return cv2.cvtColor(cv2.imread(str(tmp_path / "x.png")), cv2.COLOR_BGR2RGB)
 
 
-def test_the_mask_is_where_it_is_in_its_colour(tmp_path):
+def test_the_mask_is_where_it_is_in_its_colour(tmp_path: Path) -> None:
     voxels = np.zeros((1, 64, 32, 3), np.uint8)
     voxels[..., 1] = np.linspace(0, 200, 32, dtype=np.uint8)
     labels = np.zeros((1, 64, 32), np.uint8)
@@ -32,7 +34,7 @@ def test_the_mask_is_where_it_is_in_its_colour(tmp_path):
         assert tuple(mask[at]) == overlay.COLOURS[label - 1]  # the corner of an outline
 
 
-def test_slices_with_tumour_are_shown_evenly():
+def test_slices_with_tumour_are_shown_evenly() -> None:
     labels = np.zeros((100, 2, 2), np.uint8)
     labels[20:70, 0, 0] = 1
     places = overlay.spread(labels)
@@ -46,7 +48,7 @@ def test_slices_with_tumour_are_shown_evenly():
 
 
 @pytest.mark.parametrize(("tumours", "shape"), [(1, (256, 512, 3)), (4, (256, 2048, 3)), (5, (512, 2048, 3))])
-def test_a_sheet_of_slices(tmp_path, tumours, shape):
+def test_a_sheet_of_slices(tmp_path: Path, tumours, shape) -> None:
     labels = np.zeros((6, 64, 64), np.uint8)
     labels[:tumours, 3, 3] = 1
     voxels = np.random.default_rng(0).normal(900, 50, (6, 64, 64, 3)).astype(np.float32)
@@ -54,14 +56,14 @@ def test_a_sheet_of_slices(tmp_path, tumours, shape):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
-def test_any_dtype_fills_the_range(dtype):
+def test_any_dtype_fills_the_range(dtype) -> None:
     planes = np.linspace(-100 if dtype != np.uint8 else 0, 250, 1000).astype(dtype).reshape(1, 20, 50)
     found = overlay.levels(planes)
     assert (found.min(), found.max()) == (0, 255)
     assert (overlay.levels(np.full((1, 4, 4), 7, dtype)) == 0).all()
 
 
-def test_four_classes_have_four_colours(tmp_path):
+def test_four_classes_have_four_colours(tmp_path: Path) -> None:
     labels = np.zeros((1, 256, 64), np.uint8)
     for label in (1, 2, 3, 4):
         labels[0, 50 * label : 50 * label + 20, 10:30] = label

@@ -14,7 +14,7 @@ from tests.fixtures.probabilities import blob
 NONE = "0" * 64
 
 
-def test_small_components_that_the_rule_drops_count_as_missed():
+def test_small_components_that_the_rule_drops_count_as_missed() -> None:
     own = np.zeros((1, 12, 12), np.uint8)
     own[0, 1:5, 1:5] = 196
     sure = priority.expected_error(own[:, None], {"tumour": [1]}, rule(0.5), 0.001)
@@ -23,7 +23,7 @@ def test_small_components_that_the_rule_drops_count_as_missed():
     assert priority.expected_error(own[:, None], {"tumour": [1]}, rule(0.5, 0.01), 0.001) > sure + 0.05
 
 
-def test_of_several_regions_it_is_the_mean():
+def test_of_several_regions_it_is_the_mean() -> None:
     parts = [blob(seed, softness) for seed, softness in ((1, 0.5), (2, 4.0))]
     regions = {"whole": [1, 2], "core": [2]}
     halves = Rule(dict.fromkeys(regions, 0.5), "none", dict.fromkeys(regions, 0.0))
@@ -37,7 +37,7 @@ def rule(threshold: float, smallest_ml: float = 0.0) -> Rule:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("model") / "model.onnx"
     return onnx_predictor.open_model(graphs.write(path, graphs.describe()))
 
@@ -46,7 +46,7 @@ def of(voxels: np.ndarray, model) -> priority.Priority:
     return priority.of(segmenting.answer(voxels, None, model), model.spec, NONE)
 
 
-def test_of_a_scan_through_a_model(model):
+def test_of_a_scan_through_a_model(model) -> None:
     images, masks = scans.volume(5, seed=2)
     own = of(images, model)
     labels = segmenting.segment(images, None, model).labels
@@ -56,7 +56,7 @@ def test_of_a_scan_through_a_model(model):
     assert not own.blank
 
 
-def test_a_blank_scan_and_one_without_foreground(model):
+def test_a_blank_scan_and_one_without_foreground(model) -> None:
     blank = of(np.zeros((3, 64, 64, 3), np.uint8), model)
     assert (blank.blank, blank.volume_ml, blank.expected_error) == (True, 0, 0)
     healthy = of(np.stack([scans.healthy(3)] * 3, axis=3), model)
@@ -67,7 +67,7 @@ def test_a_blank_scan_and_one_without_foreground(model):
         assert np.isfinite(own.looks).all()
 
 
-def test_looks_tell_where_the_foreground_lies_and_how_bright_it_is():
+def test_looks_tell_where_the_foreground_lies_and_how_bright_it_is() -> None:
     slices = np.full((4, 20, 20, 2), 100, np.uint8)
     slices[:, :, :10] = 60
     probabilities = np.zeros((4, 20, 20), np.float32)
@@ -84,7 +84,7 @@ def test_looks_tell_where_the_foreground_lies_and_how_bright_it_is():
     assert np.flatnonzero(~np.isclose(own, mirrored)).tolist() == [14]
 
 
-def test_below_the_lowest_probability_there_is_no_foreground():
+def test_below_the_lowest_probability_there_is_no_foreground() -> None:
     slices = scans.volume(3, seed=4)[0]
     nothing = priority.looks(slices, np.zeros((3, 64, 64), np.float32))
     faint = priority.looks(slices, np.full((3, 64, 64), LOWEST - 0.001, np.float32))

@@ -46,7 +46,7 @@ def hashes(pool: list[Priority], strategy: Strategy) -> list[str]:
 
 
 @given(pools(), st.sampled_from(NAMES), st.randoms(use_true_random=False))
-def test_the_order_is_that_of_the_scans(pool, strategy, random):
+def test_the_order_is_that_of_the_scans(pool, strategy, random) -> None:
     pool = of_content(pool)
     ranked = ranking.order(pool, strategy)
     assert sorted(ranked) == list(range(len(pool)))
@@ -56,7 +56,7 @@ def test_the_order_is_that_of_the_scans(pool, strategy, random):
 
 
 @given(pools(), st.sampled_from(NAMES))
-def test_blank_scans_come_after_all_others_and_copies_last(pool, strategy):
+def test_blank_scans_come_after_all_others_and_copies_last(pool, strategy) -> None:
     pool = of_content(pool)
     ordered = [pool[place] for place in ranking.order(pool, strategy)]
     kinds = len({own.hash for own in pool})
@@ -66,7 +66,7 @@ def test_blank_scans_come_after_all_others_and_copies_last(pool, strategy):
 
 
 @given(pools())
-def test_what_each_strategy_goes_by(pool):
+def test_what_each_strategy_goes_by(pool) -> None:
     pool = [own for own in {own.hash: own for own in pool}.values() if not own.blank]
     assert hashes(pool, "random") == sorted(own.hash for own in pool)
     by_foreground = [pool[place].volume_ml > 0 for place in ranking.order(pool, "foreground")]
@@ -89,13 +89,13 @@ def farthest_first(pool: list[Priority]) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_diverse_is_weighted_farthest_first(seed):
+def test_diverse_is_weighted_farthest_first(seed) -> None:
     rng = np.random.default_rng(seed)
     pool = [scan(f"{n:02}", rng.random(), looks=rng.normal(0, (1, 9, 0.1), 3)) for n in range(25)]
     assert ranking.order(pool, "diverse") == farthest_first(pool)
 
 
-def test_diverse_takes_one_of_each_kind_before_a_second():
+def test_diverse_takes_one_of_each_kind_before_a_second() -> None:
     rng = np.random.default_rng(0)
     corners = [(0, 0), (0, 9), (9, 0), (9, 9)]
     pool = [
@@ -108,7 +108,7 @@ def test_diverse_takes_one_of_each_kind_before_a_second():
     assert {place % 4 for place in by_errors[:4]} != {0, 1, 2, 3}  # the seed is one where it matters
 
 
-def test_diverse_does_not_rank_look_alikes_beside_each_other():
+def test_diverse_does_not_rank_look_alikes_beside_each_other() -> None:
     """The same looks in another file: of no use until everything else is labelled."""
     rng = np.random.default_rng(3)
     pool = [scan(f"{number:02}", 0.4, looks=rng.normal(0, 1, 4)) for number in range(8)]
@@ -117,21 +117,21 @@ def test_diverse_does_not_rank_look_alikes_beside_each_other():
     assert len({place % 8 for place in ordered[:8]}) == 8
 
 
-def test_where_nothing_tells_scans_apart_errors_do_and_then_hashes():
+def test_where_nothing_tells_scans_apart_errors_do_and_then_hashes() -> None:
     pool = [scan("c", 0.1), scan("b", 0.7), scan("a", 0.1)]
     assert hashes(pool, "diverse")[0] == "b"
     assert hashes(pool, "diverse") == ["b", "a", "c"]
 
 
 @pytest.mark.parametrize("strategy", NAMES)
-def test_none_and_one(strategy):
+def test_none_and_one(strategy) -> None:
     assert ranking.order([], strategy) == []
     assert ranking.order([scan("a")], strategy) == [0]
     assert ranking.nearest_before([]) == ranking.nearest_before([scan("a")]) == []
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12), st.randoms(use_true_random=False))
-def test_distances_are_the_same_to_the_last_bit_in_any_order(numbers, random):
+def test_distances_are_the_same_to_the_last_bit_in_any_order(numbers, random) -> None:
     pool = [scan(f"{number:02}", looks=(value, value / 3)) for number, value in enumerate(numbers)]
     mixed = random.sample(pool, len(pool))
     points = dict(zip((own.hash for own in mixed), ranking.standardised(mixed).tolist(), strict=True))
@@ -139,7 +139,7 @@ def test_distances_are_the_same_to_the_last_bit_in_any_order(numbers, random):
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=8))
-def test_nearest_before(places):
+def test_nearest_before(places) -> None:
     ranked = [scan(f"{number:02}", looks=looks) for number, looks in enumerate(places)]
     points = ranking.standardised(ranked)
     for place, (other, far) in enumerate(ranking.nearest_before(ranked), start=1):
@@ -150,7 +150,7 @@ def test_nearest_before(places):
             assert far == 0
 
 
-def test_two_scans_drawn_by_chance_are_one_apart():
+def test_two_scans_drawn_by_chance_are_one_apart() -> None:
     rng = np.random.default_rng(1)
     pool = [scan(f"{number:02}", looks=rng.normal(5, (1, 30, 0.2), 3)) for number in range(40)]
     points = ranking.standardised(pool)
@@ -158,6 +158,6 @@ def test_two_scans_drawn_by_chance_are_one_apart():
     assert square == pytest.approx(1)
 
 
-def test_every_strategy_may_be_asked_for():
+def test_every_strategy_may_be_asked_for() -> None:
     assert set(get_args(Strategy)) == set(STRATEGIES)
     assert ranking.DEFAULT in STRATEGIES

@@ -57,42 +57,42 @@ SCANS = (
 
 
 @pytest.mark.parametrize("name", MASKS)
-def test_masks(tmp_path, name):
+def test_masks(tmp_path: Path, name) -> None:
     made(tmp_path, name, "zz.png")
     assert split(tmp_path) == (["zz.png"], [name])
     assert split(tmp_path / name) == ([name], [])  # whoever names it means it
 
 
-def test_a_mask_that_is_named_beside_its_folder(tmp_path):
+def test_a_mask_that_is_named_beside_its_folder(tmp_path: Path) -> None:
     made(tmp_path, "a.png", "a_mask.png", "b_mask.png")
     assert split(tmp_path, tmp_path / "a_mask.png") == (["a.png", "a_mask.png"], ["b_mask.png"])
 
 
 @pytest.mark.parametrize("name", SCANS)
-def test_names_that_only_resemble(tmp_path, name):
+def test_names_that_only_resemble(tmp_path: Path, name) -> None:
     made(tmp_path, name)
     assert split(tmp_path) == ([name], [])
 
 
-def test_the_name_of_a_case_says_nothing_of_its_files(tmp_path):
+def test_the_name_of_a_case_says_nothing_of_its_files(tmp_path: Path) -> None:
     made(tmp_path / "old_mask", "old_mask_1.tif", "old_mask_2.tif", "old_mask_1_mask.tif")
     assert split(tmp_path) == (["old_mask_1.tif", "old_mask_2.tif"], ["old_mask_1_mask.tif"])
 
 
 @pytest.mark.parametrize("folder", ["masks", "mask", "Labels", "labelsTr", "segmentations", "ground_truth"])
-def test_folders_of_masks(tmp_path, folder):
+def test_folders_of_masks(tmp_path: Path, folder) -> None:
     made(tmp_path, "images/1.png", f"{folder}/1.png", f"{folder}/deeper/2.nii.gz", f"{folder}/list.csv")
     assert split(tmp_path) == (["1.png"], ["1.png", "2.nii.gz"])
     assert split(tmp_path / folder) == (["1.png", "2.nii.gz"], [])
 
 
 @pytest.mark.parametrize("folder", ["lgg-mri-segmentation", "segmentation", "masked", "unlabelled"])
-def test_folders_of_scans(tmp_path, folder):
+def test_folders_of_scans(tmp_path: Path, folder) -> None:
     made(tmp_path, f"{folder}/1.png")
     assert split(tmp_path) == (["1.png"], [])
 
 
-def test_results_of_an_earlier_run(tmp_path):
+def test_results_of_an_earlier_run(tmp_path: Path) -> None:
     """As `predict` writes them, and what is left of them after some were moved away."""
     made(tmp_path, "x.png", "y_overlay.png")
     out = made(
@@ -111,7 +111,7 @@ def test_results_of_an_earlier_run(tmp_path):
     ]
 
 
-def test_scans_in_a_folder_that_results_were_written_into(tmp_path):
+def test_scans_in_a_folder_that_results_were_written_into(tmp_path: Path) -> None:
     made(tmp_path, "x.png", "x_mask.png", "x_overlay.png", "y.png")
     with summary.written(tmp_path, graphs.describe(), []):
         pass
@@ -119,13 +119,13 @@ def test_scans_in_a_folder_that_results_were_written_into(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"\xff\xfe", json.dumps({"decision": 1}).encode()])
-def test_a_summary_of_something_else(tmp_path, content):
+def test_a_summary_of_something_else(tmp_path: Path, content) -> None:
     made(tmp_path, "x_overlay.png")
     (tmp_path / "summary.json").write_bytes(content)
     assert split(tmp_path) == (["x_overlay.png"], [])
 
 
-def test_a_folder_of_masks_only(tmp_path):
+def test_a_folder_of_masks_only(tmp_path: Path) -> None:
     made(tmp_path, "a_mask.png", "b_mask.png")
     with pytest.raises(UserError) as error:
         discovery.find([tmp_path])
@@ -135,7 +135,7 @@ def test_a_folder_of_masks_only(tmp_path):
     )
 
 
-def test_masks_of_a_case_are_counted(tmp_path):
+def test_masks_of_a_case_are_counted(tmp_path: Path) -> None:
     scans.write_lgg(tmp_path, patients=2, slices=3)
     Image.new("L", (8, 8)).save(tmp_path / "x.png")
     listing = discovery.find([tmp_path])

@@ -21,7 +21,7 @@ from stages.scan.header import Unreadable
         ("a\\b", "a\\b", "a%b"),
     ],
 )
-def test_names(name, text, written):
+def test_names(name, text, written) -> None:
     assert (legible(name), writable(name)) == (text, written)
     path = Path("/in") / f"{name}.png"
     scan = Scan.at(path, "flat", [path])
@@ -29,7 +29,7 @@ def test_names(name, text, written):
 
 
 @given(st.binary(max_size=20))
-def test_any_bytes_of_a_name(content):
+def test_any_bytes_of_a_name(content) -> None:
     name = os.fsdecode(content)
     assert legible(name).encode("utf-8").decode().isprintable() or not name.isascii()
     assert legible(legible(name)) == legible(name)
@@ -44,7 +44,7 @@ def lgg(folder: Path, *contents: bytes) -> Scan:
     return Scan.at(folder, "lgg", files)
 
 
-def test_the_hash_is_of_what_files_contain_and_not_of_where_they_lie(tmp_path):
+def test_the_hash_is_of_what_files_contain_and_not_of_where_they_lie(tmp_path: Path) -> None:
     first = lgg(tmp_path / "a", b"one", b"two")
     assert lgg(tmp_path / "b", b"one", b"two").content_hash() == first.content_hash()
     renamed = tmp_path / "a" / "y_0.tif"
@@ -56,7 +56,7 @@ def test_the_hash_is_of_what_files_contain_and_not_of_where_they_lie(tmp_path):
     assert len(hashes - {other.content_hash()}) == len(others)
 
 
-def test_a_file_that_is_gone_has_no_hash(tmp_path):
+def test_a_file_that_is_gone_has_no_hash(tmp_path: Path) -> None:
     scan = lgg(tmp_path / "a", b"one")
     scan.files[0].open().close()
     (tmp_path / "a" / "x_0.tif").unlink()

@@ -1,5 +1,6 @@
 """The way of a scan through a model is that of preprocess and evaluate: nothing is done in another way."""
 
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -20,14 +21,14 @@ from tests.fixtures import graphs, scans, stores
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory: pytest.TempPathFactory):
     return onnx_predictor.open_model(
         graphs.write(tmp_path_factory.mktemp("m") / "model.onnx", graphs.describe())
     )
 
 
 @pytest.mark.parametrize("context", [0, 1, 2])
-def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path, context):
+def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path: Path, context) -> None:
     """No train/serve skew: files -> preprocess's own code -> graph, against files -> predict's -> graph."""
     described = graphs.describe(context=context)
     model = onnx_predictor.open_model(graphs.write(tmp_path / "model.onnx", described))
@@ -63,7 +64,7 @@ def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path, contex
         assert fitted.height == fitted.width == 64
 
 
-def test_promises_are_of_the_frame_in_which_evaluate_measures_them(tmp_path):
+def test_promises_are_of_the_frame_in_which_evaluate_measures_them(tmp_path: Path) -> None:
     """On a scan's finer grid the same probabilities are softer, and let expect less."""
     promised = graphs.guarantees()
     described = graphs.describe(channels=("flair",)).model_copy(update={"guarantees": promised})
@@ -83,7 +84,7 @@ def test_promises_are_of_the_frame_in_which_evaluate_measures_them(tmp_path):
 
 
 @pytest.mark.parametrize("context", [0, 1, 3])
-def test_windows_as_in_training(tmp_path, context):
+def test_windows_as_in_training(tmp_path: Path, context) -> None:
     stores.write(tmp_path / "s", [4, 1, 2])
     opened = shards.open_store(tmp_path / "s")
     depth = 2 * context + 1
@@ -93,8 +94,9 @@ def test_windows_as_in_training(tmp_path, context):
 
         batch_size, window, through_mm = 3, None, None
 
-        def __init__(self):
-            self.depth, self.windows = depth, []
+        def __init__(self) -> None:
+            self.depth = depth
+            self.windows: list[np.ndarray] = []
 
         def answer(self, batch):
             self.windows.append(batch)
@@ -111,7 +113,7 @@ def test_windows_as_in_training(tmp_path, context):
         np.testing.assert_array_equal(np.concatenate(in_training.windows), np.concatenate(in_predict.windows))
 
 
-def test_the_tumour_is_found_where_it_is(model):
+def test_the_tumour_is_found_where_it_is(model) -> None:
     images, masks = scans.volume(6, seed=5)
     found = segmenting.segment(images, Spacing(2.0, 1.0, 1.0), model)
     assert found.labels.shape == masks.shape
@@ -124,14 +126,14 @@ def test_the_tumour_is_found_where_it_is(model):
     assert not found.blank
 
 
-def test_a_blank_scan_has_no_head(model):
+def test_a_blank_scan_has_no_head(model) -> None:
     found = segmenting.segment(np.zeros((2, 40, 30, 3), np.uint8), None, model)
     assert found.blank
     assert not found.labels.any()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_no_number(model, value):
+def test_what_is_no_number(model, value) -> None:
     voxels = np.zeros((1, 8, 8, 3), np.float32)
     voxels[0, 3, 3, 1] = value
     with pytest.raises(Unreadable) as error:
@@ -141,6 +143,6 @@ def test_what_is_no_number(model, value):
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 3), (1, 1, 200, 3), (3, 300, 7, 3), (17, 20, 20, 3)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32, bool])
-def test_any_size_and_dtype(model, shape, dtype):
+def test_any_size_and_dtype(model, shape, dtype) -> None:
     voxels = np.random.default_rng(0).integers(0, 200, shape).astype(dtype)
     assert segmenting.segment(voxels, None, model).labels.shape == shape[:3]

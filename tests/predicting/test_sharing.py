@@ -6,6 +6,7 @@ from typing import Any
 
 import distributed
 import numpy as np
+import pytest
 from PIL import Image
 
 from stages.commands import predict
@@ -24,7 +25,9 @@ def files(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
-def test_masks_and_summary_are_the_same(tmp_path, monkeypatch, capfd):
+def test_masks_and_summary_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     model = graphs.export(tmp_path / "model", graphs.describe(channels=("flair",)))
     root = tmp_path / "in"
     root.mkdir()

@@ -31,7 +31,7 @@ def volume(spacing: Spacing | None = None, remarks: tuple[str, ...] = ()) -> Vol
     return Volume(np.zeros((2, 2, 2, 1), np.uint8), spacing, remarks=remarks)
 
 
-def test_areas_and_volumes():
+def test_areas_and_volumes() -> None:
     row = summary.row(SCAN, found(), volume(Spacing(5.0, 2.0, 3.0)), NESTED, ["x_mask.nii"])
     assert row == {
         "scan": "x.nii",
@@ -59,7 +59,7 @@ def test_areas_and_volumes():
     assert list(row) == summary.columns(NESTED)
 
 
-def test_what_is_promised_of_a_scan():
+def test_what_is_promised_of_a_scan() -> None:
     own = NESTED.model_copy(update={"guarantees": graphs.guarantees(list(graphs.BRATS))})
     sure = replace(found(), expected_dice=0.875, frame_confidence=0.9)
     row = summary.row(SCAN, sure, volume(Spacing(5.0, 2.0, 3.0)), own, [])
@@ -69,7 +69,7 @@ def test_what_is_promised_of_a_scan():
 
 
 @pytest.mark.parametrize("patients", [9, 99])
-def test_nothing_is_promised_of_a_scan_of_another_kind(patients):
+def test_nothing_is_promised_of_a_scan_of_another_kind(patients) -> None:
     own = NESTED.model_copy(update={"guarantees": graphs.guarantees(list(graphs.BRATS))})
     far = replace(found(), standing=Standing(1 / (patients + 1), patients))
     row = summary.row(SCAN, far, volume(Spacing(5.0, 2.0, 3.0)), own, [])
@@ -80,21 +80,21 @@ def test_nothing_is_promised_of_a_scan_of_another_kind(patients):
     assert promising_nothing["remarks"] == ""
 
 
-def test_a_coverage_that_so_few_patients_cannot_promise():
+def test_a_coverage_that_so_few_patients_cannot_promise() -> None:
     own = NESTED.model_copy(update={"guarantees": graphs.guarantees(list(graphs.BRATS))})
     sure = replace(found(), expected_dice=0.875, frame_confidence=0.9)
     row = summary.row(SCAN, sure, volume(), own, [], Terms(0.95))
     assert [row[name] for name in PROMISED] == [None, None, 0.875, None, None]
 
 
-def test_remarks_on_the_files():
+def test_remarks_on_the_files() -> None:
     remarks = "its sform and its qform place it 12 mm apart; the sform counts", "x"
     row = summary.row(SCAN, found(), volume(remarks=remarks), NESTED, [])
     assert row["remarks"] == "its sform and its qform place it 12 mm apart; the sform counts; x"
     assert not row["low_confidence"]
 
 
-def test_an_unknown_spacing_is_marked():
+def test_an_unknown_spacing_is_marked() -> None:
     row = summary.row(SCAN, found(), volume(), NESTED, [])
     assert (row["spacing_known"], row["area_mm2"], row["volume_ml"]) == (False, 3.0, 0.003)
 
@@ -111,12 +111,12 @@ def test_an_unknown_spacing_is_marked():
         (found(np.zeros((2, 2)), None, 0.0, blank=True), "no head was found in it"),
     ],
 )
-def test_why_to_look_at_a_scan_first(segmented, why):
+def test_why_to_look_at_a_scan_first(segmented, why) -> None:
     row = summary.row(SCAN, segmented, volume(), NESTED, [])
     assert (row["why"], row["low_confidence"]) == (why, bool(why))
 
 
-def test_a_scan_unlike_those_of_training_is_looked_at_first():
+def test_a_scan_unlike_those_of_training_is_looked_at_first() -> None:
     measure = populations.listed()[0]
     stands = Standing(0.01234567, 80, (Far(measure, 9.0, 1.0, 2.0),))
     row = summary.row(SCAN, replace(found(), standing=stands), volume(), NESTED, [])
@@ -134,11 +134,11 @@ def test_a_scan_unlike_those_of_training_is_looked_at_first():
     assert (usual["far_out"], usual["outlying_p"], usual["why"]) == (False, 0.5, "")
 
 
-def test_no_confidence_to_compare_with():
+def test_no_confidence_to_compare_with() -> None:
     assert summary.row(SCAN, found(confidence=0.51), volume(), graphs.describe(), [])["why"] == ""
 
 
-def test_both_files(tmp_path):
+def test_both_files(tmp_path: Path) -> None:
     failed: list[dict[str, str]] = []
     rows = [summary.row(SCAN, found(confidence=c), volume(), NESTED, ["a", "b"]) for c in (0.9, 0.7)]
     with summary.written(tmp_path, NESTED, failed) as told:
@@ -158,7 +158,7 @@ def test_both_files(tmp_path):
     assert table[0]["files"] == "a;b"
 
 
-def test_a_name_that_is_no_utf_8(tmp_path):
+def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
     path = Path("/in/caf\udce9.nii")
     scan = Scan.at(path, "nifti", [path])
     row = summary.row(scan, found(), volume(), NESTED, [f"{scan.name}_mask.nii"])
@@ -173,13 +173,13 @@ def test_a_name_that_is_no_utf_8(tmp_path):
     assert "caf\\xe9.nii" in (tmp_path / "summary.csv").read_text(encoding="utf-8")
 
 
-def test_no_scan_at_all(tmp_path):
+def test_no_scan_at_all(tmp_path: Path) -> None:
     with summary.written(tmp_path, NESTED, []):
         pass
     assert json.loads((tmp_path / "summary.json").read_text())["scans"] == []
 
 
-def test_an_interrupted_run_leaves_no_summary(tmp_path):
+def test_an_interrupted_run_leaves_no_summary(tmp_path: Path) -> None:
     def interrupted() -> None:
         with summary.written(tmp_path, NESTED, []) as told:
             told.add(summary.row(SCAN, found(), volume(), NESTED, []))

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+from pathlib import Path
 
 import highdicom as hd
 import nibabel as nib
@@ -30,7 +31,7 @@ def written(path, labels, spec, out):
 
 
 @pytest.fixture
-def out(tmp_path):
+def out(tmp_path: Path):
     return tmp_path / "out"
 
 
@@ -38,7 +39,7 @@ def out(tmp_path):
     ("suffix", "name"), [(".png", "x_mask.png"), (".jpg", "x_mask.png"), (".tif", "x_mask.tif")]
 )
 @pytest.mark.parametrize("spec", [ONE, NESTED])
-def test_pictures(tmp_path, out, suffix, name, spec):
+def test_pictures(tmp_path: Path, out, suffix, name, spec) -> None:
     path = tmp_path / f"x{suffix}"
     Image.fromarray(np.full((12, 10), 90, np.uint8)).save(path)
     labels = np.random.default_rng(0).integers(0, 2 if spec is ONE else 4, (1, 12, 10), np.uint8)
@@ -47,7 +48,7 @@ def test_pictures(tmp_path, out, suffix, name, spec):
     np.testing.assert_array_equal(found, labels[0] * (255 if spec is ONE else 1))
 
 
-def test_an_lgg_case_gets_a_mask_for_each_slice(tmp_path, out):
+def test_an_lgg_case_gets_a_mask_for_each_slice(tmp_path: Path, out) -> None:
     scans.write_lgg(tmp_path, patients=1, slices=11, size=16)
     spec = graphs.describe()
     labels = np.zeros((11, 16, 16), np.uint8)
@@ -61,7 +62,7 @@ def test_an_lgg_case_gets_a_mask_for_each_slice(tmp_path, out):
 
 
 @pytest.mark.parametrize("codes", ["LPS", "RAS", "PIR", "SLA", "AIL"])
-def test_a_volume_keeps_its_grid(tmp_path, out, codes):
+def test_a_volume_keeps_its_grid(tmp_path: Path, out, codes) -> None:
     """The mask of a thresholded volume is the threshold of the file's own voxels, in any orientation."""
     voxels = np.random.default_rng(0).integers(0, 9, (3, 4, 5)).astype(np.int16)
     path = volumes.save(tmp_path / "x.nii.gz", voxels, codes, spacing_mm=(3.0, 2.0, 1.0))
@@ -72,7 +73,7 @@ def test_a_volume_keeps_its_grid(tmp_path, out, codes):
     assert mask.get_data_dtype() == np.uint8
 
 
-def test_a_header_is_kept_but_for_what_concerns_the_numbers(tmp_path, out):
+def test_a_header_is_kept_but_for_what_concerns_the_numbers(tmp_path: Path, out) -> None:
     path = tmp_path / "x.nii"
     image = nib.Nifti1Image(np.zeros((5, 4, 3, 1), np.int16), np.diag([-1.0, -2.0, 3.0, 1.0]))
     image.set_sform(image.affine, code=4)
@@ -98,7 +99,7 @@ def test_a_header_is_kept_but_for_what_concerns_the_numbers(tmp_path, out):
     assert b"Jane" not in content
 
 
-def test_a_gzipped_file_without_the_name_for_it(tmp_path, out):
+def test_a_gzipped_file_without_the_name_for_it(tmp_path: Path, out) -> None:
     volumes.save(tmp_path / "a.nii", volumes.numbered())
     (tmp_path / "x.nii").write_bytes(gzip.compress((tmp_path / "a.nii").read_bytes()))
     assert written(tmp_path / "x.nii", np.ones((2, 3, 4), np.uint8), ONE, out) == ["x_mask.nii"]
@@ -106,7 +107,7 @@ def test_a_gzipped_file_without_the_name_for_it(tmp_path, out):
 
 
 @pytest.mark.parametrize("kind", [nib.Nifti2Image, nib.Nifti1Image])
-def test_big_endian_and_nifti_2(tmp_path, out, kind):
+def test_big_endian_and_nifti_2(tmp_path: Path, out, kind) -> None:
     header = kind.header_class(endianness=">")
     header.set_data_dtype(">i2")
     kind(np.arange(24, dtype=">i2").reshape(4, 3, 2), np.diag([-1.0, -1, 1, 1]), header).to_filename(
@@ -119,7 +120,7 @@ def test_big_endian_and_nifti_2(tmp_path, out, kind):
     assert isinstance(found, kind)
 
 
-def test_sequences_in_one_file_get_one_mask(tmp_path, out):
+def test_sequences_in_one_file_get_one_mask(tmp_path: Path, out) -> None:
     stored = np.random.default_rng(0).integers(0, 9, (3, 4, 5, 4), np.int16)
     nib.Nifti1Image(stored, np.diag([-1.0, -2, 3, 1])).to_filename(tmp_path / "x.nii.gz")
     spec = graphs.describe(channels=("flair", "t1", "t1ce", "t2"))
@@ -130,7 +131,7 @@ def test_sequences_in_one_file_get_one_mask(tmp_path, out):
     np.testing.assert_array_equal(mask.affine, np.diag([-1.0, -2, 3, 1]))
 
 
-def test_a_brats_case_gets_labels_on_the_grid_of_its_first_volume(tmp_path, out):
+def test_a_brats_case_gets_labels_on_the_grid_of_its_first_volume(tmp_path: Path, out) -> None:
     (case,) = volumes.write_brats(tmp_path, cases=1, year=2021, slices=3, size=16)
     labels = np.random.default_rng(0).integers(0, 4, (3, 16, 16), np.uint8)
     assert written(case, labels, NESTED, out) == [f"{case.name}_mask.nii.gz"]
@@ -140,7 +141,7 @@ def test_a_brats_case_gets_labels_on_the_grid_of_its_first_volume(tmp_path, out)
 
 
 @pytest.mark.parametrize("plane", [dicom.AXIAL, dicom.SAGITTAL])
-def test_a_series_gets_nifti_and_dicom(tmp_path, out, plane):
+def test_a_series_gets_nifti_and_dicom(tmp_path: Path, out, plane) -> None:
     voxels = np.random.default_rng(0).integers(0, 9, (6, 5, 7)).astype(np.uint16)
     files = dicom.write_series(tmp_path / "s", voxels, plane, spacing_mm=(3.0, 2.0, 1.0))
     labels = (voxels > 4).astype(np.uint8)
@@ -157,14 +158,16 @@ def test_a_series_gets_nifti_and_dicom(tmp_path, out, plane):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_series_that_no_segmentation_can_be_made_of_gets_its_nifti(tmp_path, out, monkeypatch, fails):
+def test_a_series_that_no_segmentation_can_be_made_of_gets_its_nifti(
+    tmp_path: Path, out, monkeypatch: pytest.MonkeyPatch, fails
+) -> None:
     """Where the series lacks what it takes, and where highdicom fails in a way that nobody foresaw."""
     voxels = np.random.default_rng(0).integers(0, 9, (6, 5, 7)).astype(np.uint16)
     files = dicom.write_series(tmp_path / "s", voxels, spacing_mm=(3.0, 2.0, 1.0), PatientName="Doe^Jane")
     why = "its files do not tell their SOPInstanceUID"
     if fails:
 
-        def save_as(self, path):
+        def save_as(self, path) -> None:
             path.write_bytes(b"half")
             raise ValueError("Doe^Jane")
 
@@ -183,8 +186,8 @@ def test_a_series_that_no_segmentation_can_be_made_of_gets_its_nifti(tmp_path, o
     np.testing.assert_array_equal(reading.read(again, ONE.input).voxels[..., 0], labels)
 
 
-def test_a_full_disk_is_no_lack_of_the_series(tmp_path, out, monkeypatch):
-    def save_as(self, path):
+def test_a_full_disk_is_no_lack_of_the_series(tmp_path: Path, out, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save_as(self, path) -> None:
         raise OSError(28, "No space left on device")
 
     dicom.write_series(tmp_path / "s", np.ones((3, 5, 7), np.uint16))
@@ -193,7 +196,7 @@ def test_a_full_disk_is_no_lack_of_the_series(tmp_path, out, monkeypatch):
         written(tmp_path / "s", np.ones((3, 5, 7), np.uint8), ONE, out)
 
 
-def test_files_appear_together_or_not_at_all(tmp_path):
+def test_files_appear_together_or_not_at_all(tmp_path: Path) -> None:
     def half() -> None:
         with writing.together(tmp_path) as folder:
             (folder / "a.png").write_text("half")
@@ -214,7 +217,7 @@ def test_files_appear_together_or_not_at_all(tmp_path):
     assert [path.name for path in (tmp_path / "masks").iterdir()] == ["two"]
 
 
-def test_what_lies_beside_is_kept(tmp_path):
+def test_what_lies_beside_is_kept(tmp_path: Path) -> None:
     for name in ("a_mask.png", "b_mask.png", "a_mask.png"):
         with writing.together(tmp_path, "p1/anat") as folder:
             (folder / name).write_text("mask")
@@ -224,7 +227,7 @@ def test_what_lies_beside_is_kept(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["p1"]
 
 
-def test_a_folder_that_holds_files(tmp_path):
+def test_a_folder_that_holds_files(tmp_path: Path) -> None:
     writing.prepare(tmp_path / "new" / "deep", overwrite=False)
     writing.prepare(tmp_path / "new" / "deep", overwrite=False)
     with pytest.raises(UserError) as error:
@@ -235,7 +238,7 @@ def test_a_folder_that_holds_files(tmp_path):
     writing.prepare(tmp_path / "new", overwrite=True)
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder, reason in ((tmp_path / "file", "File exists"), (tmp_path / "file" / "x", "Not a directory")):
         with pytest.raises(UserError) as error:
@@ -243,7 +246,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         assert str(error.value) == f"{folder} cannot be written ({reason}); name another folder with --out"
 
 
-def test_a_mask_lies_on_the_first_volume_although_the_model_takes_another(tmp_path):
+def test_a_mask_lies_on_the_first_volume_although_the_model_takes_another(tmp_path: Path) -> None:
     (case,) = volumes.write_brats(tmp_path, cases=1, slices=3, size=16)
     turned = np.ones((3, 16, 16), np.int16)
     volumes.save(case / f"{case.name}_flair.nii", turned, "SLA")

@@ -12,12 +12,7 @@ from stages.fingerprints import fingerprint
 from stages.project import params
 
 SHIPPED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
-TRAIN = (
-    "dims, window, spacing, through_plane, foreground, arch, encoder, encoder_weights, depth, decoder_width, "
-    "initial, initial_layers, dropout, context, loss, optimizer, lr, weight_decay, schedule, epochs, "
-    "batch_size, accumulate, clip, patience, keep, ema, precision, sampling, devices, nodes, workers, "
-    "compile, seed"
-)
+TRAIN = ", ".join(params.Train.model_fields)
 
 
 def changed(section: str, key: str, line: str) -> str:

@@ -97,7 +97,9 @@ def refused(named: str) -> str:
 
 @pytest.mark.parametrize("subdir", [True, False], ids=["own-dvc", "one-dvc"])
 @pytest.mark.parametrize("folder", ["brain", "work/brain.seg"])
-def test_a_project_in_a_folder(tmp_path: Path, monkeypatch, folder: str, subdir: bool) -> None:
+def test_a_project_in_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, subdir: bool
+) -> None:
     found = Larger(tmp_path, [folder], subdir)
     lines = found.release(folder, "v0.1.0", 0.1, monkeypatch)
     assert lines[1] == f"hand it on: dvc push && git push origin {folder}=tumour-segmenter@v0.1.0"
@@ -129,7 +131,7 @@ def test_a_project_in_a_folder(tmp_path: Path, monkeypatch, folder: str, subdir:
         assert threshold(f"{address}/bare.git#{folder}@v0.2.0") == 0.2
 
 
-def test_dvc_gets_the_same_version(tmp_path: Path, monkeypatch) -> None:
+def test_dvc_gets_the_same_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Larger(tmp_path, ["brain"], subdir=True)
     found.release("brain", "v0.1.0", 0.1, monkeypatch)
     words = ["artifacts", "get", str(found.bare), f"brain:{ARTIFACT}", "--rev", "v0.1.0", "-o", "got"]
@@ -142,7 +144,9 @@ def test_dvc_gets_the_same_version(tmp_path: Path, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("subdir", [True, False], ids=["own-dvc", "one-dvc"])
-def test_several_projects_in_a_repository(tmp_path: Path, monkeypatch, subdir: bool) -> None:
+def test_several_projects_in_a_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subdir: bool
+) -> None:
     found = Larger(tmp_path, ["a", "b"], subdir)
     found.release("a", "v0.1.0", 0.1, monkeypatch)
     assert threshold(f"{found.root}@v0.1.0") == 0.1
@@ -165,7 +169,9 @@ def test_several_projects_in_a_repository(tmp_path: Path, monkeypatch, subdir: b
     assert threshold(f"{found.root}/b@v0.1.0") == 0.2
 
 
-def test_what_others_have_not_committed_does_not_stop_a_version(tmp_path: Path, monkeypatch) -> None:
+def test_what_others_have_not_committed_does_not_stop_a_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = Larger(tmp_path, ["a", "b"], subdir=False)
     found.release("b", "v0.1.0", 0.2, monkeypatch)
     real = Larger.commit
@@ -180,7 +186,7 @@ def test_what_others_have_not_committed_does_not_stop_a_version(tmp_path: Path, 
     assert threshold(f"{found.root}/a@v0.1.0") == 0.1
 
 
-def test_a_folder_that_no_tag_can_name(tmp_path: Path, monkeypatch) -> None:
+def test_a_folder_that_no_tag_can_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Larger(tmp_path, ["my brain"], subdir=True)
     with pytest.raises(UserError) as error:
         found.release("my brain", "v0.1.0", 0.1, monkeypatch)

@@ -347,7 +347,9 @@ def test_an_artefact_that_is_no_model(tmp_path: Path) -> None:
     assert refused(f"{found.bare}@v1.0.0") == "other holds no model.onnx there; name another version"
 
 
-def test_a_cache_that_cannot_be_written(made: Versioned, tmp_path: Path, monkeypatch) -> None:
+def test_a_cache_that_cannot_be_written(
+    made: Versioned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     told = refused(f"{made.bare}@v1.0.0")

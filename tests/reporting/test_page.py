@@ -6,6 +6,7 @@ import re
 from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -27,20 +28,22 @@ class Page(HTMLParser):
 
     VOID = ("meta", "img", "br", "link", "hr", "input")
 
-    def __init__(self, html):
+    def __init__(self, html) -> None:
         super().__init__()
-        self.tags, self.text, self.open = [], "", []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.open: list[str] = []
         self.feed(html)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, attrs) -> None:
         self.tags.append((tag, dict(attrs)))
         if tag not in self.VOID:
             self.open.append(tag)
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data) -> None:
         if self.open and self.open[-1] not in ("script", "style"):
             self.text += f" {data}"
 
@@ -70,7 +73,7 @@ def render(
 @pytest.mark.parametrize(
     ("regions", "leaky", "int8"), [(False, False, True), (True, False, False), (False, True, None)]
 )
-def test_variants(tmp_path, regions, leaky, int8):
+def test_variants(tmp_path: Path, regions, leaky, int8) -> None:
     parsed = Page(render(tmp_path, regions, leaky, int8))
     assert parsed.open == []
     words = parsed.words
@@ -90,7 +93,7 @@ def test_variants(tmp_path, regions, leaky, int8):
     assert "encoder_weights null" in words
 
 
-def test_a_test_set_without_anything_to_find_is_told_of_as_loudly_as_a_leak(tmp_path):
+def test_a_test_set_without_anything_to_find_is_told_of_as_loudly_as_a_leak(tmp_path: Path) -> None:
     evaluated = reports.evaluated()
     for name, empty in (("all", 22), ("some", 2)):
         evaluated["test"]["empty_patients"] = empty
@@ -100,7 +103,7 @@ def test_a_test_set_without_anything_to_find_is_told_of_as_loudly_as_a_leak(tmp_
         assert ("; 2 of 22 test patients have no labelled pixel" in html) is (name == "some")
 
 
-def test_conventions_with_and_without_flips(tmp_path):
+def test_conventions_with_and_without_flips(tmp_path: Path) -> None:
     words = Page(render(tmp_path / "both")).words
     assert "convention Dice IoU Dice without flips Dice with flips each patient's volume" in words
     assert "all voxels of all patients pooled 0.880 0.790 0.880 0.880" in words
@@ -112,7 +115,7 @@ def test_conventions_with_and_without_flips(tmp_path):
     )
 
 
-def test_nothing_is_fetched_and_one_script_may_run(tmp_path):
+def test_nothing_is_fetched_and_one_script_may_run(tmp_path: Path) -> None:
     html = render(tmp_path)
     parsed = Page(html)
     for _, attributes in parsed.tags:
@@ -130,7 +133,7 @@ def test_nothing_is_fetched_and_one_script_may_run(tmp_path):
     assert "://" not in html
 
 
-def test_every_picture_has_a_text_and_every_part_a_name(tmp_path):
+def test_every_picture_has_a_text_and_every_part_a_name(tmp_path: Path) -> None:
     parsed = Page(render(tmp_path))
     assert all(one["alt"].strip() for one in parsed.all("img"))
     ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
@@ -146,7 +149,7 @@ def test_every_picture_has_a_text_and_every_part_a_name(tmp_path):
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_names_from_the_data_stay_text(tmp_path):
+def test_names_from_the_data_stay_text(tmp_path: Path) -> None:
     finding = {"severity": EVIL, "check": EVIL, "sample_id": EVIL, "file": EVIL, "explanation": EVIL}
     suspect = {"sample_id": EVIL, "case_id": EVIL, "split": EVIL, "region": EVIL, "label_says": EVIL}
     text = f"{CARD}\n{EVIL} ![x](http://evil.example/x.png) <img src=http://evil.example>"
@@ -177,7 +180,7 @@ def found(check, severity, count):
     ]
 
 
-def test_findings_are_told_by_check_in_words_the_worst_first_and_cut(tmp_path):
+def test_findings_are_told_by_check_in_words_the_worst_first_and_cut(tmp_path: Path) -> None:
     findings = [*found("blank", "info", page.EACH + 3), *found("mask_size", "critical", 1)]
     html = render(tmp_path, findings=findings)
     words = Page(html).words
@@ -189,7 +192,7 @@ def test_findings_are_told_by_check_in_words_the_worst_first_and_cut(tmp_path):
     assert words.index(CHECKS["mask_size"].title) < words.index(CHECKS["blank"].title)
 
 
-def test_pictures_of_findings_are_shown_with_their_slices(tmp_path):
+def test_pictures_of_findings_are_shown_with_their_slices(tmp_path: Path) -> None:
     examples = Paths(tmp_path).examples
     examples.mkdir(parents=True)
     cv2.imwrite(str(examples / "blank-1.png"), np.zeros((4, 4, 3), np.uint8))
@@ -198,13 +201,13 @@ def test_pictures_of_findings_are_shown_with_their_slices(tmp_path):
     assert html.count("and with its label outlined") == 1
 
 
-def test_no_finding_and_no_suspicion(tmp_path):
+def test_no_finding_and_no_suspicion(tmp_path: Path) -> None:
     words = Page(render(tmp_path)).words
     assert "No finding." in words
     assert "None: nowhere does a sure model contradict the label." in words
 
 
-def test_suspicious_labels_are_listed_and_cut(tmp_path):
+def test_suspicious_labels_are_listed_and_cut(tmp_path: Path) -> None:
     about = {"case_id": "c", "split": "val", "region": "tumour", "label_says": "none", "pixels": 9}
     suspects = [
         {**about, "sample_id": f"s{n}", "ml": 50.0 - n, "probability": 0.97}
@@ -218,7 +221,7 @@ def test_suspicious_labels_are_listed_and_cut(tmp_path):
 
 
 @pytest.mark.parametrize("more", [0, 2])
-def test_of_very_many_cases_the_worst_are_listed(tmp_path, more):
+def test_of_very_many_cases_the_worst_are_listed(tmp_path: Path, more) -> None:
     html = render(tmp_path, cases=results.CASES + more)
     assert html.count('<th scope="row">case') == results.CASES
     last = f'<th scope="row">case{results.CASES - 1}</th>'
@@ -228,7 +231,7 @@ def test_of_very_many_cases_the_worst_are_listed(tmp_path, more):
     assert f"A {results.CASES // 2 + more // 2} " in Page(html).words  # of all cases
 
 
-def test_sites_worst_first(tmp_path):
+def test_sites_worst_first(tmp_path: Path) -> None:
     # Cases 0, 0.3, 0.6, 0.9 are of the sites A, B, A, B.
     words = Page(render(tmp_path, cases=4)).words
     assert "by group patients mean Dice interval worst" in words
@@ -236,7 +239,7 @@ def test_sites_worst_first(tmp_path):
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_sites_by_networks_that_have_not_seen_them(tmp_path, same):
+def test_sites_by_networks_that_have_not_seen_them(tmp_path: Path, same) -> None:
     unseen = [Group("site", "B<", 9, 0.4321, 0.1, 0.3, 0.5), Group("site", "C", 2, 0.7, 0.6, None, None)]
     words = Page(render(tmp_path, cases=4, sites=Sites(unseen, "size 64, channels all", same))).words
     assert "Sites that were not trained on" in words
@@ -249,13 +252,13 @@ def test_sites_by_networks_that_have_not_seen_them(tmp_path, same):
     assert "brainseg ensemble" not in words
 
 
-def test_without_them_the_way_to_measure_sites_is_named(tmp_path):
+def test_without_them_the_way_to_measure_sites_is_named(tmp_path: Path) -> None:
     words = Page(render(tmp_path, cases=4)).words
     assert "Sites that were not trained on" not in words
     assert "folds that are sites ( split.strategy: site ) and then brainseg ensemble score each site" in words
 
 
-def test_a_film_tells_each_slice_and_begins_where_most_tumour_is(tmp_path):
+def test_a_film_tells_each_slice_and_begins_where_most_tumour_is(tmp_path: Path) -> None:
     html = render(tmp_path, regions=True)
     films = [one for one in Page(html).all("figure") if one.get("class") == "film"]
     assert len(films) == 3
@@ -266,13 +269,13 @@ def test_a_film_tells_each_slice_and_begins_where_most_tumour_is(tmp_path):
     assert "2. case01, Dice 0.300" in html
 
 
-def test_headings_of_the_card_are_below_its_section(tmp_path):
+def test_headings_of_the_card_are_below_its_section(tmp_path: Path) -> None:
     html = render(tmp_path)
     assert "<h3>A model</h3>" in html
     assert "<h4>Intended use</h4>" in html
 
 
-def test_under_five_megabytes_even_of_noise(tmp_path):
+def test_under_five_megabytes_even_of_noise(tmp_path: Path) -> None:
     folder = Paths(tmp_path).examples
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
@@ -287,5 +290,5 @@ def test_under_five_megabytes_even_of_noise(tmp_path):
     assert 1_000_000 < len(html.encode()) < 5_000_000
 
 
-def test_the_same_reports_give_the_same_page(tmp_path):
+def test_the_same_reports_give_the_same_page(tmp_path: Path) -> None:
     assert render(tmp_path / "a") == render(tmp_path / "b")

@@ -22,7 +22,7 @@ MM = st.floats(-50, 50)
 
 
 @given(st.sampled_from(CODES), st.sampled_from(CODES), st.tuples(MM, MM, MM))
-def test_files_with_other_axes_lie_together_unless_one_is_moved(first, second, shift):
+def test_files_with_other_axes_lie_together_unless_one_is_moved(first, second, shift) -> None:
     """However their own axes run: what counts is where slices, rows and columns are."""
     here, there = (placed(codes) for codes in (first, second))
     assert here.away(there) == pytest.approx(0, abs=1e-9)
@@ -45,7 +45,7 @@ def placed(codes: str) -> Grid:
     return orientation.grid((x, y, z), affine)
 
 
-def test_rounding_in_a_header_is_no_other_place():
+def test_rounding_in_a_header_is_no_other_place() -> None:
     grid = placed("LPS")
     near, far = (replace(grid, affine=grid.affine.copy()) for _ in range(2))
     near.affine[0, 3] += 0.12
@@ -59,7 +59,7 @@ def test_rounding_in_a_header_is_no_other_place():
     )
 
 
-def test_grids_of_other_sizes_are_not_compared():
+def test_grids_of_other_sizes_are_not_compared() -> None:
     """Size is said in other words, and before."""
     grid = placed("LPS")
     assert grid.away(replace(grid, shape=(4, 4, 3))) == 0
@@ -67,7 +67,7 @@ def test_grids_of_other_sizes_are_not_compared():
 
 
 @given(shape=st.tuples(*[st.integers(1, 5)] * 3), axes=st.permutations(range(3)), flipped=FLIPS)
-def test_a_mask_goes_back_to_where_its_voxels_were(shape, axes, flipped):
+def test_a_mask_goes_back_to_where_its_voxels_were(shape, axes, flipped) -> None:
     grid = Grid(shape, np.eye(4), tuple(axes), flipped)
     voxels = np.arange(np.prod(shape)).reshape(shape)
     slices = grid.to_slices(voxels)
@@ -78,7 +78,7 @@ def test_a_mask_goes_back_to_where_its_voxels_were(shape, axes, flipped):
     assert back.flags.c_contiguous
 
 
-def test_the_first_slice_is_the_lowest():
+def test_the_first_slice_is_the_lowest() -> None:
     """Along z from the head down, along y from back to front, along x from left to right."""
     voxels = np.arange(24).reshape(4, 3, 2)
     slices = Grid(voxels.shape, np.eye(4), (2, 1, 0), (False, True, True)).to_slices(voxels)[..., 0]
@@ -86,13 +86,13 @@ def test_the_first_slice_is_the_lowest():
 
 
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
-def test_spacing_follows_the_axes(axes):
+def test_spacing_follows_the_axes(axes) -> None:
     affine = np.diag([2.0, -3.0, 5.0, 1.0])
     spacing = Grid((4, 4, 4), affine, axes, (False, False, False)).spacing
     assert spacing == tuple((2.0, 3.0, 5.0)[axis] for axis in axes)
     assert spacing.down == (2.0, 3.0, 5.0)[axes[1]]
 
 
-def test_a_flat_picture_has_no_grid():
+def test_a_flat_picture_has_no_grid() -> None:
     picture = Volume(np.zeros((1, 3, 4, 1), np.uint8))
     assert (picture.spacing, picture.grid, picture.header) == (None, None, None)

@@ -7,7 +7,7 @@ import pytest
 from stages.scoring import agreement
 
 
-def test_bias_and_limits_of_many_normal_differences():
+def test_bias_and_limits_of_many_normal_differences() -> None:
     random = np.random.default_rng(0)
     truth = random.uniform(5, 50, 4000)
     table = pd.DataFrame({"truth_ml": truth, "predicted_ml": truth + random.normal(2, 3, 4000)})
@@ -17,7 +17,7 @@ def test_bias_and_limits_of_many_normal_differences():
     assert ((apart > found.low_ml) & (apart < found.high_ml)).mean() == pytest.approx(0.95, abs=0.01)
 
 
-def test_by_hand_and_of_one_case():
+def test_by_hand_and_of_one_case() -> None:
     table = pd.DataFrame({"truth_ml": [10.0, 20.0], "predicted_ml": [11.0, 18.0]})
     found = agreement.of_volumes(table)
     half = 1.96 * np.sqrt(4.5)  # differences 1 and -2: standard deviation with n - 1

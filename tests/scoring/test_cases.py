@@ -19,7 +19,7 @@ MM = Spacing(10.0, 10.0, 10.0)
 CASE = Scored("b", "q", (MASK * np.uint8(200))[:, None], TRUTH[:, None], MM, np.arange(2))
 
 
-def test_a_row_pools_the_slices_of_a_case_and_measures_ml():
+def test_a_row_pools_the_slices_of_a_case_and_measures_ml() -> None:
     row = cases.score(CASE, 0, "tumour", MASK, 2.0)
     assert (row["case_id"], row["patient_id"], row["region"], row["slices"]) == ("b", "q", "tumour", 2)
     assert row["dice"] == pytest.approx(4 / 6)
@@ -40,13 +40,13 @@ def rows(**columns):
     return pd.DataFrame({"patient_id": ["p", "q", "q", "r"], **values, **volumes, **columns})
 
 
-def test_a_patient_with_several_cases_counts_once():
+def test_a_patient_with_several_cases_counts_once() -> None:
     found = cases.means(rows(dice=[0.0, 1.0, 0.5, 0.9]), 200)
     assert found["dice"] == pytest.approx((0 + 0.75 + 0.9) / 3)
     assert found["iou"] == pytest.approx((0 + 0.75 + 0.5) / 3)
 
 
-def test_every_metric_has_its_own_interval_over_patients():
+def test_every_metric_has_its_own_interval_over_patients() -> None:
     found = cases.means(rows(hd95_mm=[5.0, 90.0, 10.0, 30.0]), 500)
     assert list(found)[:4] == ["dice", "dice_ci_low", "dice_ci_high", "iou"]
     for name in metrics.NAMES:
@@ -55,12 +55,12 @@ def test_every_metric_has_its_own_interval_over_patients():
     assert (found["hd95_mm_ci_low"], found["hd95_mm_ci_high"]) == ends
 
 
-def test_empty_masks_are_counted():
+def test_empty_masks_are_counted() -> None:
     found = cases.means(rows(truth_ml=[0.0, 0.0, 1.0, 2.0], predicted_ml=[0.0, 3.0, 0.0, 2.0]), 200)
     assert (found["empty_truth"], found["empty_prediction"], found["empty_both"]) == (2, 2, 1)
 
 
-def test_contrast_is_of_the_channel_that_shows_the_tumour_best():
+def test_contrast_is_of_the_channel_that_shows_the_tumour_best() -> None:
     random = np.random.default_rng(0)
     images = random.normal(100, 10, (2, 40, 40, 3)).clip(1, 255).astype(np.uint8)
     truth = np.zeros((2, 40, 40), bool)
@@ -74,6 +74,6 @@ def test_contrast_is_of_the_channel_that_shows_the_tumour_best():
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
-def test_training_and_evaluation_mean_the_same_dice(tp, fp, fn):
+def test_training_and_evaluation_mean_the_same_dice(tp, fp, fn) -> None:
     in_training = volume_dice(torch.tensor([tp, tp + fp, tp + fn], dtype=torch.float64))
     assert float(in_training) == pytest.approx(overlap.dice(overlap.Counts(tp, tp + fp, tp + fn)))

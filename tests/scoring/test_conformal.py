@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -87,26 +88,26 @@ def kept():
     return pd.DataFrame(rows)
 
 
-def test_a_volume_is_in_its_interval_as_often_as_promised(kept):
+def test_a_volume_is_in_its_interval_as_often_as_promised(kept) -> None:
     assert kept["volume"].mean() == pytest.approx(0.9, abs=SLACK)  # nor is the interval too wide
 
 
-def test_a_dice_is_as_high_as_promised(kept):
+def test_a_dice_is_as_high_as_promised(kept) -> None:
     assert 0.9 - SLACK <= kept["expected Dice"].mean() < 0.985  # an error the other way does no harm
 
 
-def test_few_are_trusted_whose_mask_is_bad(kept):
+def test_few_are_trusted_whose_mask_is_bad(kept) -> None:
     assert kept["bad"].mean() > 0.2
     assert kept["trust"].mean() == pytest.approx(0.9, abs=SLACK)
     assert 0.1 < kept["trusted"].mean() < 0.9  # nor are all, or none
 
 
-def test_an_outer_mask_holds_enough_as_often_as_promised(kept):
+def test_an_outer_mask_holds_enough_as_often_as_promised(kept) -> None:
     assert 0.9 - SLACK <= kept["outer"].mean() < 0.97  # whoever has nothing to hold does not calibrate
 
 
 @given(npst.arrays(np.int64, (2, LEVELS + 1), elements=st.integers(0, 3)))
-def test_the_outer_level_is_the_highest_that_holds_enough(counts):
+def test_the_outer_level_is_the_highest_that_holds_enough(counts) -> None:
     total = int(counts[1].sum())
     level = conformal.outer_level(counts)
     if not total:
@@ -116,7 +117,7 @@ def test_the_outer_level_is_the_highest_that_holds_enough(counts):
     assert level == max(enough)
 
 
-def test_truth_that_the_network_is_sure_of_not_seeing_takes_the_whole_scan():
+def test_truth_that_the_network_is_sure_of_not_seeing_takes_the_whole_scan() -> None:
     levels, truth = np.zeros((1, 4, 4), np.uint8), np.ones((1, 4, 4), bool)
     assert conformal.outer_level(histograms.count(levels, truth)) == 0
 
@@ -126,7 +127,7 @@ TABLES = st.builds(drawn, st.integers(0, 2**32 - 1).map(np.random.default_rng), 
 
 @settings(max_examples=30)
 @given(TABLES, st.randoms(use_true_random=False))
-def test_the_order_of_the_patients_and_of_their_scans_does_not_matter(table, random):
+def test_the_order_of_the_patients_and_of_their_scans_does_not_matter(table, random) -> None:
     own = conformal.fit([table], {"tumour": 0.0})
     places = list(range(len(table)))
     random.shuffle(places)
@@ -138,7 +139,7 @@ def test_the_order_of_the_patients_and_of_their_scans_does_not_matter(table, ran
 
 @settings(max_examples=30)
 @given(TABLES)
-def test_a_patient_counts_once_and_by_the_worst_scan(table):
+def test_a_patient_counts_once_and_by_the_worst_scan(table) -> None:
     own = conformal.fit([table], {"tumour": 0.0})
     patients = table.groupby("patient_id")
     assert own.volume.patients == own.trust.patients == own.dice.patients == len(patients)
@@ -155,13 +156,13 @@ def test_a_patient_counts_once_and_by_the_worst_scan(table):
 
 @settings(max_examples=30)
 @given(TABLES)
-def test_no_score_is_rounded_to_a_better_one(table):
+def test_no_score_is_rounded_to_a_better_one(table) -> None:
     own = conformal.fit([table], {"tumour": 0.0})
     exact = np.sort(table.groupby("patient_id")["volume_log_error"].max())
     assert (np.array(own.volume.scores) >= exact - 1e-9).all()
 
 
-def test_a_region_that_some_patients_lack_is_calibrated_by_the_others():
+def test_a_region_that_some_patients_lack_is_calibrated_by_the_others() -> None:
     table = drawn(np.random.default_rng(0), 10).assign(outer_level=np.nan)
     table.loc[table["patient_id"] == 3, "outer_level"] = 70.0
     own = conformal.fit([table], {"tumour": 0.0, "core": 0.1})
@@ -170,7 +171,7 @@ def test_a_region_that_some_patients_lack_is_calibrated_by_the_others():
     assert own.lacking(0.9, outer=True).startswith("0 patients with tumour, core can promise an outer mask")
 
 
-def test_regions_of_a_scan_are_averaged():
+def test_regions_of_a_scan_are_averaged() -> None:
     table = drawn(np.random.default_rng(0), 3).drop_duplicates("patient_id")
     other = table.assign(region="core", dice=0.0, expected_dice=1.0)
     scans = conformal.scans([pd.concat([table, other])])
@@ -178,7 +179,7 @@ def test_regions_of_a_scan_are_averaged():
     np.testing.assert_allclose(scans["expected_dice"], (table["expected_dice"] + 1) / 2)
 
 
-def test_over_several_networks_the_worst_answer_counts():
+def test_over_several_networks_the_worst_answer_counts() -> None:
     tables = [drawn(np.random.default_rng(0), 4)] * 2
     tables[1] = tables[1].assign(volume_log_error=tables[1]["volume_log_error"] + 1)
     own = conformal.fit(tables, {"tumour": 0.0})
@@ -187,7 +188,7 @@ def test_over_several_networks_the_worst_answer_counts():
 
 
 @pytest.mark.parametrize("patients", [conformal.KEPT, conformal.KEPT + 1, 3 * conformal.KEPT - 7])
-def test_of_many_patients_a_model_carries_some_scores(patients):
+def test_of_many_patients_a_model_carries_some_scores(patients) -> None:
     table = drawn(np.random.default_rng(0), patients)
     own = conformal.fit([table], {"tumour": 0.0}).volume
     exact = np.sort(table.groupby("patient_id")["volume_log_error"].max())
@@ -208,7 +209,7 @@ def scored(levels, truth, voxel_mm=10.0) -> Scored:
     return Scored("a", "p", own, np.asarray(truth, bool)[:, None], spacing, np.arange(len(own)))
 
 
-def test_what_is_said_of_a_case():
+def test_what_is_said_of_a_case() -> None:
     case = scored([[[200, 150, 20, 0]]], [[[1, 1, 1, 0]]])
     mask = case.levels[:, 0] >= 100
     row = conformal.of_case(case, [mask], {"tumour": [1]})
@@ -222,20 +223,20 @@ def test_what_is_said_of_a_case():
     assert region["expected_dice"] == pytest.approx(2 * p.sum() / both + 0.01)
 
 
-def test_nothing_predicted_has_no_confidence_and_nothing_at_all_no_error():
+def test_nothing_predicted_has_no_confidence_and_nothing_at_all_no_error() -> None:
     case = scored(np.zeros((1, 2, 2)), np.zeros((1, 2, 2)))
     mask = np.zeros((1, 2, 2), bool)
     assert conformal.of_case(case, [mask], {"tumour": [1]}) == {"confidence": 0.0, "volume_log_error": 0.0}
 
 
-def test_the_shift_is_the_median_of_validation_cases():
+def test_the_shift_is_the_median_of_validation_cases() -> None:
     assert conformal.shifts([[0.1, -0.3], [0.0, -0.1], [0.7, 0.0]], ["whole", "core"]) == {
         "whole": 0.1,
         "core": -0.1,
     }
 
 
-def test_the_risk_of_the_surest_by_hand():
+def test_the_risk_of_the_surest_by_hand() -> None:
     scans = pd.DataFrame({"confidence": [0.5, 0.9, 0.5, 0.7], "dice": [0.2, 1.0, 0.6, 0.8]})
     curve = conformal.risk_coverage(scans)
     assert list(curve["kept"]) == [0.25, 0.5, 0.75, 1.0]
@@ -244,7 +245,7 @@ def test_the_risk_of_the_surest_by_hand():
     np.testing.assert_allclose(curve["risk"], [0.0, 0.1, 0.8 / 3, 1.4 / 4])
 
 
-def test_how_far_one_set_of_patients_may_be_off():
+def test_how_far_one_set_of_patients_may_be_off() -> None:
     """Against sets that are drawn: their bound's real coverage is its place in a uniform distribution."""
     rng = np.random.default_rng(0)
     reached = []
@@ -255,7 +256,7 @@ def test_how_far_one_set_of_patients_may_be_off():
     assert conformal.coverage_low(ranks, 0.8) == pytest.approx(np.percentile(reached, 5), abs=0.01)
 
 
-def test_the_metrics_by_hand():
+def test_the_metrics_by_hand() -> None:
     table = drawn(np.random.default_rng(0), 9).drop_duplicates("patient_id")
     table = table.assign(outer_level=20.0, volume_log_error=np.log(2), dice=0.75, expected_dice=0.5)
     counts = np.zeros((2, LEVELS + 1), np.int64)
@@ -277,7 +278,7 @@ def test_the_metrics_by_hand():
 
 
 @pytest.mark.parametrize("withheld", ["", "the split leaks"])
-def test_what_is_not_promised_has_no_number(withheld):
+def test_what_is_not_promised_has_no_number(withheld) -> None:
     table = drawn(np.random.default_rng(0), 8)
     own = conformal.fit([table], {"tumour": 0.0}, withheld)
     measured = conformal.metrics(own, conformal.scans([table]), {"tumour": np.ones((2, LEVELS + 1))})
@@ -291,14 +292,14 @@ def test_what_is_not_promised_has_no_number(withheld):
 
 @settings(max_examples=30)
 @given(TABLES)
-def test_what_is_written_is_read(tmp_path_factory, table):
+def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, table) -> None:
     path = tmp_path_factory.mktemp("fit") / "guarantees.json"
     own = conformal.fit([table], {"tumour": -0.125})
     path.write_text(json.dumps(asdict(own)))
     assert conformal.read(path) == own
 
 
-def test_a_file_that_is_none(tmp_path):
+def test_a_file_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "guarantees.json"
     with pytest.raises(UserError, match="does not exist; `dvc repro evaluate` makes it"):
         conformal.read(path)

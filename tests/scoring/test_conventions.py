@@ -23,7 +23,7 @@ FIRST = [[1, 1, 0, 0], [0, 0, 0, 0]], [[1, 0, 0, 0], [0, 0, 0, 0]]
 SECOND = [[0, 0, 0, 0], [0, 0, 1, 1]], [[0, 1, 1, 0], [0, 0, 1, 1]]
 
 
-def test_by_hand():
+def test_by_hand() -> None:
     both = pd.concat([table(*FIRST), table(*SECOND, "b", "q")])
     # Slices: Dice 2/3, 1 (both empty), 0, 1; IoU 1/2, 1, 0, 1. Pooled: TP 1+2, FP 1, FN 2.
     assert conventions.card(both) == pytest.approx(
@@ -46,27 +46,27 @@ def test_by_hand():
     )
 
 
-def test_regions_count_alike_however_many_of_their_slices_have_tumour():
+def test_regions_count_alike_however_many_of_their_slices_have_tumour() -> None:
     regions = pd.concat([table(*FIRST), table(*SECOND, region="core")])
     found = conventions.card(regions)
     assert found["pooled_dice"] == pytest.approx((2 / 3 + 4 / 6) / 2)
     assert found["positive_slice_dice"] == pytest.approx((2 / 3 + (0 + 1) / 2) / 2)
 
 
-def test_a_patient_with_two_scans_counts_once():
+def test_a_patient_with_two_scans_counts_once() -> None:
     some = pd.concat([table(*FIRST, "a1", "p"), table(*FIRST, "a2", "p"), table(*SECOND, "b", "q")])
     assert conventions.volume_dice(some) == pytest.approx((2 / 3 + 4 / 6) / 2)
     perfect = pd.concat([table(*FIRST, "a1", "p"), table([[1, 1, 1, 1]], [[1, 1, 1, 1]], "a2", "p")])
     assert conventions.volume_dice(perfect) == pytest.approx((2 / 3 + 1) / 2)
 
 
-def test_a_test_set_without_tumour_has_no_positive_slices():
+def test_a_test_set_without_tumour_has_no_positive_slices() -> None:
     found = conventions.card(table([[0, 0, 0, 0]], [[0, 0, 0, 0]]))
     assert found["slice_empty_one_dice"] == found["pooled_iou"] == 1
     assert np.isnan(found["positive_slice_dice"])
 
 
-def test_slices_and_pools_of_random_masks_are_scikit_learns():
+def test_slices_and_pools_of_random_masks_are_scikit_learns() -> None:
     random = np.random.default_rng(0)
     predicted, truth = random.random((2, 40, 4)) < np.array([[[0.2]], [[0.3]]])
     found = conventions.card(table(predicted, truth))

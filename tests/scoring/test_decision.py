@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def around(threshold):
 
 
 @pytest.mark.parametrize("step", range(1, LEVELS))
-def test_levels_compare_as_the_probabilities_themselves(step):
+def test_levels_compare_as_the_probabilities_themselves(step) -> None:
     threshold = step / LEVELS
     probabilities = around(threshold)
     expected = probabilities.astype(np.float64) >= threshold
@@ -67,12 +68,12 @@ def test_levels_compare_as_the_probabilities_themselves(step):
 
 @settings(max_examples=200, deadline=None)
 @given(st.floats(0, 1, width=32), st.sampled_from(decision.THRESHOLDS))
-def test_any_probability_compares_right_with_the_thresholds_tried(probability, threshold):
+def test_any_probability_compares_right_with_the_thresholds_tried(probability, threshold) -> None:
     level = levels.quantise(np.array([[[probability]]], dtype=np.float32))
     assert bool(keep_all(threshold).mask(level, "tumour", 1)[0, 0, 0]) == (probability >= threshold)
 
 
-def test_levels_reach_both_ends():
+def test_levels_reach_both_ends() -> None:
     np.testing.assert_array_equal(levels.quantise(np.array([0, 1], dtype=np.float32)), [0, LEVELS])
 
 
@@ -87,13 +88,13 @@ def planted(best, seed=0, size=40):
 
 
 @pytest.mark.parametrize("best", [0.1, 0.35, 0.5, 0.85])
-def test_finds_a_planted_threshold(best):
+def test_finds_a_planted_threshold(best) -> None:
     found = choose({"none": [planted(best)]})
     assert found.threshold == {"tumour": best}
     assert found.val_dice == 1
 
 
-def test_each_region_has_its_own_threshold():
+def test_each_region_has_its_own_threshold() -> None:
     low, high = planted(0.2), planted(0.8)
     both = Scored(
         "a",
@@ -107,14 +108,14 @@ def test_each_region_has_its_own_threshold():
     assert found.threshold == {"whole": 0.2, "core": 0.8}
 
 
-def test_of_equal_thresholds_the_one_nearest_to_a_half():
+def test_of_equal_thresholds_the_one_nearest_to_a_half() -> None:
     truth = np.zeros((1, 8, 8), bool)
     truth[0, :4] = True
     assert choose({"none": [case(np.where(truth, 0.99, 0.01), truth)]}).threshold == {"tumour": 0.5}
     assert choose({"none": [case(np.where(truth, 0.41, 0.01), truth)]}).threshold == {"tumour": 0.4}
 
 
-def test_a_fixed_threshold_is_kept_though_another_is_better():
+def test_a_fixed_threshold_is_kept_though_another_is_better() -> None:
     found = choose({"none": [planted(0.3)]}, threshold=0.7)
     assert found.threshold == {"tumour": 0.7}
     assert found.val_dice == 0
@@ -129,7 +130,7 @@ def speckled(speck, spacing=MM):
     return case(probabilities, truth, spacing=spacing)
 
 
-def test_finds_the_smallest_component_that_pays_and_measures_it_in_ml():
+def test_finds_the_smallest_component_that_pays_and_measures_it_in_ml() -> None:
     # 40 voxels of 8 mm3 are 0.32 ml: only the 1 ml rule removes them.
     loud = [speckled(40, spacing=Spacing(2.0, 2.0, 2.0)) for _ in range(2)]
     assert choose({"none": loud}, postprocess="auto").smallest_component_ml == {"tumour": 1.0}
@@ -137,7 +138,7 @@ def test_finds_the_smallest_component_that_pays_and_measures_it_in_ml():
     assert choose({"none": [speckled(40)]}, postprocess="auto").smallest_component_ml == {"tumour": 0.1}
 
 
-def test_a_component_rule_must_pay():
+def test_a_component_rule_must_pay() -> None:
     gain = 1 - overlap.dice(overlap.Counts(8000, 8020, 8000))
     assert gain < decision.MIN_GAIN
     assert choose({"none": [speckled(20)]}, postprocess="auto").smallest_component_ml == {"tumour": 0.0}
@@ -146,7 +147,7 @@ def test_a_component_rule_must_pay():
 
 
 @pytest.mark.parametrize(("spacing", "kept"), [(MM, False), (Spacing(5.0, 1.0, 1.0), True)])
-def test_the_mask_drops_components_by_volume(spacing, kept):
+def test_the_mask_drops_components_by_volume(spacing, kept) -> None:
     rule = Decision(
         threshold={"tumour": 0.5}, tta="none", smallest_component_ml={"tumour": 0.1}, val_dice=0.0
     )
@@ -156,7 +157,7 @@ def test_the_mask_drops_components_by_volume(spacing, kept):
     assert mask[:, 5:25, 5:25].all()
 
 
-def test_flips_are_chosen_only_where_they_pay():
+def test_flips_are_chosen_only_where_they_pay() -> None:
     worse, better = speckled(40), speckled(0)
     assert choose({"none": [worse], "flip": [better]}).tta == "flip"
     assert choose({"none": [better], "flip": [worse]}).tta == "none"
@@ -164,7 +165,7 @@ def test_flips_are_chosen_only_where_they_pay():
     assert choose({"flip": [worse]}).tta == "flip"
 
 
-def test_val_dice_is_the_mean_over_cases_of_the_masks_chosen():
+def test_val_dice_is_the_mean_over_cases_of_the_masks_chosen() -> None:
     cases = [planted(0.3, seed) for seed in range(3)] + [speckled(40)]
     found = choose({"none": cases}, postprocess="auto")
     by_hand = [
@@ -174,7 +175,7 @@ def test_val_dice_is_the_mean_over_cases_of_the_masks_chosen():
     assert found.val_dice == pytest.approx(np.mean(by_hand), abs=1e-6)
 
 
-def test_decision_json(tmp_path):
+def test_decision_json(tmp_path: Path) -> None:
     path = tmp_path / "decision.json"
     with pytest.raises(UserError) as missing:
         decision.read(path)

@@ -22,7 +22,7 @@ VOXELS = st.integers(1, 60).flatmap(
 
 @settings(max_examples=100, deadline=None)
 @given(VOXELS)
-def test_a_histogram_counts_every_voxel_once(voxels):
+def test_a_histogram_counts_every_voxel_once(voxels) -> None:
     values, truth = voxels
     counts = histograms.count(values, truth)
     assert counts.shape == (2, LEVELS + 1)
@@ -33,7 +33,7 @@ def test_a_histogram_counts_every_voxel_once(voxels):
 
 @settings(max_examples=25, deadline=None)  # 38 calls of scikit-learn each
 @given(VOXELS)
-def test_the_curve_is_scikit_learns_at_its_thresholds(voxels):
+def test_the_curve_is_scikit_learns_at_its_thresholds(voxels) -> None:
     values, truth = voxels
     curve = histograms.precision_recall(histograms.count(values, truth))
     assert list(curve["threshold"]) == pytest.approx([0.05 * n for n in range(1, 20)])
@@ -45,7 +45,7 @@ def test_the_curve_is_scikit_learns_at_its_thresholds(voxels):
 
 @settings(max_examples=100, deadline=None)
 @given(VOXELS)
-def test_the_calibration_error_is_that_of_torchmetrics(voxels):
+def test_the_calibration_error_is_that_of_torchmetrics(voxels) -> None:
     values, truth = voxels
     # Below 1: torchmetrics gives a probability of exactly 1 a bin of its own, behind the last.
     probabilities = torch.from_numpy(np.minimum((values.astype(np.float64) + 0.5) / LEVELS, 1 - 1e-7))
@@ -54,7 +54,7 @@ def test_the_calibration_error_is_that_of_torchmetrics(voxels):
     assert found == pytest.approx(float(expected), abs=1e-6)
 
 
-def test_of_sure_and_right_voxels_nothing_is_off_but_half_a_level():
+def test_of_sure_and_right_voxels_nothing_is_off_but_half_a_level() -> None:
     values = np.array([0, 0, LEVELS, LEVELS], dtype=np.uint8)
     right = histograms.count(values, values > 0)
     assert histograms.calibration_error(right) == pytest.approx(0.5 * 0.5 / LEVELS)
@@ -62,7 +62,7 @@ def test_of_sure_and_right_voxels_nothing_is_off_but_half_a_level():
     assert histograms.calibration_error(wrong) == pytest.approx(1 - 0.5 * 0.5 / LEVELS)
 
 
-def test_bins_without_voxels_are_left_out():
+def test_bins_without_voxels_are_left_out() -> None:
     values = np.array([10, 10, 190], dtype=np.uint8)
     bins = histograms.reliability(histograms.count(values, np.array([True, False, True])))
     expected = pd.DataFrame(

@@ -12,7 +12,7 @@ from stages.scoring import intervals
 from stages.scoring.intervals import patient_bootstrap
 
 
-def test_the_interval_of_many_normal_values_is_the_analytic_one():
+def test_the_interval_of_many_normal_values_is_the_analytic_one() -> None:
     values = np.random.default_rng(1).normal(0.8, 0.1, 400)
     low, high = patient_bootstrap(values, 4000)
     half = stats.norm.ppf(0.975) * values.std(ddof=1) / np.sqrt(len(values))
@@ -20,7 +20,7 @@ def test_the_interval_of_many_normal_values_is_the_analytic_one():
     assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
 
 
-def test_it_covers_the_true_mean_of_skewed_scores_about_nineteen_times_in_twenty():
+def test_it_covers_the_true_mean_of_skewed_scores_about_nineteen_times_in_twenty() -> None:
     random = np.random.default_rng(0)
     trials, hits = 150, 0
     for _ in range(trials):
@@ -42,7 +42,7 @@ def bca(values, resamples):
     return np.quantile(means, stats.norm.cdf(z0 + z / (1 - a * z))), np.quantile(means, [0.025, 0.975])
 
 
-def test_skewed_scores_get_the_bias_corrected_accelerated_interval():
+def test_skewed_scores_get_the_bias_corrected_accelerated_interval() -> None:
     values = np.array([0.95, 0.94, 0.93, 0.92, 0.91, 0.9, 0.9, 0.89, 0.88, 0.2])
     found = patient_bootstrap(values, 20_000)
     expected, plain = bca(values, 20_000)
@@ -51,18 +51,18 @@ def test_skewed_scores_get_the_bias_corrected_accelerated_interval():
 
 
 @pytest.mark.parametrize("values", [[0.7], [0.7, 0.7, 0.7], [0.0, 0.0], [1.0] * 5])
-def test_without_spread_both_ends_are_the_mean(values):
+def test_without_spread_both_ends_are_the_mean(values) -> None:
     low, high = patient_bootstrap(np.array(values), 200)
     assert low == high == pytest.approx(values[0], abs=1e-12)
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.9], [0.0, 0.0, 1.0], [0.5, 0.5 + 1e-9]])
-def test_a_few_patients_give_finite_ends_within_the_data(values):
+def test_a_few_patients_give_finite_ends_within_the_data(values) -> None:
     low, high = patient_bootstrap(np.array(values), 200)
     assert min(values) <= low <= np.mean(values) <= high <= max(values)
 
 
-def test_the_same_values_give_the_same_interval_whatever_was_drawn_before():
+def test_the_same_values_give_the_same_interval_whatever_was_drawn_before() -> None:
     values = np.random.default_rng(2).random(12)
     first = patient_bootstrap(values, 500)
     np.random.default_rng().random(100)
@@ -75,7 +75,7 @@ def test_the_same_values_give_the_same_interval_whatever_was_drawn_before():
     resamples=st.integers(50, 300),
     block=st.integers(1, 500),
 )
-def test_the_interval_is_scipys_however_many_resamples_are_drawn_at_a_time(values, resamples, block):
+def test_the_interval_is_scipys_however_many_resamples_are_drawn_at_a_time(values, resamples, block) -> None:
     values = np.array(values)
     assume(np.ptp(values) > 1e-6)
     with warnings.catch_warnings():

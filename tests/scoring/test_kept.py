@@ -35,7 +35,7 @@ def promised(withheld: str = "") -> Guarantees:
     )
 
 
-def test_a_promise_holds_for_a_patient_where_it_holds_in_each_scan():
+def test_a_promise_holds_for_a_patient_where_it_holds_in_each_scan() -> None:
     metrics = kept.metrics(promised(), SCORES, ["tumour"])
     assert metrics["patients"] == 3
     assert metrics["outer_held"]["tumour"] == pytest.approx(1 / 2)  # p1 not, p2 yes, p3 has none
@@ -46,7 +46,7 @@ def test_a_promise_holds_for_a_patient_where_it_holds_in_each_scan():
     assert metrics["bad_scans"] == 2
 
 
-def test_what_is_not_promised_is_not_counted():
+def test_what_is_not_promised_is_not_counted() -> None:
     few = Ranks(3, (1.0, 2.0, 3.0))
     own = Guarantees({"tumour": Ranks(3, (3.0, 2.0, 1.0))}, few, few, few, {"tumour": 0.0})
     metrics = kept.metrics(own, SCORES, ["tumour"])
@@ -57,7 +57,7 @@ def test_what_is_not_promised_is_not_counted():
         assert "volume_held" not in kept.metrics(nothing, SCORES, ["tumour"])
 
 
-def test_without_a_bad_patient_all_are_trusted():
+def test_without_a_bad_patient_all_are_trusted() -> None:
     own = promised()
     trusting = Guarantees(own.outer, own.volume, Ranks(9, (TRUSTED,) * 9), own.dice, own.dice_shift)
     assert kept.metrics(trusting, SCORES, ["tumour"])["trusted"] == 1

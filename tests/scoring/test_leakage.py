@@ -63,7 +63,9 @@ def dice_of_masks(truth: np.ndarray, predicted: np.ndarray) -> float:
 
 @settings(max_examples=60, deadline=None)
 @given(scans=scans_in_folds())
-def test_pooled_counts_are_the_dice_of_the_pooled_masks(tmp_path_factory, scans) -> None:
+def test_pooled_counts_are_the_dice_of_the_pooled_masks(
+    tmp_path_factory: pytest.TempPathFactory, scans
+) -> None:
     folder = tmp_path_factory.mktemp("folds")
     found = leakage.pooled(per_case(scans, fold, folder) for fold in (2, 0, 1))
     expected: dict[str, list[float]] = {}
@@ -82,7 +84,7 @@ def test_pooled_counts_are_the_dice_of_the_pooled_masks(tmp_path_factory, scans)
 
 @settings(max_examples=20, deadline=None)
 @given(scans=scans_in_folds())
-def test_one_fold_of_everything_is_the_headline(tmp_path_factory, scans) -> None:
+def test_one_fold_of_everything_is_the_headline(tmp_path_factory: pytest.TempPathFactory, scans) -> None:
     whole = [(*scan[:4], np.zeros(len(scan[2]), dtype=int)) for scan in scans]
     table = per_case(whole, 0, tmp_path_factory.mktemp("fold"))
     numbers = [name for name in metrics.NAMES if name not in leakage.SCHEMA.columns]

@@ -23,7 +23,7 @@ EMPTY, FULL = np.zeros((2, 3, 4), bool), np.ones((2, 3, 4), bool)
 
 @settings(max_examples=150, deadline=None)
 @given(MASKS, MASKS)
-def test_counts_and_metrics_are_those_of_scikit_learn(predicted, truth):
+def test_counts_and_metrics_are_those_of_scikit_learn(predicted, truth) -> None:
     counts = overlap.count(predicted, truth)
     tn, fp, fn, tp = metrics.confusion_matrix(truth.ravel(), predicted.ravel(), labels=[False, True]).ravel()
     assert (counts.tp, counts.predicted, counts.true) == (tp, tp + fp, tp + fn)
@@ -42,21 +42,21 @@ def test_counts_and_metrics_are_those_of_scikit_learn(predicted, truth):
         assert overlap.specificity(counts) == pytest.approx(specificity)
 
 
-def test_two_empty_masks_are_perfect_and_one_is_a_miss():
+def test_two_empty_masks_are_perfect_and_one_is_a_miss() -> None:
     for metric in (overlap.dice, overlap.iou, overlap.precision, overlap.recall):
         assert metric(overlap.count(EMPTY, EMPTY)) == 1
         assert metric(overlap.count(EMPTY, FULL)) == 0
         assert metric(overlap.count(FULL, EMPTY)) == 0
 
 
-def test_specificity_is_one_where_nothing_is_negative():
+def test_specificity_is_one_where_nothing_is_negative() -> None:
     assert overlap.specificity(overlap.count(EMPTY, FULL)) == 1
     assert overlap.specificity(overlap.count(FULL, EMPTY)) == 0
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(MASKS, MASKS), max_size=4))
-def test_arrays_of_counts_are_scored_one_by_one(pairs):
+def test_arrays_of_counts_are_scored_one_by_one(pairs) -> None:
     counts = [overlap.count(*pair) for pair in pairs]
     columns = (np.array([getattr(c, name) for c in counts], int) for name in ("tp", "predicted", "true"))
     together = overlap.Counts(*columns)
@@ -66,7 +66,7 @@ def test_arrays_of_counts_are_scored_one_by_one(pairs):
 
 @settings(max_examples=50, deadline=None)
 @given(MASKS, MASKS)
-def test_all_lie_between_zero_and_one_and_iou_follows_dice(predicted, truth):
+def test_all_lie_between_zero_and_one_and_iou_follows_dice(predicted, truth) -> None:
     counts = overlap.count(predicted, truth)
     assert all(0 <= metric(counts) <= 1 for metric in ALL)
     dice = overlap.dice(counts)

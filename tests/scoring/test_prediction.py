@@ -1,5 +1,7 @@
 """From probabilities and a store to cases that can be scored."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,11 +14,11 @@ REGIONS = {"whole": [1, 2, 3], "core": [2, 3], "enhancing": [3]}
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path: Path):
     return trainings.blobs(tmp_path, regions=REGIONS, spacing_mm=(3.0, 1.0, 0.5))
 
 
-def test_truth_and_identity_come_from_the_store(store):
+def test_truth_and_identity_come_from_the_store(store) -> None:
     rows = np.array([8, 9, 10, 11])
     probabilities = np.full((4, 3, 32, 32), 0.25, dtype=np.float32)
     found = prediction.scored(store, Prediction("case02", rows, probabilities))
@@ -34,7 +36,7 @@ def test_truth_and_identity_come_from_the_store(store):
     assert prediction.dice(found, 1, "core", keep) == pytest.approx(2 * share / (1 + share))
 
 
-def test_packed_predictions_come_back_whole_as_often_as_wanted(store):
+def test_packed_predictions_come_back_whole_as_often_as_wanted(store) -> None:
     random = np.random.default_rng(0)
     values = random.random((4, 3, 32, 32)).astype(np.float32)
     as_channels_last = np.ascontiguousarray(values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

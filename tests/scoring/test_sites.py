@@ -1,5 +1,7 @@
 """Sites by networks that have not seen them: which rows a report takes for its own, what replaces what."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -31,7 +33,7 @@ def known(path, recipe=RECIPE, patients=PATIENTS) -> sites.Sites:
     return read
 
 
-def test_a_report_of_the_set_and_recipe_reads_what_was_entered(tmp_path):
+def test_a_report_of_the_set_and_recipe_reads_what_was_entered(tmp_path: Path) -> None:
     path = tmp_path / "sites.csv"
     sites.enter(rows(), path)
     read = known(path, RECIPE | {"seed": 7}, [*reversed(PATIENTS), "p0"])
@@ -47,7 +49,7 @@ def test_a_report_of_the_set_and_recipe_reads_what_was_entered(tmp_path):
     ]
 
 
-def test_another_recipe_is_marked_and_its_own_comes_before_it(tmp_path):
+def test_another_recipe_is_marked_and_its_own_comes_before_it(tmp_path: Path) -> None:
     path = tmp_path / "sites.csv"
     other = RECIPE | {"lr": 0.1}
     assert sites.read(path, PATIENTS, RECIPE) is None
@@ -61,13 +63,13 @@ def test_another_recipe_is_marked_and_its_own_comes_before_it(tmp_path):
     assert known(path, other).scored[0].dice == 0.25
 
 
-def test_rows_of_other_patients_say_nothing(tmp_path):
+def test_rows_of_other_patients_say_nothing(tmp_path: Path) -> None:
     path = tmp_path / "sites.csv"
     sites.enter(rows(patients=PATIENTS[1:]), path)
     assert sites.read(path, PATIENTS, RECIPE) is None
 
 
-def test_entering_again_replaces_these_rows_alone(tmp_path):
+def test_entering_again_replaces_these_rows_alone(tmp_path: Path) -> None:
     path = tmp_path / "sites.csv"
     first, other = rows(RECIPE | {"lr": 1.0}), rows(patients=["q"])
     for table in (rows(), first, other, rows(scores=SCORES[SCORES["site"] == "DU"])):
@@ -78,7 +80,7 @@ def test_entering_again_replaces_these_rows_alone(tmp_path):
     assert list(known(path, RECIPE).scored[0].value) == list("DU")
 
 
-def test_a_damaged_table_is_named(tmp_path):
+def test_a_damaged_table_is_named(tmp_path: Path) -> None:
     path = tmp_path / "sites.csv"
     sites.enter(rows(), path)
     path.write_text(path.read_text(encoding="utf-8").replace("CS,7", "CS,seven"), encoding="utf-8")
@@ -87,7 +89,7 @@ def test_a_damaged_table_is_named(tmp_path):
 
 
 @given(st.lists(st.text("abc", min_size=1)), st.randoms())
-def test_the_order_of_patients_and_how_often_each_comes_does_not_matter(patients, random):
+def test_the_order_of_patients_and_how_often_each_comes_does_not_matter(patients, random) -> None:
     mixed = patients + patients[:3]
     random.shuffle(mixed)
     assert sites.hash_of(mixed) == sites.hash_of(patients)

@@ -50,7 +50,7 @@ def masks(seed, shape, level=0.02):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([(1, 12, 14), (2, 9, 8), (5, 11, 12)]), SPACINGS)
-def test_both_are_those_of_brute_force_and_of_monai(seed, shape, spacing):
+def test_both_are_those_of_brute_force_and_of_monai(seed, shape, spacing) -> None:
     predicted, truth = masks(seed, shape)
     assume(predicted.any() and truth.any())
     # Not a distance that occurs: equality with the tolerance is a matter of float rounding.
@@ -76,7 +76,7 @@ def of_monai(predicted, truth, spacing, tolerance):
     ),
     SPACINGS,
 )
-def test_of_few_voxels_also(pair, spacing):
+def test_of_few_voxels_also(pair, spacing) -> None:
     predicted, truth = pair
     found = surface.hd95_and_nsd(predicted, truth, spacing, 1.2345)
     if predicted.any() and truth.any():
@@ -87,7 +87,7 @@ def test_of_few_voxels_also(pair, spacing):
         assert found == pytest.approx((0.0, 1.0) if both else (diagonal, 0.0))
 
 
-def test_what_lies_around_the_masks_changes_nothing():
+def test_what_lies_around_the_masks_changes_nothing() -> None:
     predicted, truth = masks(3, (4, 10, 10))
     wide, wide_truth = (np.pad(mask, ((3, 2), (7, 5), (6, 9))) for mask in (predicted, truth))
     spacing = Spacing(3.0, 1.0, 0.8)
@@ -95,7 +95,7 @@ def test_what_lies_around_the_masks_changes_nothing():
     assert found == surface.hd95_and_nsd(predicted, truth, spacing, 1.0)
 
 
-def test_a_shift_is_measured_in_mm_along_its_axis():
+def test_a_shift_is_measured_in_mm_along_its_axis() -> None:
     truth = np.zeros((8, 20, 20), bool)
     truth[2:5, 5:12, 5:12] = True
     for axis, step in enumerate((4.0, 0.5, 1.5)):
@@ -104,7 +104,7 @@ def test_a_shift_is_measured_in_mm_along_its_axis():
         assert found == pytest.approx((2 * step, 1))
 
 
-def test_the_inside_of_a_flat_image_is_no_surface():
+def test_the_inside_of_a_flat_image_is_no_surface() -> None:
     """A filled and a hollow square agree almost everywhere; only their outlines may count."""
     truth = np.zeros((1, 30, 30), bool)
     truth[0, 5:25, 5:25] = True
@@ -115,7 +115,7 @@ def test_the_inside_of_a_flat_image_is_no_surface():
     assert found == pytest.approx((4, 2 * outer / (2 * outer + inner)))
 
 
-def test_one_empty_is_the_diagonal_of_the_volume_as_brats_has_it():
+def test_one_empty_is_the_diagonal_of_the_volume_as_brats_has_it() -> None:
     empty, full = np.zeros((155, 240, 240), bool), np.zeros((155, 240, 240), bool)
     full[70, 100, 100] = True
     for pair in ((empty, full), (full, empty)):

@@ -20,7 +20,7 @@ def blank():
     return np.zeros((3, 20, 20), np.uint8), np.zeros((3, 20, 20), bool)
 
 
-def test_both_kinds_with_their_area_and_probability():
+def test_both_kinds_with_their_area_and_probability() -> None:
     levels, truth = blank()
     truth[0, 2:7, 2:8] = True  # labelled, the model sees none
     levels[0, 2:7, 2:8] = 10
@@ -42,27 +42,27 @@ def test_both_kinds_with_their_area_and_probability():
 
 
 @pytest.mark.parametrize(("level", "suspicious"), [(179, False), (180, True)])
-def test_the_model_must_be_sure_of_tumour(level, suspicious):
+def test_the_model_must_be_sure_of_tumour(level, suspicious) -> None:
     levels, truth = blank()
     levels[1, 5:9, 5:9] = level
     assert (len(of(levels, truth)) == 1) is suspicious
 
 
 @pytest.mark.parametrize(("level", "suspicious"), [(20, False), (19, True)])
-def test_the_model_must_be_sure_of_none(level, suspicious):
+def test_the_model_must_be_sure_of_none(level, suspicious) -> None:
     levels, truth = blank()
     levels[1, 5:9, 5:9], truth[1, 5:9, 5:9] = level, True
     assert (len(of(levels, truth)) == 1) is suspicious
 
 
-def test_edges_and_agreement_are_not_suspicious():
+def test_edges_and_agreement_are_not_suspicious() -> None:
     levels, truth = blank()
     truth[1, 4:16, 4:16] = True
     levels[1, 3:17, 2:18] = 200  # a rim of one and of two pixels too many
     assert len(of(levels, truth)) == 0
 
 
-def test_the_largest_come_first_and_few_enough():
+def test_the_largest_come_first_and_few_enough() -> None:
     tables = []
     for width in (4, 9, 6):
         levels, truth = blank()

@@ -28,7 +28,7 @@ CHECKS = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     model = graphs.export(tmp_path_factory.mktemp("model"), graphs.describe(channels=("flair",)))
     with served.running(model, "--max-bytes", "100000") as address:
         yield Server(address)
@@ -52,7 +52,7 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_no_request_is_unforeseen(server, scan, method, path):
+def test_no_request_is_unforeseen(server, scan, method, path) -> None:
     schema = schemathesis.openapi.from_dict(DESCRIPTION)
     schema.config.base_url = server.address
     operation = schema[path][method.upper()]

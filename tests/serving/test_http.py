@@ -28,7 +28,7 @@ FLAIR = IMAGES[..., scans.FLAIR]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     described = graphs.describe(channels=("flair",)).model_copy(update={"guarantees": graphs.guarantees()})
     return graphs.export(tmp_path_factory.mktemp("model"), described)
 
@@ -40,7 +40,7 @@ def server(model) -> Iterator[Server]:
 
 
 @pytest.fixture
-def made(tmp_path) -> Path:
+def made(tmp_path: Path) -> Path:
     """A folder with a scan of each kind that a model of one sequence takes."""
     root = tmp_path / "in"
     root.mkdir()
@@ -71,7 +71,7 @@ def unpacked(content: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_results_are_what_predict_writes(server, model, made, tmp_path):
+def test_results_are_what_predict_writes(server, model, made, tmp_path: Path) -> None:
     """Byte for byte, but for a segmentation in DICOM, which has its own numbers and time."""
     shutil.rmtree(made / "f" / "g" / "nothing", ignore_errors=True)
     out = tmp_path / "out"
@@ -118,7 +118,9 @@ def test_results_are_what_predict_writes(server, model, made, tmp_path):
     assert [row["scan"] for row in json.loads(own["summary.json"])["scans"]] == ["in/e"]
 
 
-def test_a_case_of_slices_has_a_folder_of_masks(tmp_path, tmp_path_factory):
+def test_a_case_of_slices_has_a_folder_of_masks(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     scans.write_lgg(tmp_path / "in", patients=1, slices=4)
     model = graphs.export(tmp_path_factory.mktemp("three"), graphs.describe())
     with served.running(model) as address:
@@ -148,7 +150,7 @@ def test_a_case_of_slices_has_a_folder_of_masks(tmp_path, tmp_path_factory):
         ({"data": iter([png()[:100], png()[100:]]), "params": {"name": "parts.png"}}, "parts.png"),
     ],
 )
-def test_ways_to_send_a_picture(server, send, name):
+def test_ways_to_send_a_picture(server, send, name) -> None:
     answer = server.ask("post", "scans", **send)
     assert answer.status_code == 202, answer.text
     scan = server.done(answer.json()["id"])
@@ -156,7 +158,7 @@ def test_ways_to_send_a_picture(server, send, name):
     assert scan["row"]["tumour_slices"] == 1
 
 
-def test_scans_of_one_name_do_not_get_into_each_others_way(server):
+def test_scans_of_one_name_do_not_get_into_each_others_way(server) -> None:
     first, second = (server.send(pixels, "same.png") for pixels in (png(FLAIR[2]), png(FLAIR[3])))
     assert server.done(first["id"])["status"] == server.done(second["id"])["status"] == "done"
     files = unpacked(server.ask("get", "files").content)
@@ -187,7 +189,7 @@ def form(boundary: str) -> dict[str, str]:
         (400, "the body is no multipart", {"data": b"--y", "headers": form("boundary=x")}),
     ],
 )  # fmt: skip
-def test_what_is_refused(server, status, sentence, send):
+def test_what_is_refused(server, status, sentence, send) -> None:
     answer = server.ask("post", "scans", **send)
     assert (answer.status_code, list(answer.json())) == (status, ["error"]), answer.text
     assert sentence in answer.json()["error"]
@@ -218,14 +220,14 @@ def archived(**entries: bytes) -> bytes:
         (415, "one name for a file and a folder", archived(**{"x.png": b"1", "x.png/y.png": b"1"})),
     ],
 )
-def test_archives_that_are_refused(server, status, sentence, content):
+def test_archives_that_are_refused(server, status, sentence, content) -> None:
     answer = server.ask("post", "scans", data=content)
     assert answer.status_code == status, answer.text
     assert sentence in answer.json()["error"]
     assert "/tmp" not in answer.json()["error"]
 
 
-def test_a_damaged_scan_fails_with_a_sentence_and_leaves_the_others(server):
+def test_a_damaged_scan_fails_with_a_sentence_and_leaves_the_others(server) -> None:
     damaged = server.send(png()[:200], "damaged.png")
     whole = server.send(png(), "whole.png")
     scan = server.done(damaged["id"])
@@ -238,7 +240,7 @@ def test_a_damaged_scan_fails_with_a_sentence_and_leaves_the_others(server):
     assert server.done(whole["id"])["status"] == "done"
 
 
-def test_a_removed_scan_is_gone(server):
+def test_a_removed_scan_is_gone(server) -> None:
     scan = server.send(png(), "gone.png")
     server.done(scan["id"])
     assert server.ask("delete", f"scans/{scan['id']}").status_code == 204
@@ -247,7 +249,7 @@ def test_a_removed_scan_is_gone(server):
     assert all(other["id"] != scan["id"] for other in server.scans())
 
 
-def test_the_line_is_full(model):
+def test_the_line_is_full(model) -> None:
     """Nothing is lost that was accepted, in the order of arrival, and the rest is told to come again."""
     with served.running(model, "--max-waiting", "3") as address:
         server = Server(address)
@@ -266,7 +268,7 @@ def test_the_line_is_full(model):
 
 
 @pytest.fixture
-def volume(server, tmp_path) -> dict[str, Any]:
+def volume(server, tmp_path: Path) -> dict[str, Any]:
     """A volume at the server, of three different sides."""
     voxels = np.random.default_rng(0).integers(0, 900, (5, 12, 9), np.int16)
     volumes.save(tmp_path / "v.nii.gz", voxels, spacing_mm=(3.0, 2.0, 1.0))
@@ -274,7 +276,7 @@ def volume(server, tmp_path) -> dict[str, Any]:
     return scan | {"voxels": voxels}
 
 
-def test_planes_hold_the_values_of_the_scan(server, volume):
+def test_planes_hold_the_values_of_the_scan(server, volume) -> None:
     view, voxels = volume["view"], volume["voxels"]
     assert (view["slices"], view["rows"], view["columns"]) == voxels.shape
     assert (view["spacing_mm"], view["flat"]) == ([3.0, 2.0, 1.0], False)
@@ -298,7 +300,7 @@ def test_planes_hold_the_values_of_the_scan(server, volume):
         assert server.ask("get", f"scans/{volume['id']}/{path}").status_code == 404
 
 
-def test_a_corrected_mask_takes_the_place_of_the_model_s(server, volume, tmp_path):
+def test_a_corrected_mask_takes_the_place_of_the_model_s(server, volume, tmp_path: Path) -> None:
     import nibabel as nib
 
     path = f"scans/{volume['id']}"
@@ -331,7 +333,7 @@ def test_a_corrected_mask_takes_the_place_of_the_model_s(server, volume, tmp_pat
         (413, "it is longer than", {"data": bytes(10**6)}),
     ],
 )
-def test_labels_that_are_none(server, volume, status, sentence, send):
+def test_labels_that_are_none(server, volume, status, sentence, send) -> None:
     before = server.ask("get", f"scans/{volume['id']}/labels").content
     answer = server.ask("put", f"scans/{volume['id']}/labels", **send)
     assert answer.status_code == status, answer.text
@@ -342,12 +344,12 @@ def test_labels_that_are_none(server, volume, status, sentence, send):
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"null", b'{"verdict": "wrong"}', b'{"verdict": "accepted", "who": 7}', b"\xff"]
 )
-def test_verdicts_that_are_none(server, volume, body):
+def test_verdicts_that_are_none(server, volume, body) -> None:
     answer = server.ask("put", f"scans/{volume['id']}/verdict", data=body)
     assert (answer.status_code, "a verdict is" in answer.json()["error"]) == (400, True)
 
 
-def test_every_route_is_described():
+def test_every_route_is_described() -> None:
     described = json.loads((Path(app.__file__).parent / "openapi.json").read_bytes())
     documented = {
         (path.replace("{id}", "{key}").replace("{index}", "{index:int}"), method.upper())
@@ -365,7 +367,7 @@ def test_every_route_is_described():
     assert routes - {("/", "GET"), ("/openapi.json", "GET")} == documented
 
 
-def test_unknown_paths_and_methods_are_answered_in_json(server):
+def test_unknown_paths_and_methods_are_answered_in_json(server) -> None:
     for method, path, status in (("get", "nothing", 404), ("post", "model", 405), ("patch", "scans", 405)):
         answer = server.ask(method, path)
         assert (answer.status_code, list(answer.json())) == (status, ["error"])

@@ -22,12 +22,12 @@ FLAIR = scans.volume(5, seed=1)[0][2, ..., scans.FLAIR]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return graphs.export(tmp_path_factory.mktemp("model"), graphs.describe(channels=("flair",)))
 
 
 @pytest.fixture
-def temporary(tmp_path, monkeypatch) -> Path:
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The system's folder for temporary files, of servers that a test starts."""
     folder = tmp_path / "tmp"
     folder.mkdir()
@@ -67,7 +67,7 @@ def png() -> bytes:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_at_a_signal_and_leaves_nothing(started, model, temporary, number):
+def test_it_ends_at_a_signal_and_leaves_nothing(started, model, temporary, number) -> None:
     process = started(model)
     server = Server(address(process))
     (folder,) = temporary.glob("brainseg-serve-*")
@@ -81,7 +81,7 @@ def test_it_ends_at_a_signal_and_leaves_nothing(started, model, temporary, numbe
     assert list(temporary.iterdir()) == []
 
 
-def test_what_a_killed_server_left_is_removed_at_the_next_start(started, model, temporary):
+def test_what_a_killed_server_left_is_removed_at_the_next_start(started, model, temporary) -> None:
     first = started(model)
     server = Server(address(first))
     server.done(server.send(png(), "patient.png")["id"])
@@ -101,7 +101,7 @@ def test_what_a_killed_server_left_is_removed_at_the_next_start(started, model, 
     assert list(temporary.glob("brainseg-serve-*")) == []
 
 
-def test_the_process_with_the_model_ends_with_its_server(started, model, temporary):
+def test_the_process_with_the_model_ends_with_its_server(started, model, temporary) -> None:
     process = started(model)
     address(process)
     children = worker_of(process.pid)
@@ -123,7 +123,7 @@ def worker_of(server: int) -> list[int]:
     return children
 
 
-def test_a_process_that_dies_takes_one_scan_along(started, model, temporary):
+def test_a_process_that_dies_takes_one_scan_along(started, model, temporary) -> None:
     process = started(model)
     server = Server(address(process))
     (worker,) = worker_of(process.pid)
@@ -138,7 +138,7 @@ def test_a_process_that_dies_takes_one_scan_along(started, model, temporary):
     assert server.done(second["id"])["status"] == "done"
 
 
-def test_results_are_kept_where_that_is_asked(started, model, temporary, tmp_path):
+def test_results_are_kept_where_that_is_asked(started, model, temporary, tmp_path: Path) -> None:
     keep = tmp_path / "keep"
     process = started(model, "--keep", str(keep))
     server = Server(address(process))
@@ -165,7 +165,7 @@ def test_results_are_kept_where_that_is_asked(started, model, temporary, tmp_pat
         (("--token", ""), "--token must be printable ASCII"),
     ],
 )
-def test_what_cannot_be_served(started, model, temporary, words, sentence):
+def test_what_cannot_be_served(started, model, temporary, words, sentence) -> None:
     process = started(model, *words)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (2, "")
@@ -175,7 +175,7 @@ def test_what_cannot_be_served(started, model, temporary, words, sentence):
     assert list(temporary.iterdir()) == []
 
 
-def test_a_model_that_cannot_be_opened(started, model, temporary, tmp_path):
+def test_a_model_that_cannot_be_opened(started, model, temporary, tmp_path: Path) -> None:
     process = started(tmp_path / "nothing")
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (2, "")
@@ -184,7 +184,7 @@ def test_a_model_that_cannot_be_opened(started, model, temporary, tmp_path):
     assert list(temporary.iterdir()) == []
 
 
-def test_a_second_start_on_a_port_is_told_so(started, model, temporary):
+def test_a_second_start_on_a_port_is_told_so(started, model, temporary) -> None:
     first = started(model)
     port = address(first).rstrip("/").rpartition(":")[2]
     second = started(model, "--port", port)
@@ -197,7 +197,7 @@ def test_a_second_start_on_a_port_is_told_so(started, model, temporary):
     first.communicate()
 
 
-def test_a_folder_of_another_s_is_left_alone(tmp_path, monkeypatch):
+def test_a_folder_of_another_s_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspace.tempfile, "gettempdir", lambda: str(tmp_path))
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "lock").touch()
@@ -210,7 +210,7 @@ def test_a_folder_of_another_s_is_left_alone(tmp_path, monkeypatch):
     assert not folder.exists()
 
 
-def test_only_scans_that_are_looked_at_are_drawn_on_disk(started, model, temporary):
+def test_only_scans_that_are_looked_at_are_drawn_on_disk(started, model, temporary) -> None:
     server = Server(address(started(model)))
     keys = [server.done(server.send(png(), f"{place}.png")["id"])["id"] for place in range(DRAWN + 2)]
     assert not list(temporary.rglob("voxels.npy"))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,14 +32,14 @@ def flair() -> np.ndarray:
     return scans.volume(5, seed=1)[0][..., scans.FLAIR]
 
 
-def test_before_the_first_scan_the_page_says_what_to_do(page):
+def test_before_the_first_scan_the_page_says_what_to_do(page) -> None:
     assert "Drop brain scans on this page" in page.id("empty").text
     assert "nothing leaves this machine" in page.id("empty").text
     assert not page.id("viewer").is_displayed()
     assert "Not a medical device" in page.driver.find_element(By.TAG_NAME, "footer").text
 
 
-def test_a_picture(page, flair, tmp_path):
+def test_a_picture(page, flair, tmp_path: Path) -> None:
     Image.fromarray(flair[2]).save(tmp_path / "a.png")
     page.bring(tmp_path / "a.png")
     assert page.scans()["a.png"]["status"] == "done"
@@ -53,7 +54,7 @@ def test_a_picture(page, flair, tmp_path):
     )
 
 
-def test_a_volume(page, flair, tmp_path):
+def test_a_volume(page, flair, tmp_path: Path) -> None:
     volumes.save(tmp_path / "b.nii.gz", flair, spacing_mm=(3.0, 1.0, 1.0))
     page.bring(tmp_path / "b.nii.gz")
     page.choose("b.nii.gz")
@@ -80,7 +81,7 @@ def test_a_volume(page, flair, tmp_path):
     assert promised["trusted"] == ("yes" if row["trusted"] else "no")
 
 
-def test_a_series_in_a_folder_is_one_scan(page, flair, tmp_path):
+def test_a_series_in_a_folder_is_one_scan(page, flair, tmp_path: Path) -> None:
     dicom.write_series(tmp_path / "series", flair.astype(np.uint16) * 4, spacing_mm=(3.0, 1.0, 1.0))
     (tmp_path / "series" / ".DS_Store").write_bytes(b"of a file manager")
     page.bring(tmp_path / "series")
@@ -90,7 +91,7 @@ def test_a_series_in_a_folder_is_one_scan(page, flair, tmp_path):
     assert formats == ["mask", "overlay", "dicom-seg", "files"]
 
 
-def test_loose_slices_are_one_scan(page, flair, tmp_path):
+def test_loose_slices_are_one_scan(page, flair, tmp_path: Path) -> None:
     paths = dicom.write_series(tmp_path, flair.astype(np.uint16) * 4, series=2)
     before = page.scans()
     page.bring(*paths)
@@ -98,7 +99,7 @@ def test_loose_slices_are_one_scan(page, flair, tmp_path):
     assert page.scans()[name]["view"]["slices"] == len(flair)
 
 
-def test_a_file_and_a_folder_within_folders_dropped_at_once(page, flair, tmp_path):
+def test_a_file_and_a_folder_within_folders_dropped_at_once(page, flair, tmp_path: Path) -> None:
     Image.fromarray(flair[3]).save(tmp_path / "dropped.png")
     series = flair[:4].astype(np.uint16) * 4
     dicom.write_series(tmp_path / "patient" / "study" / "series", series, series=3)
@@ -116,7 +117,7 @@ def test_a_file_and_a_folder_within_folders_dropped_at_once(page, flair, tmp_pat
     assert page.scans()[name]["view"]["slices"] == len(series)
 
 
-def test_a_refusal_stands_at_what_was_refused(page, tmp_path):
+def test_a_refusal_stands_at_what_was_refused(page, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no scan", encoding="utf-8")
     (tmp_path / "large.nii").write_bytes(b"\0" * 4_000_000)
     for name in ("notes.txt", "large.nii"):
@@ -128,7 +129,7 @@ def test_a_refusal_stands_at_what_was_refused(page, tmp_path):
     assert not page.all("[data-upload]")
 
 
-def test_a_scan_that_cannot_be_read_says_why(page, tmp_path):
+def test_a_scan_that_cannot_be_read_says_why(page, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "whole.png")
     content = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "half.png").write_bytes(content[: len(content) // 2])
@@ -137,7 +138,7 @@ def test_a_scan_that_cannot_be_read_says_why(page, tmp_path):
     assert not page.entry("half.png").find_element(By.CSS_SELECTOR, "[data-open]").is_enabled()
 
 
-def test_one_that_is_doubtful_can_stand_first(page, tmp_path):
+def test_one_that_is_doubtful_can_stand_first(page, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "blank.png")
     page.bring(tmp_path / "blank.png")
     row = page.scans()["blank.png"]["row"]
@@ -150,7 +151,7 @@ def test_one_that_is_doubtful_can_stand_first(page, tmp_path):
     page.id("doubt-first").click()
 
 
-def test_a_scan_is_removed(page):
+def test_a_scan_is_removed(page) -> None:
     page.choose("blank.png")
     assert page.id("doubt").is_displayed()
     page.entry("blank.png").find_element(By.CSS_SELECTOR, "[data-remove]").click()
@@ -159,7 +160,7 @@ def test_a_scan_is_removed(page):
     page.until(lambda: page.id("scan-name").text not in ("", "blank.png"))  # another opened by itself
 
 
-def test_the_next_scan_by_key(page):
+def test_the_next_scan_by_key(page) -> None:
     page.choose("a.png")
     page.press("j")
     page.until(lambda: page.id("scan-name").text == "b.nii.gz")
@@ -167,7 +168,7 @@ def test_the_next_scan_by_key(page):
     page.until(lambda: page.id("scan-name").text == "a.png")
 
 
-def test_the_model_is_one_click_away(page):
+def test_the_model_is_one_click_away(page) -> None:
     page.id("model-open").click()
     assert page.api("model")["hash"] in page.id("model").text
     page.until(lambda: page.id("card").text)
@@ -175,7 +176,7 @@ def test_the_model_is_one_click_away(page):
     assert not page.id("model").is_displayed()
 
 
-def test_a_card_can_run_nothing(page):
+def test_a_card_can_run_nothing(page) -> None:
     hostile = (
         "<p onclick='window.ran=1' style='color:red'>text<script>window.ran=1</script>"
         "<img src=x onerror='window.ran=1'><a href='javascript:window.ran=1'>a</a>"
@@ -193,7 +194,7 @@ def test_a_card_can_run_nothing(page):
     page.driver.get_log("browser")  # the policy says what it stopped while the fragment was parsed
 
 
-def test_nothing_but_the_server_is_asked_and_the_policy_has_nothing_to_say(page):
+def test_nothing_but_the_server_is_asked_and_the_policy_has_nothing_to_say(page) -> None:
     page.open()
     page.choose("b.nii.gz")
     page.press("n")

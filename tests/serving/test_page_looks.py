@@ -63,7 +63,7 @@ def narrow(page: Page, width: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read(seen, scheme):
+def test_text_can_be_read(seen, scheme) -> None:
     browser.in_colours(seen.driver, scheme)
     texts = seen.driver.execute_script(TEXTS)
     assert len(texts) >= 8
@@ -77,7 +77,7 @@ def test_text_can_be_read(seen, scheme):
     assert browser.luminance(viewer) < 0.02
 
 
-def test_the_button_turns_the_colours_round_and_stays(seen):
+def test_the_button_turns_the_colours_round_and_stays(seen) -> None:
     browser.in_colours(seen.driver, "light")
     ground = "return getComputedStyle(document.body).backgroundColor"
     assert seen.id("theme").text == "Dark"
@@ -93,7 +93,7 @@ def test_the_button_turns_the_colours_round_and_stays(seen):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_scrolls_sideways(seen, width):
+def test_nothing_scrolls_sideways(seen, width) -> None:
     narrow(seen, width)
     assert (
         seen.driver.execute_script("return [innerWidth, document.documentElement.scrollWidth]") == [width] * 2
@@ -108,7 +108,7 @@ def test_nothing_scrolls_sideways(seen, width):
     assert seen.canvas("axial").size["width"] >= min(width, 390) * 0.9
 
 
-def test_on_a_phone_choosing_a_scan_goes_to_it(seen):
+def test_on_a_phone_choosing_a_scan_goes_to_it(seen) -> None:
     narrow(seen, 390)
     seen.driver.execute_script("scrollTo(0, 0)")
     seen.choose("head.nii.gz")
@@ -117,7 +117,7 @@ def test_on_a_phone_choosing_a_scan_goes_to_it(seen):
     )
 
 
-def test_everything_that_can_be_used_has_a_name(seen):
+def test_everything_that_can_be_used_has_a_name(seen) -> None:
     tree = seen.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
 
     def named(role: str) -> list[str]:
@@ -140,7 +140,7 @@ def test_everything_that_can_be_used_has_a_name(seen):
     assert live["live"] == "polite"
 
 
-def test_what_happens_is_said(seen):
+def test_what_happens_is_said(seen) -> None:
     heard = "return document.getElementById('status').textContent"
     seen.entry(f"{'blank_' * 12}.png").find_element(By.CSS_SELECTOR, "[data-open]").click()
     seen.until(lambda: "blank_" in seen.driver.execute_script(heard))
@@ -148,7 +148,7 @@ def test_what_happens_is_said(seen):
     assert seen.driver.execute_script(heard) == "head.nii.gz is open."
 
 
-def test_the_keyboard_shows_where_it_is(seen):
+def test_the_keyboard_shows_where_it_is(seen) -> None:
     seen.open()  # opens the first scan by itself
     seen.until(lambda: seen.id("scan-name").text == "head.nii.gz")
     names = set()
@@ -164,7 +164,7 @@ def test_the_keyboard_shows_where_it_is(seen):
     assert {"axial", "coronal", "sagittal", "level", "auto", "choose-files", "accept", "who"} <= names
 
 
-def test_keys_in_a_field_are_text(seen):
+def test_keys_in_a_field_are_text(seen) -> None:
     before = seen.canvas("axial").get_attribute("data-tool")
     seen.id("who").clear()
     seen.id("who").send_keys("bme")
@@ -173,7 +173,7 @@ def test_keys_in_a_field_are_text(seen):
     seen.id("who").clear()
 
 
-def test_the_list_of_keys(seen):
+def test_the_list_of_keys(seen) -> None:
     seen.driver.execute_script("document.activeElement.blur()")
     seen.press("?")
     assert seen.id("help").is_displayed()
@@ -186,7 +186,7 @@ def test_the_list_of_keys(seen):
     assert seen.canvas("axial").get_attribute("data-tool") == ""
 
 
-def test_nothing_moves_for_who_wants_no_motion(seen):
+def test_nothing_moves_for_who_wants_no_motion(seen) -> None:
     features = [{"name": "prefers-reduced-motion", "value": "reduce"}]
     seen.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     moving = seen.driver.execute_script(

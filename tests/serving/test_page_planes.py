@@ -79,12 +79,12 @@ def colour(page: Page, plane: str, voxel: tuple[int, ...]) -> np.ndarray:
     return np.median(page.picture(plane)[top - 2 : top + 3, left - 2 : left + 3].reshape(-1, 3), axis=0)
 
 
-def test_there_is_no_webgl(page):
+def test_there_is_no_webgl(page) -> None:
     assert page.driver.execute_script("return document.createElement('canvas').getContext('webgl')") is None
 
 
 @pytest.mark.parametrize("plane", AXES)
-def test_the_mask_is_where_the_tumour_is(head, plane):
+def test_the_mask_is_where_the_tumour_is(head, plane) -> None:
     through = AXES[plane][0]
     head.go(plane, TUMOUR[through])
     expected = (1 - OPACITY) * 255 + OPACITY * np.array(overlay.COLOURS[0])
@@ -100,7 +100,7 @@ def test_the_mask_is_where_the_tumour_is(head, plane):
 
 
 @pytest.mark.parametrize("plane", AXES)
-def test_the_scan_is_where_it_is(head, plane):
+def test_the_scan_is_where_it_is(head, plane) -> None:
     head.go(plane, HOLE[AXES[plane][0]])
     dark = colour(head, plane, HOLE).max()
     for axis in AXES[plane][1:]:
@@ -110,7 +110,7 @@ def test_the_scan_is_where_it_is(head, plane):
 
 
 @pytest.mark.parametrize(("plane", "letters"), [("axial", "ALPR"), ("coronal", "SLIR"), ("sagittal", "SPIA")])
-def test_letters_say_which_side_is_which(head, plane, letters):
+def test_letters_say_which_side_is_which(head, plane, letters) -> None:
     canvas = head.canvas(plane)
     for side, letter in zip(("top", "right", "bottom", "left"), letters, strict=True):
         element = head.driver.find_element(By.CSS_SELECTOR, f"figure.{plane} .letter.{side}")
@@ -122,7 +122,7 @@ def test_letters_say_which_side_is_which(head, plane, letters):
         assert [name for name, is_there in place.items() if is_there] == [side]
 
 
-def test_a_pixel_is_as_long_as_its_mm(head):
+def test_a_pixel_is_as_long_as_its_mm(head) -> None:
     """The head in the axial plane: 61 mm from front to back and 56 mm across."""
     head.press("m")
     head.go("axial", 10)
@@ -132,11 +132,11 @@ def test_a_pixel_is_as_long_as_its_mm(head):
     assert (bottom - top) / (right - left) == pytest.approx(60 / (44 * 1.25), rel=0.06)
 
 
-def test_it_opens_at_the_slice_with_most_mask(head):
+def test_it_opens_at_the_slice_with_most_mask(head) -> None:
     assert [abs(head.slice(plane) - TUMOUR[axes[0]]) <= 1 for plane, axes in AXES.items()] == [True] * 3
 
 
-def test_a_click_moves_the_other_planes(head):
+def test_a_click_moves_the_other_planes(head) -> None:
     top, left = spot(head, "axial", HOLE)
     head.pointer("axial", (left, top))
     assert (head.slice("coronal"), head.slice("sagittal")) == HOLE[1:]
@@ -145,7 +145,7 @@ def test_a_click_moves_the_other_planes(head):
     assert head.slice("axial") == HOLE[0]
 
 
-def test_the_window_makes_it_darker_and_auto_takes_it_back(head):
+def test_the_window_makes_it_darker_and_auto_takes_it_back(head) -> None:
     head.press("m")
     before = colour(head, "axial", (14, 32, 30))
     head.driver.execute_script(
@@ -159,7 +159,7 @@ def test_the_window_makes_it_darker_and_auto_takes_it_back(head):
     assert (colour(head, "axial", (14, 32, 30)) == before).all()
 
 
-def test_shift_and_drag_change_the_window(head):
+def test_shift_and_drag_change_the_window(head) -> None:
     before = head.id("level-value").text, head.id("width-value").text
     head.driver.execute_script(
         "const canvas = document.querySelector('canvas[data-plane=axial]');"
@@ -173,7 +173,7 @@ def test_shift_and_drag_change_the_window(head):
     assert float(head.id("width-value").text) > float(before[1])
 
 
-def test_keys_move_through_slices(head):
+def test_keys_move_through_slices(head) -> None:
     head.go("axial", 5)
     for key, index in (
         (Keys.ARROW_UP, 6),
@@ -192,7 +192,7 @@ def test_keys_move_through_slices(head):
     assert (head.slice("axial"), head.slice("coronal")) == (SHAPE[0] - 1, before + 1)
 
 
-def test_keys_move_from_mask_to_mask(head):
+def test_keys_move_from_mask_to_mask(head) -> None:
     labelled = np.flatnonzero(head.labels("head.nii.gz").any(axis=(1, 2)))
     head.press(Keys.HOME)
     head.press("n")
@@ -202,7 +202,7 @@ def test_keys_move_from_mask_to_mask(head):
     assert head.slice("axial") == labelled[-1]
 
 
-def test_the_slider_has_marks_where_the_mask_is(head):
+def test_the_slider_has_marks_where_the_mask_is(head) -> None:
     marks = head.driver.find_element(By.CSS_SELECTOR, "figure.axial .marks")
     row = head.driver.execute_script(
         "const marks = arguments[0];"
@@ -218,7 +218,7 @@ def test_the_slider_has_marks_where_the_mask_is(head):
     assert slices.max() == pytest.approx(labelled[-1], abs=0.7)
 
 
-def test_the_wheel_moves_through_slices_and_zooms_with_ctrl(head):
+def test_the_wheel_moves_through_slices_and_zooms_with_ctrl(head) -> None:
     head.go("axial", 5)
     wheel = (
         "document.querySelector('canvas[data-plane=axial]').dispatchEvent(new WheelEvent('wheel',"
@@ -237,7 +237,7 @@ def test_the_wheel_moves_through_slices_and_zooms_with_ctrl(head):
     assert (head.picture("axial") == before).all()
 
 
-def test_zoomed_in_a_drag_moves_the_picture_and_not_the_crosshair(head):
+def test_zoomed_in_a_drag_moves_the_picture_and_not_the_crosshair(head) -> None:
     for _ in range(4):
         head.press("+")
     before, slices = head.picture("axial").astype(int), head.slice("coronal")
@@ -247,14 +247,14 @@ def test_zoomed_in_a_drag_moves_the_picture_and_not_the_crosshair(head):
     assert head.slice("coronal") == slices
 
 
-def test_outlines_leave_the_inside_free(head):
+def test_outlines_leave_the_inside_free(head) -> None:
     head.press("o")
     assert np.abs(colour(head, "axial", TUMOUR) - 255).max() <= 3
     picture = head.picture("axial").astype(int)
     assert (np.abs(picture - overlay.COLOURS[0]).max(axis=2) < 12).sum() > 20
 
 
-def test_a_finger_moves_through_slices_and_two_zoom(head):
+def test_a_finger_moves_through_slices_and_two_zoom(head) -> None:
     head.go("axial", 5)
     canvas = head.canvas("axial")
     touch = ActionBuilder(head.driver, mouse=PointerInput(interaction.POINTER_TOUCH, "finger"))
@@ -275,7 +275,7 @@ def test_a_finger_moves_through_slices_and_two_zoom(head):
     assert (head.picture("axial").max(axis=2) > 60).sum() > 1.5 * before
 
 
-def test_a_screen_reader_hears_slice_and_mask(head):
+def test_a_screen_reader_hears_slice_and_mask(head) -> None:
     head.go("axial", TUMOUR[0])
     assert head.canvas("axial").get_attribute("aria-label") == "flair, axial slice 15 of 20, mask: tumour"
     head.go("axial", 0)
@@ -297,7 +297,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, Path]
         yield page, folder
 
 
-def test_sequences_of_a_case_by_key_and_button(case):
+def test_sequences_of_a_case_by_key_and_button(case) -> None:
     page, _ = case
     buttons = page.all("#sequences button")
     assert [button.text for button in buttons] == ["pre", "flair", "post"]
@@ -316,7 +316,7 @@ def test_sequences_of_a_case_by_key_and_button(case):
     page.press("m")
 
 
-def test_a_region_that_is_off_hides_what_no_other_shows(case):
+def test_a_region_that_is_off_hides_what_no_other_shows(case) -> None:
     page, folder = case
     labels = page.labels(folder.name)[page.slice("axial")]
     assert set(np.unique(labels)) > {0}
@@ -339,12 +339,12 @@ def test_a_region_that_is_off_hides_what_no_other_shows(case):
     assert drawn() == {"none"}
 
 
-def test_what_does_not_say_how_it_lies_has_no_letters(case):
+def test_what_does_not_say_how_it_lies_has_no_letters(case) -> None:
     page, _ = case
     assert page.id("spacing").is_displayed()
     assert not page.all(".letter")
 
 
-def test_what_was_left_out_of_an_upload_is_said(case):
+def test_what_was_left_out_of_an_upload_is_said(case) -> None:
     page, _ = case
     assert "5 files are masks or earlier results and were left out" in page.id("remarks").text

@@ -38,7 +38,7 @@ def send(page: Page, picture: Path) -> None:
     page.until(lambda: page.canvas("axial").get_attribute("data-slice") == "0")
 
 
-def test_the_token_comes_with_the_address_or_is_asked_for(driver, model, picture):
+def test_the_token_comes_with_the_address_or_is_asked_for(driver, model, picture) -> None:
     with served.running(model, "--token", TOKEN) as address:
         base = address.partition("#")[0]
         page = Page(driver, address).open()
@@ -57,7 +57,7 @@ def test_the_token_comes_with_the_address_or_is_asked_for(driver, model, picture
         assert not page.id("locked").is_displayed()
 
 
-def test_a_server_that_went_away_is_missed_until_it_is_back(driver, model, picture):
+def test_a_server_that_went_away_is_missed_until_it_is_back(driver, model, picture) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -74,7 +74,7 @@ def test_a_server_that_went_away_is_missed_until_it_is_back(driver, model, pictu
         assert not page.id("viewer").is_displayed()
 
 
-def test_a_full_queue_is_tried_again_by_itself(driver, model):
+def test_a_full_queue_is_tried_again_by_itself(driver, model) -> None:
     full = """
     const done = arguments[0];
     const {Uploads} = await import('/page/upload.js');

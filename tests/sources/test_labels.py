@@ -15,7 +15,7 @@ def meaning(said):
     return labels.parse(labels.text(labels.numbered(said)))
 
 
-def test_classes_exclude_each_other():
+def test_classes_exclude_each_other() -> None:
     task = meaning({"background": 0, "oedema": 1, "non-enhancing tumour": 4, "enhancing": 2})
     assert task.exclusive
     assert task.classes == {1: "oedema", 2: "enhancing", 3: "non_enhancing_tumour"}
@@ -23,23 +23,23 @@ def test_classes_exclude_each_other():
     assert harmonise(np.array([[0, 1], [4, 2]]), task).tolist() == [[0, 1], [3, 2]]
 
 
-def test_the_decathlon_writes_numbers_first():
+def test_the_decathlon_writes_numbers_first() -> None:
     assert meaning({"0": "background", "1": "a", "2": "b"}) == meaning({"background": 0, "a": 1, "b": 2})
 
 
-def test_regions_share_classes_which_are_called_as_the_smallest_of_them():
+def test_regions_share_classes_which_are_called_as_the_smallest_of_them() -> None:
     task = meaning({"background": 0, "whole": [1, 2, 3, 4], "core": [2, 3], "enhancing": 3})
     assert not task.exclusive
     assert task.classes == {1: "whole_1", 2: "core_2", 3: "enhancing", 4: "whole_4"}
     assert task.regions == {"whole": [1, 2, 3, 4], "core": [2, 3], "enhancing": [3]}
 
 
-def test_no_class_is_called_as_another_region():
+def test_no_class_is_called_as_another_region() -> None:
     task = meaning({"a": [1, 2], "a_2": 3})
     assert task.classes == {1: "a_1", 2: "a_2_only", 3: "a_2"}
 
 
-def test_one_label():
+def test_one_label() -> None:
     task = meaning({"background": 0, "stroke": 1})
     assert (task.exclusive, task.noun, task.regions) == (False, "stroke", {"stroke": [1]})
 
@@ -61,7 +61,7 @@ def test_one_label():
         ({"?": 1}, "label '?' has a name that is no word"),
     ],
 )
-def test_labels_that_are_refused(said, what):
+def test_labels_that_are_refused(said, what) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(what)}"):
         labels.numbered(said)
 
@@ -74,7 +74,7 @@ def test_labels_that_are_refused(said, what):
         max_size=4,
     )
 )
-def test_whatever_is_accepted_comes_back_from_a_row_of_the_manifest(said):
+def test_whatever_is_accepted_comes_back_from_a_row_of_the_manifest(said) -> None:
     try:
         numbers = labels.numbered(said)
     except ValueError:
@@ -89,6 +89,6 @@ def test_whatever_is_accepted_comes_back_from_a_row_of_the_manifest(said):
 
 
 @pytest.mark.parametrize("text", ["", "a", "a=", "a=1;", "=1", "a=x"])
-def test_other_text_is_no_meaning(text):
+def test_other_text_is_no_meaning(text) -> None:
     with pytest.raises(ValueError, match="is no meaning of labels"):
         labels.parse(text)

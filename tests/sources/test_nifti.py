@@ -1,6 +1,7 @@
 """Volumes with a label beside them, and BIDS: what is one case, whose it is, and what is refused."""
 
 from functools import partial
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -20,7 +21,7 @@ def cases(scans):
     return {row.case_id: (row.patient_id, row.image, row.mask) for row in scans.records}
 
 
-def lay(root, *names, seed=0):
+def lay(root, *names, seed=0) -> None:
     """A volume for each name; one of a mask where the name ends so."""
     for number, name in enumerate(names):
         anatomy = volumes.case(3, 16, seed=(seed, number))
@@ -30,7 +31,7 @@ def lay(root, *names, seed=0):
 
 
 @pytest.mark.parametrize("ending", ["_seg", "_mask", "-seg", "_Mask"])
-def test_a_label_beside_a_volume(tmp_path, ending):
+def test_a_label_beside_a_volume(tmp_path: Path, ending) -> None:
     lay(tmp_path, "p1", f"p1{ending}", "p10", f"p10{ending}", "p2", f"p2{ending}", "alone")
     scans = holding(tmp_path)
     assert cases(scans) == {
@@ -49,7 +50,7 @@ def test_a_label_beside_a_volume(tmp_path, ending):
     np.testing.assert_array_equal(mask, volumes.case(3, 16, seed=(0, 1))["seg"][1] > 0)
 
 
-def test_a_file_a_sequence(tmp_path):
+def test_a_file_a_sequence(tmp_path: Path) -> None:
     """Which a longer name of a case may seem to be."""
     lay(tmp_path, "x_t1", "x_flair", "x_seg", "x_2_t1", "x_2_flair", "x_2_seg")
     assert cases(holding(tmp_path)) == {
@@ -62,7 +63,7 @@ def test_a_file_a_sequence(tmp_path):
     )
 
 
-def test_sequences_in_one_file(tmp_path):
+def test_sequences_in_one_file(tmp_path: Path) -> None:
     lay(tmp_path, "x_seg")
     stored = np.zeros((16, 16, 3, 2), np.int16)
     nib.Nifti1Image(stored, nib.load(tmp_path / "x_seg.nii.gz").affine).to_filename(tmp_path / "x.nii.gz")
@@ -75,7 +76,7 @@ def test_sequences_in_one_file(tmp_path):
         pixels(tmp_path, row)
 
 
-def test_bids(tmp_path):
+def test_bids(tmp_path: Path) -> None:
     layouts.write_bids(tmp_path, subjects=3, sessions=2)
     scans = holding(tmp_path)
     assert list(cases(scans)) == [f"sub-0{subject}_ses-{visit}" for subject in (1, 2, 3) for visit in (1, 2)]
@@ -90,7 +91,7 @@ def test_bids(tmp_path):
     np.testing.assert_array_equal(mask, volumes.case(4, 64, seed=(1, 1))["seg"][1] > 0)
 
 
-def test_what_bids_has_beside_scans_and_lesions(tmp_path):
+def test_what_bids_has_beside_scans_and_lesions(tmp_path: Path) -> None:
     layouts.write_bids(tmp_path, subjects=1, sessions=1)
     anat, name = tmp_path / "sub-01/ses-1/anat", "sub-01_ses-1"
     derived = tmp_path / "derivatives/fmriprep/sub-01/ses-1/anat"
@@ -110,7 +111,7 @@ def test_what_bids_has_beside_scans_and_lesions(tmp_path):
     assert {row.modalities for row in holding(tmp_path, channels=["ce-gd_T1w"]).records} == {"ce-gd_T1w"}
 
 
-def test_sequences_that_some_cases_lack(tmp_path):
+def test_sequences_that_some_cases_lack(tmp_path: Path) -> None:
     layouts.write_bids(tmp_path, subjects=2, sessions=1)
     (tmp_path / "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz").unlink()
     scans = holding(tmp_path)
@@ -125,7 +126,7 @@ def test_sequences_that_some_cases_lack(tmp_path):
     )
 
 
-def test_a_table_says_what_the_numbers_of_a_segmentation_mean(tmp_path):
+def test_a_table_says_what_the_numbers_of_a_segmentation_mean(tmp_path: Path) -> None:
     layouts.write_bids(tmp_path, subjects=2, sessions=1, lesion=False)
     assert refusal(tmp_path) == (
         "the masks hold labels 1, 2 and 3, and nothing says what they mean; set ingest.labels to names with "
@@ -148,7 +149,7 @@ def test_a_table_says_what_the_numbers_of_a_segmentation_mean(tmp_path):
         (b"\xff\xfe\x00", "is no text in UTF-8"),
     ],
 )
-def test_a_damaged_table(tmp_path, table, what):
+def test_a_damaged_table(tmp_path: Path, table, what) -> None:
     layouts.write_bids(tmp_path, subjects=1, sessions=1, lesion=False)
     (tmp_path / "dseg.tsv").write_bytes(table)
     said = refusal(tmp_path)
@@ -157,7 +158,7 @@ def test_a_damaged_table(tmp_path, table, what):
     assert said.endswith("; correct it or set ingest.labels")
 
 
-def test_the_user_may_say_what_numbers_mean(tmp_path):
+def test_the_user_may_say_what_numbers_mean(tmp_path: Path) -> None:
     layouts.write_bids(tmp_path, subjects=1, sessions=1, lesion=False)
     rows = holding(tmp_path, labels={"all": [1, 2, 3], "core": [1, 3]}).records
     _, mask = pixels(tmp_path, rows[1])
@@ -166,13 +167,13 @@ def test_the_user_may_say_what_numbers_mean(tmp_path):
     assert {row.label_set for row in holding(tmp_path, labels="brats").records} == {"brats"}
 
 
-def test_a_table_of_patients(tmp_path):
+def test_a_table_of_patients(tmp_path: Path) -> None:
     lay(tmp_path, "a", "a_seg", "b", "b_seg")
     (tmp_path / "patients.csv").write_text("file,patient\na,Jo\nb_seg.nii.gz,Jo\n", encoding="utf-8")
     assert {patient for patient, _, _ in cases(holding(tmp_path)).values()} == {"Jo"}
 
 
-def test_volumes_of_one_name_in_several_folders(tmp_path):
+def test_volumes_of_one_name_in_several_folders(tmp_path: Path) -> None:
     """Each alone in its folder they are of as many patients; where folders hold more, nobody can tell."""
     for folder in ("p1", "p2"):
         lay(tmp_path / folder, "scan", "scan_seg", seed=int(folder[1]))
@@ -185,21 +186,21 @@ def test_volumes_of_one_name_in_several_folders(tmp_path):
     assert "have one name and different files, and nothing tells whether they are of one" in refusal(tmp_path)
 
 
-def test_two_files_with_one_role(tmp_path):
+def test_two_files_with_one_role(tmp_path: Path) -> None:
     lay(tmp_path, "a", "a_seg", "a_mask")
     assert refusal(tmp_path) == (
         "a_mask.nii.gz and a_seg.nii.gz are both the mask of case a; remove one of them"
     )
 
 
-def test_no_mask_at_all(tmp_path):
+def test_no_mask_at_all(tmp_path: Path) -> None:
     lay(tmp_path, "a", "b")
     assert refusal(tmp_path).startswith(
         "none of the 2 volumes has a mask beside it (x.nii.gz with x_seg.nii.gz"
     )
 
 
-def test_a_volume_that_is_no_volume_is_left_to_validation(tmp_path):
+def test_a_volume_that_is_no_volume_is_left_to_validation(tmp_path: Path) -> None:
     lay(tmp_path, "a", "a_seg", "b", "b_seg")
     (tmp_path / "a.nii.gz").write_bytes(b"no volume")
     rows = [row for row in holding(tmp_path).records if row.case_id == "a"]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ refusal = partial(layouts.refusal, "nnunet")
 
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("place", ["", "nnUNet_raw/Dataset001_GLI"])
-def test_a_row_a_slice_with_the_sequences_in_their_order(tmp_path, together, place):
+def test_a_row_a_slice_with_the_sequences_in_their_order(tmp_path: Path, together, place) -> None:
     layouts.write_nnunet(tmp_path / place, cases=11, together=together)
     scans = holding(tmp_path)
     assert len(scans.records) == 11 * 4
@@ -39,7 +40,7 @@ def test_a_row_a_slice_with_the_sequences_in_their_order(tmp_path, together, pla
         np.testing.assert_array_equal(mask, anatomy["seg"][2])
 
 
-def test_what_labels_mean(tmp_path):
+def test_what_labels_mean(tmp_path: Path) -> None:
     layouts.write_nnunet(tmp_path)
     (label_set,) = {row.label_set for row in holding(tmp_path).records}
     assert sources.task(label_set).classes == {1: "necrosis", 2: "oedema", 3: "enhancing"}
@@ -50,7 +51,7 @@ def test_what_labels_mean(tmp_path):
 
 
 @pytest.mark.parametrize("broken", [{"labels": None}, {"labels": {"a": 1, "ignore": 2}}, {}])
-def test_the_user_may_say_what_labels_mean(tmp_path, broken):
+def test_the_user_may_say_what_labels_mean(tmp_path: Path, broken) -> None:
     layouts.write_nnunet(tmp_path, **broken)
     (label_set,) = {row.label_set for row in holding(tmp_path, labels="decathlon").records}
     assert label_set == "decathlon"
@@ -60,18 +61,18 @@ def test_the_user_may_say_what_labels_mean(tmp_path, broken):
     assert sources.task(label_set).regions == {"core": [1, 3], "all": [1, 2, 3]}
 
 
-def test_the_user_may_name_the_channels(tmp_path):
+def test_the_user_may_name_the_channels(tmp_path: Path) -> None:
     layouts.write_nnunet(tmp_path, channel_names=None)
     assert refusal(tmp_path).startswith("dataset.json: channel_names must have a name for each channel")
     assert {row.modalities for row in holding(tmp_path, channels=["a", "b", "c"]).records} == {"a;b;c"}
 
 
-def test_names_of_channels_are_cells_of_a_table(tmp_path):
+def test_names_of_channels_are_cells_of_a_table(tmp_path: Path) -> None:
     layouts.write_nnunet(tmp_path, channel_names={"1": "T1; 3 mm", "0": " FLAIR ", "2": "T1gd"})
     assert {row.modalities for row in holding(tmp_path).records} == {"FLAIR;T1_3_mm;T1gd"}
 
 
-def test_visits_of_a_patient_stay_together(tmp_path):
+def test_visits_of_a_patient_stay_together(tmp_path: Path) -> None:
     layouts.write_nnunet(tmp_path, cases=2)
     for number, case in enumerate(("sub-7_ses-1", "sub-7_ses-2"), 1):
         for path in [*tmp_path.rglob(f"{layouts.case_name(number)}*")]:
@@ -81,7 +82,7 @@ def test_visits_of_a_patient_stay_together(tmp_path):
     assert not scans.notes
 
 
-def test_a_table_of_patients(tmp_path):
+def test_a_table_of_patients(tmp_path: Path) -> None:
     layouts.write_nnunet(tmp_path, cases=2)
     (note,) = holding(tmp_path).notes
     assert note.startswith("dataset.json does not tell patients, so each of the 2 cases counts as one")
@@ -92,7 +93,7 @@ def test_a_table_of_patients(tmp_path):
     assert not scans.notes
 
 
-def test_images_without_a_label_are_left_out_and_said(tmp_path):
+def test_images_without_a_label_are_left_out_and_said(tmp_path: Path) -> None:
     layouts.write_nnunet(tmp_path)
     (tmp_path / "labelsTr" / f"{layouts.case_name(2)}.nii.gz").unlink()
     scans = holding(tmp_path)
@@ -103,7 +104,7 @@ def test_images_without_a_label_are_left_out_and_said(tmp_path):
 
 
 @pytest.mark.parametrize("numbers", [[1], [0, 1, 2]])
-def test_a_sequence_that_is_missing_is_left_to_validation(tmp_path, numbers):
+def test_a_sequence_that_is_missing_is_left_to_validation(tmp_path: Path, numbers) -> None:
     layouts.write_nnunet(tmp_path)
     for number in numbers:
         (tmp_path / "imagesTr" / f"{layouts.case_name(1)}_{number:04d}.nii.gz").unlink()
@@ -112,14 +113,14 @@ def test_a_sequence_that_is_missing_is_left_to_validation(tmp_path, numbers):
         pixels(tmp_path, row)
 
 
-def test_another_number_of_volumes_than_of_names(tmp_path):
+def test_another_number_of_volumes_than_of_names(tmp_path: Path) -> None:
     layouts.write_nnunet(tmp_path, together=True, modality={"0": "FLAIR", "1": "T1w"})
     row = holding(tmp_path).records[0]
     with pytest.raises(UserError, match=r"it has 3 channels, and 2 are named \(FLAIR, T1w\)"):
         pixels(tmp_path, row)
 
 
-def test_pictures_of_a_slice(tmp_path):
+def test_pictures_of_a_slice(tmp_path: Path) -> None:
     """As nnU-Net keeps natural images: one file in colours for three channels."""
     layouts.write_nnunet(tmp_path, cases=0, file_ending=".png", channel_names={"0": "R", "1": "G", "2": "B"})
     random = np.random.default_rng(0)
@@ -165,12 +166,12 @@ def test_pictures_of_a_slice(tmp_path):
         ({"dataset": {}}, "dataset.json lists its files itself, under the key dataset, which is not read"),
     ],
 )
-def test_what_dataset_json_must_say(tmp_path, said, what):
+def test_what_dataset_json_must_say(tmp_path: Path, said, what) -> None:
     layouts.write_nnunet(tmp_path, **said)
     assert refusal(tmp_path).startswith(what)
 
 
-def test_none_or_several_data_sets(tmp_path):
+def test_none_or_several_data_sets(tmp_path: Path) -> None:
     layouts.write_nnunet(tmp_path / "Dataset001")
     shutil.copytree(tmp_path / "Dataset001", tmp_path / "Dataset002")
     assert refusal(tmp_path).startswith("Dataset001 and Dataset002 are both data sets; set ingest.location")
@@ -180,20 +181,20 @@ def test_none_or_several_data_sets(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
-def test_a_damaged_dataset_json(tmp_path, content):
+def test_a_damaged_dataset_json(tmp_path: Path, content) -> None:
     layouts.write_nnunet(tmp_path)
     (tmp_path / "dataset.json").write_bytes(content)
     assert refusal(tmp_path).startswith("dataset.json is n")
 
 
-def test_numbers_that_dataset_json_does_not_have_are_left_to_validation(tmp_path):
+def test_numbers_that_dataset_json_does_not_have_are_left_to_validation(tmp_path: Path) -> None:
     layouts.write_nnunet(tmp_path, labels={"background": 0, "core": [1, 3]})
     rows = [row for row in holding(tmp_path).records if row.slice > 0]
     with pytest.raises(UserError, match="the mask holds label 2, known are 0, 1, 3"):
         pixels(tmp_path, rows[0])
 
 
-def test_a_mapping_of_labels_is_for_sources_that_have_no_meaning_of_their_own(tmp_path):
+def test_a_mapping_of_labels_is_for_sources_that_have_no_meaning_of_their_own(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="which source lgg does not take; choose null or tumour"):
         ingestion.finder(sources.SOURCES["lgg"], None, None, {"a": 1})
     with pytest.raises(
@@ -206,7 +207,7 @@ def test_a_mapping_of_labels_is_for_sources_that_have_no_meaning_of_their_own(tm
         ingestion.finder(sources.SOURCES["lgg"], None, ["a"], None)
 
 
-def test_only_what_training_needs_is_brought(tmp_path):
+def test_only_what_training_needs_is_brought(tmp_path: Path) -> None:
     layouts.write_nnunet(tmp_path / "in")
     for name in ("imagesTs/GLI_009_0000.nii.gz", "README.md", "imagesTr/.hidden.nii.gz"):
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)

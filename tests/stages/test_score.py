@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Answers tumour where FLAIR is bright; it has seen nothing."""
     folder = graphs.export(tmp_path_factory.mktemp("model"), graphs.describe(channels=("flair",)))
     seen.write(np.empty((0, seen.BYTES), np.uint8), folder / FILE)
@@ -31,14 +31,14 @@ def model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lgg(tmp_path_factory) -> Path:
+def lgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("lgg")
     scans.write_lgg(root, patients=PATIENTS, slices=SLICES)
     return root
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, model, lgg) -> Path:
+def results(tmp_path_factory: pytest.TempPathFactory, model, lgg) -> Path:
     """Of a score that went well."""
     out = tmp_path_factory.mktemp("results") / "out"
     words = ("--model", model, "--source", "lgg", "--location", lgg, "--out", out)
@@ -46,11 +46,13 @@ def results(tmp_path_factory, model, lgg) -> Path:
     return out
 
 
-def run(capfd, *words, command=score) -> tuple[int, str, str]:
+def run(capfd: pytest.CaptureFixture[str], *words, command=score) -> tuple[int, str, str]:
     return programs.run(command.app, "score", words, capfd)
 
 
-def scored(capfd, model: Path, source: str, location: Path, out: Path, *words: str) -> dict:
+def scored(
+    capfd: pytest.CaptureFixture[str], model: Path, source: str, location: Path, out: Path, *words: str
+) -> dict:
     """Metrics of a score that goes well."""
     status, _, complaints = run(
         capfd, "--model", model, "--source", source, "--location", location, "--out", out, *words
@@ -67,7 +69,9 @@ def hashes(folder: Path) -> np.ndarray:
     )
 
 
-def test_what_evaluate_writes_is_written_and_nothing_else(tmp_path, monkeypatch, capfd, model, lgg):
+def test_what_evaluate_writes_is_written_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], model, lgg
+) -> None:
     monkeypatch.chdir(tmp_path)
     metrics = scored(capfd, model, "lgg", lgg, tmp_path / "out")
     assert metrics["test"]["dice"] > 0.9
@@ -87,7 +91,9 @@ def test_what_evaluate_writes_is_written_and_nothing_else(tmp_path, monkeypatch,
     assert str(tmp_path) not in page
 
 
-def test_twice_gives_the_same_bytes(tmp_path, capfd, model, lgg, results):
+def test_twice_gives_the_same_bytes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model, lgg, results
+) -> None:
     scored(capfd, model, "lgg", lgg, tmp_path / "again")
     first, again = (
         {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
@@ -96,7 +102,9 @@ def test_twice_gives_the_same_bytes(tmp_path, capfd, model, lgg, results):
     assert first == again
 
 
-def test_an_lgg_model_on_brats_says_that_the_definitions_differ(tmp_path, capfd, model):
+def test_an_lgg_model_on_brats_says_that_the_definitions_differ(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model
+) -> None:
     volumes.write_brats(tmp_path / "brats", cases=3, year=2020, slices=6)
     metrics = scored(capfd, model, "brats", tmp_path / "brats", tmp_path / "out")
     assert metrics["test"]["patients"] == 3
@@ -104,7 +112,9 @@ def test_an_lgg_model_on_brats_says_that_the_definitions_differ(tmp_path, capfd,
     assert set(pd.read_csv(tmp_path / "out" / "per_case.csv")["region"]) == {"tumour"}
 
 
-def test_patients_whose_pictures_it_has_seen_are_left_out_however_they_are_turned(tmp_path, capfd, lgg):
+def test_patients_whose_pictures_it_has_seen_are_left_out_however_they_are_turned(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg
+) -> None:
     """One patient has seen all it takes, with its slices mirrored and larger."""
     model = graphs.export(tmp_path / "model", graphs.describe(channels=("flair",)))
     case = scans.case_name(1)
@@ -120,7 +130,9 @@ def test_patients_whose_pictures_it_has_seen_are_left_out_however_they_are_turne
     assert metrics["scored"]["patients"] == PATIENTS - 1
 
 
-def test_a_score_on_seen_patients_alone_is_refused_and_nothing_is_written(tmp_path, capfd, lgg):
+def test_a_score_on_seen_patients_alone_is_refused_and_nothing_is_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg
+) -> None:
     model = graphs.export(tmp_path / "model", graphs.describe(channels=("flair",)))
     seen.write(hashes(lgg), model / FILE)
     words = ("--model", model, "--source", "lgg", "--location", lgg, "--out", tmp_path / "out")
@@ -130,14 +142,18 @@ def test_a_score_on_seen_patients_alone_is_refused_and_nothing_is_written(tmp_pa
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_a_model_that_does_not_say_what_it_has_seen_is_scored_with_a_word(tmp_path, capfd, lgg):
+def test_a_model_that_does_not_say_what_it_has_seen_is_scored_with_a_word(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg
+) -> None:
     model = graphs.export(tmp_path / "model", graphs.describe(channels=("flair",)))
     metrics = scored(capfd, model, "lgg", lgg, tmp_path / "out")
     assert metrics["seen"]["checked"] is False
     assert any("does not say which pictures it has seen" in note for note in metrics["notes"])
 
 
-def test_slices_that_cannot_be_used_are_left_out_and_listed(tmp_path, capfd, model):
+def test_slices_that_cannot_be_used_are_left_out_and_listed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model
+) -> None:
     scans.write_lgg(tmp_path / "lgg", patients=PATIENTS, slices=SLICES)
     case = scans.case_name(0)
     damaged = tmp_path / "lgg" / "kaggle_3m" / case / f"{case}_2.tif"
@@ -161,7 +177,9 @@ def test_slices_that_cannot_be_used_are_left_out_and_listed(tmp_path, capfd, mod
         (("--source", "brats"), "the folder holds no scans of source brats"),
     ],
 )
-def test_bad_words_are_sentences(tmp_path, capfd, model, lgg, words, sentence):
+def test_bad_words_are_sentences(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model, lgg, words, sentence
+) -> None:
     status, _, complaints = run(capfd, "--model", model, *words, "--location", lgg, "--out", tmp_path / "out")
     assert status == 2
     assert sentence in complaints
@@ -169,7 +187,7 @@ def test_bad_words_are_sentences(tmp_path, capfd, model, lgg, words, sentence):
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
-def test_a_full_folder_is_left_alone(tmp_path, capfd, model, lgg):
+def test_a_full_folder_is_left_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str], model, lgg) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     words = ("--model", model, "--source", "lgg", "--location", lgg, "--out", tmp_path)
     status, _, complaints = run(capfd, *words)
@@ -179,7 +197,9 @@ def test_a_full_folder_is_left_alone(tmp_path, capfd, model, lgg):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_two_scores_are_compared_as_two_commits_are(tmp_path, capfd, lgg, results):
+def test_two_scores_are_compared_as_two_commits_are(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg, results
+) -> None:
     blunt = graphs.export(
         tmp_path / "blunt", graphs.describe(channels=("flair",), threshold={"tumour": 0.999})
     )
@@ -204,7 +224,9 @@ def test_two_scores_are_compared_as_two_commits_are(tmp_path, capfd, lgg, result
         ("per_case.csv", "a,b\n1,2\n", "lacks the column"),
     ],
 )
-def test_a_damaged_score_is_a_sentence(tmp_path, capfd, results, name, content, sentence):
+def test_a_damaged_score_is_a_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], results, name, content, sentence
+) -> None:
     shutil.copytree(results, tmp_path / "out")
     (tmp_path / "out" / name).write_text(content)
     status, _, complaints = run(capfd, tmp_path / "out", tmp_path / "out", command=compare)
@@ -212,12 +234,14 @@ def test_a_damaged_score_is_a_sentence(tmp_path, capfd, results, name, content, 
     assert sentence in complaints
 
 
-def test_a_score_is_compared_with_another_one(capfd, results):
+def test_a_score_is_compared_with_another_one(capfd: pytest.CaptureFixture[str], results) -> None:
     status, _, complaints = run(capfd, results, command=compare)
     assert (status, "is a score; name the other one too" in complaints) == (2, True)
 
 
-def test_a_recorded_score_takes_the_place_of_an_earlier_one(tmp_path, monkeypatch, capfd, model, lgg):
+def test_a_recorded_score_takes_the_place_of_an_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], model, lgg
+) -> None:
     monkeypatch.chdir(tmp_path)
     other = "b2" * 32
     HERE.tried.parent.mkdir()
@@ -234,7 +258,7 @@ def test_a_recorded_score_takes_the_place_of_an_earlier_one(tmp_path, monkeypatc
     assert export.tried(HERE.tried, "a1" * 32) == table.iloc[1:].to_dict("records")
 
 
-def test_scans_of_another_kind_are_told(tmp_path, capfd, lgg):
+def test_scans_of_another_kind_are_told(tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg) -> None:
     """The model's patients are those of the set, or heads seen in half as many pixels."""
     scans.write_lgg(tmp_path / "own", patients=25, slices=SLICES)
     scans.write_lgg(tmp_path / "other", patients=3, slices=SLICES, size=128, seed=9)

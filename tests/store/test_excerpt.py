@@ -15,7 +15,7 @@ BEGINS = [0, 7, 10]
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
+def opened(tmp_path_factory: pytest.TempPathFactory):
     """A store of three shards, each of a case."""
     folder = tmp_path_factory.mktemp("store") / "slices"
     whole = tmp_path_factory.mktemp("whole") / "slices"
@@ -30,7 +30,7 @@ def opened(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def joined(opened, tmp_path_factory):
+def joined(opened, tmp_path_factory: pytest.TempPathFactory):
     """The same, with the cases of another store in one shard before it."""
     folder = tmp_path_factory.mktemp("other") / "slices"
     stores.write(folder, [4, 5], seed=1)
@@ -39,7 +39,7 @@ def joined(opened, tmp_path_factory):
 
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
-def test_slices_of_a_case_are_those_of_the_store(opened, joined, data):
+def test_slices_of_a_case_are_those_of_the_store(opened, joined, data) -> None:
     store, before = data.draw(st.sampled_from([(opened, 0), (joined, 9)]))
     number = data.draw(st.integers(0, 2))
     places = data.draw(st.sets(st.integers(0, LENGTHS[number] - 1), min_size=1))

@@ -24,7 +24,7 @@ def unchanged(image, labels, key):
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
+def opened(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("store") / "slices"
     stores.write(folder, LENGTHS)
     return shards.open_store(folder)
@@ -36,7 +36,7 @@ def everything(data, epoch=0):
 
 @settings(max_examples=25, deadline=None)
 @given(window=st.tuples(st.integers(1, 12), st.integers(5, 32), st.integers(5, 32)))
-def test_each_voxel_is_in_one_window_of_validation(opened, window):
+def test_each_voxel_is_in_one_window_of_validation(opened, window) -> None:
     rows = np.flatnonzero(opened.index["case_id"] != "c1")
     data = PatchDataset(opened, rows, window)
     batch = everything(data)
@@ -47,7 +47,7 @@ def test_each_voxel_is_in_one_window_of_validation(opened, window):
     assert set(batch.rows.tolist()) == {0, 10}
 
 
-def test_a_window_is_a_part_of_its_case_and_background_beyond(opened):
+def test_a_window_is_a_part_of_its_case_and_background_beyond(opened) -> None:
     data = PatchDataset(opened, np.arange(7, 10), (5, 32, 32))
     (image,), (labels,), _ = everything(data)
     np.testing.assert_array_equal(image[:3], opened.images(np.arange(7, 10)))
@@ -56,7 +56,7 @@ def test_a_window_is_a_part_of_its_case_and_background_beyond(opened):
 
 
 @pytest.mark.parametrize("foreground", [0.0, 1.0])
-def test_windows_are_drawn_around_labelled_voxels_or_anywhere(opened, foreground):
+def test_windows_are_drawn_around_labelled_voxels_or_anywhere(opened, foreground) -> None:
     rows = np.arange(len(opened.index))
     data = PatchDataset(opened, rows, (2, 8, 8), unchanged, foreground, seed=3)
     batches = [everything(data, epoch) for epoch in range(4)]
@@ -75,7 +75,7 @@ def test_windows_are_drawn_around_labelled_voxels_or_anywhere(opened, foreground
         )
 
 
-def test_the_key_alone_decides(opened):
+def test_the_key_alone_decides(opened) -> None:
     rows = np.arange(len(opened.index))
     augment = partial(policies.apply, policies.build("strong", opened.meta.channels))
     data = PatchDataset(opened, rows, (4, 16, 16), augment, 0.5, seed=1)
@@ -89,12 +89,12 @@ def test_the_key_alone_decides(opened):
     np.testing.assert_array_equal(everything(later, epoch=2).images, whole.images[-len(later) :])
 
 
-def test_a_divided_case_is_refused(opened):
+def test_a_divided_case_is_refused(opened) -> None:
     with pytest.raises(UserError, match=r"the split divides case c2, and train\.dims 3 needs whole ones"):
         PatchDataset(opened, np.arange(12), (4, 16, 16))
 
 
-def test_a_window_larger_than_a_slice(opened):
+def test_a_window_larger_than_a_slice(opened) -> None:
     with pytest.raises(
         UserError, match=r"train.window \[4, 64, 32\] is larger than the slices, which have 32 x"
     ):
@@ -102,7 +102,7 @@ def test_a_window_larger_than_a_slice(opened):
 
 
 @pytest.mark.parametrize("policy", ["light", "default", "strong"])
-def test_labels_of_all_slices_move_as_that_of_one_would(policy):
+def test_labels_of_all_slices_move_as_that_of_one_would(policy) -> None:
     images, masks = stores.arrays(6)
     built = policies.build(policy, ["pre", "flair", "post"])
     for number in range(12):
@@ -114,7 +114,7 @@ def test_labels_of_all_slices_move_as_that_of_one_would(policy):
 
 
 @pytest.mark.parametrize("through_mm", [2.5, 4.0, 10.0])  # the cases' slices lie 5 mm apart
-def test_windows_of_slices_at_another_distance(opened, through_mm):
+def test_windows_of_slices_at_another_distance(opened, through_mm) -> None:
     data = PatchDataset(opened, np.arange(len(opened.index)), (4, 32, 32), through_mm=through_mm)
     batch = everything(data)
     for first, length in zip((0, 7, 10), LENGTHS, strict=True):
@@ -129,7 +129,7 @@ def test_windows_of_slices_at_another_distance(opened, through_mm):
         assert not images[planned.planned :].any()
 
 
-def test_drawn_windows_of_slices_at_another_distance_show_the_label(opened):
+def test_drawn_windows_of_slices_at_another_distance_show_the_label(opened) -> None:
     rows = np.arange(len(opened.index))
     data = PatchDataset(opened, rows, (3, 12, 12), unchanged, 1.0, seed=3, through_mm=2.5)
     labels = np.concatenate([everything(data, epoch).labels.numpy() for epoch in range(4)])
@@ -137,7 +137,7 @@ def test_drawn_windows_of_slices_at_another_distance_show_the_label(opened):
     assert (data.label_pixels > 0).any()
 
 
-def test_a_case_that_does_not_tell_its_distance_keeps_its_slices(opened):
+def test_a_case_that_does_not_tell_its_distance_keeps_its_slices(opened) -> None:
     untold = stores.untold(opened, ["c1"])
     rows = np.arange(len(opened.index))
     lengths = [

@@ -25,7 +25,7 @@ class Killed(Exception):
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory):
+def setup(tmp_path_factory: pytest.TempPathFactory):
     return Setup(trainings.blobs(tmp_path_factory.mktemp("store")), epochs=3).with_(lr=3e-3)
 
 
@@ -42,7 +42,7 @@ def dies(segmenter, epoch, batch):
     return segmenter
 
 
-def assert_equal(found: Keeper, expected: Keeper):
+def assert_equal(found: Keeper, expected: Keeper) -> None:
     assert found.history == expected.history
     assert (found.kept_epoch, found.kept_dice) == (expected.kept_epoch, expected.kept_dice)
     assert same_weights(found.kept_weights(), expected.kept_weights())
@@ -63,7 +63,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_an_interruption_leaves_no_trace(mode, setup, tmp_path):
+def test_an_interruption_leaves_no_trace(mode, setup, tmp_path: Path) -> None:
     wanted = setup.with_(**MODES[mode])
     whole = wanted.train(tmp_path / "whole")
     for epoch, batch in ((0, 1), (1, 1), (2, 0)):  # before there is a checkpoint, in an epoch, at its start
@@ -77,7 +77,7 @@ def test_an_interruption_leaves_no_trace(mode, setup, tmp_path):
 def test_a_run_that_moves_to_another_machine_says_so(setup: Setup, tmp_path: Path) -> None:
     """Threads that share out a sum otherwise make other weights; a training is not thrown away for that."""
 
-    def killed(machine, epoch):
+    def killed(machine, epoch) -> None:
         segmenter = dies(setup.segmenter(), epoch, 0)
         with pytest.raises(Killed):
             fitting.fit(segmenter, *setup.loaders(), Keeper(tmp_path, None, machine), setup.machine, 3, None)
@@ -102,7 +102,7 @@ def planned(segmenter, dice):
     return segmenter
 
 
-def test_plateau_lowers_the_rate_at_the_same_epoch_after_a_resume(setup, tmp_path):
+def test_plateau_lowers_the_rate_at_the_same_epoch_after_a_resume(setup, tmp_path: Path) -> None:
     wanted = setup.with_(schedule="plateau", patience=6, epochs=5, lr=1e-2)
     dice = [0.5, 0.4, 0.4, 0.4, 0.4]  # a third of patience: the rate falls after the third bad epoch
     whole = wanted.train(tmp_path / "whole", segmenter=planned(wanted.segmenter(), dice))
@@ -114,7 +114,9 @@ def test_plateau_lowers_the_rate_at_the_same_epoch_after_a_resume(setup, tmp_pat
 
 
 @pytest.mark.parametrize("killed", [None, 2])
-def test_stops_once_patience_brought_no_better_and_keeps_the_first_best(killed, setup, tmp_path):
+def test_stops_once_patience_brought_no_better_and_keeps_the_first_best(
+    killed, setup, tmp_path: Path
+) -> None:
     wanted = setup.with_(patience=2, epochs=9)
     dice = [0.1, 0.3, 0.2, 0.3, 0.9, 0.9, 0.9, 0.9, 0.9]
     if killed is not None:
@@ -127,13 +129,13 @@ def test_stops_once_patience_brought_no_better_and_keeps_the_first_best(killed, 
     assert list(keeper.table().columns) == ["epoch", "train_loss", "val_loss", "val_dice", "lr"]
 
 
-def test_without_patience_trains_to_the_end(setup, tmp_path):
+def test_without_patience_trains_to_the_end(setup, tmp_path: Path) -> None:
     wanted = setup.with_(patience=None, epochs=4)
     keeper = wanted.train(tmp_path, segmenter=planned(wanted.segmenter(), [0.3, 0.2, 0.1, 0.0]))
     assert (keeper.kept_epoch, len(keeper.history)) == (0, 4)
 
 
-def test_a_finished_training_is_not_trained_again(setup, tmp_path):
+def test_a_finished_training_is_not_trained_again(setup, tmp_path: Path) -> None:
     wanted = setup.with_(epochs=2)
     done = wanted.train(tmp_path)
     again = wanted.train(tmp_path, segmenter=dies(wanted.segmenter(), 0, 0))
@@ -141,7 +143,9 @@ def test_a_finished_training_is_not_trained_again(setup, tmp_path):
     assert again.finished
 
 
-def test_a_kill_between_best_and_last_repeats_the_epoch(setup, tmp_path, monkeypatch):
+def test_a_kill_between_best_and_last_repeats_the_epoch(
+    setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wanted = setup.with_(epochs=3)
     dice = [0.1, 0.2, 0.3]
     whole = wanted.train(tmp_path / "whole", segmenter=planned(wanted.segmenter(), dice))
@@ -163,7 +167,7 @@ def test_a_kill_between_best_and_last_repeats_the_epoch(setup, tmp_path, monkeyp
     assert_equal(torn, whole)
 
 
-def test_best_weights_are_those_of_the_best_epoch(setup, tmp_path):
+def test_best_weights_are_those_of_the_best_epoch(setup, tmp_path: Path) -> None:
     dice = [0.1, 0.9, 0.2]
     wanted = setup.with_(epochs=9, patience=1, schedule="constant")
     long = wanted.train(tmp_path / "long", segmenter=planned(wanted.segmenter(), dice))
@@ -177,7 +181,7 @@ def test_best_weights_are_those_of_the_best_epoch(setup, tmp_path):
     )
 
 
-def test_the_last_epoch_is_kept_where_that_is_asked_for(setup, tmp_path):
+def test_the_last_epoch_is_kept_where_that_is_asked_for(setup, tmp_path: Path) -> None:
     dice = [0.1, 0.9, 0.2]
     asked = setup.with_(keep="last")
     whole = asked.train(tmp_path / "whole", segmenter=planned(asked.segmenter(), dice))
@@ -191,14 +195,14 @@ def test_the_last_epoch_is_kept_where_that_is_asked_for(setup, tmp_path):
     assert_equal(torn, whole)
 
 
-def test_half_written_files_are_not_taken_for_checkpoints(tmp_path):
+def test_half_written_files_are_not_taken_for_checkpoints(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path, 3)
     (tmp_path / "last.ckpt.part").write_bytes(b"half")
     (tmp_path / "kept.safetensors").write_bytes(b"whole")
     assert keeper.resume() is None
 
 
-def test_discard_removes_the_folder(setup, tmp_path):
+def test_discard_removes_the_folder(setup, tmp_path: Path) -> None:
     keeper = setup.with_(epochs=1).train(tmp_path / "run")
     assert keeper.last.exists()
     keeper.discard()
@@ -217,7 +221,7 @@ setup.train(Path(sys.argv[2]))
 
 
 @pytest.mark.slow
-def test_sigkill_at_a_random_moment(tmp_path):
+def test_sigkill_at_a_random_moment(tmp_path: Path) -> None:
     """A real process, really killed, three times, wherever it happens to be."""
     store = trainings.blobs(tmp_path / "store")
     wanted = Setup(store, epochs=12, dropout=0.2).with_(lr=3e-3, ema=0.7)

@@ -13,7 +13,7 @@ from tests.fixtures.trainings import SIZE, VOLUMES, Setup, same_weights
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory):
+def setup(tmp_path_factory: pytest.TempPathFactory):
     return Setup(trainings.blobs(tmp_path_factory.mktemp("store")), dropout=0.2)
 
 
@@ -22,7 +22,7 @@ def measured(segmenter, batch=4, batches=10, validated=3.0):
     return estimate.measure(segmenter, "fp32", shape, batches, validated)
 
 
-def test_it_leaves_the_training_as_it_was(setup):
+def test_it_leaves_the_training_as_it_was(setup) -> None:
     segmenter = setup.segmenter()
     before = copy.deepcopy(segmenter.network.state_dict())
     state = torch.get_rng_state()
@@ -32,7 +32,7 @@ def test_it_leaves_the_training_as_it_was(setup):
     assert all(parameter.grad is None for parameter in segmenter.parameters())
 
 
-def test_its_numbers(setup):
+def test_its_numbers(setup) -> None:
     segmenter = setup.segmenter()
     parameters = sum(p.numel() for p in segmenter.network.parameters())
     small, large = measured(segmenter, batch=2), measured(segmenter, batch=32)
@@ -46,13 +46,13 @@ def test_its_numbers(setup):
     assert small.epoch_seconds > 0
 
 
-def test_its_sentence():
+def test_its_sentence() -> None:
     told = estimate.Estimate("cpu (2 threads), fp32", 11_240_000, 3 * 2**29, 9.4).sentence()
     assert told == "training on cpu (2 threads), fp32: 11.2 M parameters, about 1.5 GiB, 9 s an epoch"
 
 
 @pytest.mark.parametrize("settings", [{}, VOLUMES, VOLUMES | {"arch": "segresnet", "window": (8, 16, 16)}])
-def test_memory_is_foreseen_without_a_step(setup, settings):
+def test_memory_is_foreseen_without_a_step(setup, settings) -> None:
     segmenter = setup.with_(**settings).segmenter()
     window = settings.get("window", (1, SIZE, SIZE))
     for batch in (2, 8):
@@ -63,7 +63,7 @@ def test_memory_is_foreseen_without_a_step(setup, settings):
         assert foreseen == pytest.approx(measured_bytes, rel=0.1)
 
 
-def test_a_step_that_does_not_fit_is_refused(setup, monkeypatch):
+def test_a_step_that_does_not_fit_is_refused(setup, monkeypatch: pytest.MonkeyPatch) -> None:
     volumes = setup.with_(**VOLUMES).segmenter()
     estimate.refuse_too_large(volumes, "fp32", (2, 4, 16, 16, 3))
     monkeypatch.setattr(memory, "granted", lambda: 2**34)

@@ -31,12 +31,12 @@ def rates(name, steps=STEPS, lr=0.1):
     return used
 
 
-def test_params_may_name_each_of_them():
+def test_params_may_name_each_of_them() -> None:
     for key, names in (("optimizer", optimisation.OPTIMIZERS), ("schedule", optimisation.SCHEDULES)):
         assert set(typing.get_args(Train.model_fields[key].annotation)) == set(names)
 
 
-def test_onecycle_rises_to_lr_and_ends_near_nothing():
+def test_onecycle_rises_to_lr_and_ends_near_nothing() -> None:
     used = rates("onecycle")
     assert max(used) == pytest.approx(0.1)
     assert 0.2 < used.index(max(used)) / STEPS < 0.4
@@ -44,7 +44,7 @@ def test_onecycle_rises_to_lr_and_ends_near_nothing():
     assert used[-1] < 1e-4
 
 
-def test_cosine_warms_up_over_a_twentieth_and_ends_near_nothing():
+def test_cosine_warms_up_over_a_twentieth_and_ends_near_nothing() -> None:
     used = rates("cosine")
     assert used[0] == pytest.approx(0.001)
     assert used[:6] == sorted(used[:6])
@@ -57,16 +57,16 @@ def test_cosine_warms_up_over_a_twentieth_and_ends_near_nothing():
 
 @pytest.mark.parametrize("name", ["onecycle", "cosine"])
 @pytest.mark.parametrize("steps", [2, 3, 7])
-def test_short_trainings_have_a_schedule_too(name, steps):
+def test_short_trainings_have_a_schedule_too(name, steps) -> None:
     assert all(0 < rate <= 0.1 + 1e-9 for rate in rates(name, steps))
 
 
-def test_constant_is_no_schedule():
+def test_constant_is_no_schedule() -> None:
     chosen = optimisation.optimizer("adamw", network(), 0.1, 0.0)
     assert optimisation.SCHEDULES["constant"](chosen, Course(0.1, STEPS, 10, 9)) is None
 
 
-def test_plateau_watches_validation_dice_once_an_epoch():
+def test_plateau_watches_validation_dice_once_an_epoch() -> None:
     chosen = optimisation.optimizer("sgd", network(), 0.1, 0.0)
     described = optimisation.SCHEDULES["plateau"](chosen, Course(0.1, STEPS, 10, 6))
     assert described is not None
@@ -82,7 +82,7 @@ def test_plateau_watches_validation_dice_once_an_epoch():
 @pytest.mark.parametrize(
     ("name", "kind"), [("adamw", torch.optim.AdamW), ("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)]
 )
-def test_biases_and_normalisation_do_not_decay(name, kind):
+def test_biases_and_normalisation_do_not_decay(name, kind) -> None:
     net = network()
     chosen = optimisation.optimizer(name, net, 0.1, 0.5)
     assert type(chosen) is kind

@@ -1,5 +1,6 @@
 """One training: every mode, its effect, and what validation measures."""
 
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
@@ -19,12 +20,12 @@ REGIONS = {"whole": [1, 2, 3], "core": [2, 3], "enhancing": [3]}
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory):
+def setup(tmp_path_factory: pytest.TempPathFactory):
     return Setup(trainings.blobs(tmp_path_factory.mktemp("store")), epochs=1)
 
 
 @pytest.fixture(scope="module")
-def plain(setup, tmp_path_factory):
+def plain(setup, tmp_path_factory: pytest.TempPathFactory):
     return setup.train(tmp_path_factory.mktemp("plain"))
 
 
@@ -47,7 +48,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_every_mode_trains_and_acts(mode, setup, plain, tmp_path):
+def test_every_mode_trains_and_acts(mode, setup, plain, tmp_path: Path) -> None:
     keeper = setup.with_(**MODES[mode]).train(tmp_path)
     found = keeper.kept_weights()
     assert all(torch.isfinite(tensor).all() for tensor in found.values())
@@ -58,7 +59,7 @@ def test_every_mode_trains_and_acts(mode, setup, plain, tmp_path):
     assert not torch.equal(found["body.segmentation_head.1.weight"], fresh["body.segmentation_head.1.weight"])
 
 
-def test_the_same_seed_gives_the_same_weights(setup, plain, tmp_path):
+def test_the_same_seed_gives_the_same_weights(setup, plain, tmp_path: Path) -> None:
     again = setup.train(tmp_path)
     assert same_weights(again.kept_weights(), plain.kept_weights())
     assert again.history == plain.history
@@ -67,14 +68,14 @@ def test_the_same_seed_gives_the_same_weights(setup, plain, tmp_path):
 @pytest.mark.parametrize(
     ("arch", "encoder"), [("fpn", trainings.ENCODER), ("deeplabv3plus", "resnet18"), ("segformer", "mit_b0")]
 )
-def test_other_architectures_train_deterministically(arch, encoder, setup, tmp_path):
+def test_other_architectures_train_deterministically(arch, encoder, setup, tmp_path: Path) -> None:
     wanted = setup.with_(arch=arch, encoder=encoder)
     one, other = (wanted.train(tmp_path / name) for name in "ab")
     assert same_weights(one.kept_weights(), other.kept_weights())
     assert np.isfinite(one.history[0]["train_loss"])
 
 
-def test_context_sees_the_neighbours(setup, tmp_path):
+def test_context_sees_the_neighbours(setup, tmp_path: Path) -> None:
     keeper = setup.with_(context=1).train(tmp_path)
     name = f"{trainings.FIRST_CONVOLUTION}.weight"
     weight = keeper.kept_weights()[name]
@@ -84,7 +85,7 @@ def test_context_sees_the_neighbours(setup, tmp_path):
     assert (moved > 0).all()
 
 
-def test_training_learns_the_blobs(setup, tmp_path):
+def test_training_learns_the_blobs(setup, tmp_path: Path) -> None:
     keeper = setup.with_(epochs=8, batch_size=3, lr=5e-3).train(tmp_path)
     assert keeper.history[-1]["train_loss"] < 0.5 * keeper.history[0]["train_loss"]
     assert keeper.kept_dice > 0.6
@@ -93,17 +94,17 @@ def test_training_learns_the_blobs(setup, tmp_path):
 class Losses(L.Callback):
     """The loss of every batch, by epoch."""
 
-    def __init__(self):
-        self.epochs = []
+    def __init__(self) -> None:
+        self.epochs: list[Any] = []
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
         if batch_idx == 0:
             self.epochs.append([])
         self.epochs[-1].append(float(outputs["loss"]) * module.recipe.accumulate)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_training_loss_is_the_mean_over_the_batches_of_an_epoch(accumulate, setup, tmp_path):
+def test_training_loss_is_the_mean_over_the_batches_of_an_epoch(accumulate, setup, tmp_path: Path) -> None:
     losses = Losses()
     keeper = setup.with_(batch_size=3, accumulate=accumulate).train(tmp_path, callbacks=[losses])
     assert len(losses.epochs[0]) > 2
@@ -112,7 +113,7 @@ def test_training_loss_is_the_mean_over_the_batches_of_an_epoch(accumulate, setu
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.5])
-def test_validation_dice_is_the_evaluations_at_a_half(ema, tmp_path):
+def test_validation_dice_is_the_evaluations_at_a_half(ema, tmp_path: Path) -> None:
     """By an independent road: the kept weights, `inference.cases`, and counts of `scoring.overlap`."""
     store = trainings.blobs(tmp_path / "store", cases=5, regions=REGIONS)
     setup = Setup(store, epochs=3, batch_size=3).with_(ema=ema, lr=3e-3)
@@ -139,12 +140,12 @@ def test_validation_dice_is_the_evaluations_at_a_half(ema, tmp_path):
     assert keeper.kept_dice == pytest.approx(np.mean(scores), abs=1e-4)
 
 
-def test_volume_dice_pools_and_empty_is_one():
+def test_volume_dice_pools_and_empty_is_one() -> None:
     counts = torch.tensor([[3.0, 4, 6], [0, 0, 0], [0, 5, 0]], dtype=torch.float64)
     assert volume_dice(counts).tolist() == pytest.approx([0.6, 1, 0])
 
 
-def test_region_truth(tmp_path):
+def test_region_truth(tmp_path: Path) -> None:
     segmenter = Setup(trainings.blobs(tmp_path, regions=REGIONS)).segmenter()
     labels = torch.tensor([[[0, 1], [2, 3]]], dtype=torch.uint8)
     assert segmenter.truth(labels)[0].tolist() == [
@@ -157,14 +158,14 @@ def test_region_truth(tmp_path):
 class Steps(L.Callback):
     """The network's weights after each optimiser step."""
 
-    def __init__(self):
-        self.seen = []
+    def __init__(self) -> None:
+        self.seen: list[list[torch.Tensor]] = []
 
-    def on_train_batch_end(self, trainer, module, *_):
+    def on_train_batch_end(self, trainer, module, *_) -> None:
         self.seen.append([p.detach().clone() for p in module.network.parameters()])
 
 
-def test_the_average_is_that_of_the_weights_of_the_steps(setup, tmp_path):
+def test_the_average_is_that_of_the_weights_of_the_steps(setup, tmp_path: Path) -> None:
     steps, wanted = Steps(), setup.with_(ema=0.3, epochs=2)
     segmenter = wanted.segmenter()
     wanted.train(tmp_path, segmenter=segmenter, callbacks=[steps])
@@ -178,7 +179,7 @@ def test_the_average_is_that_of_the_weights_of_the_steps(setup, tmp_path):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_loss_that_is_no_number_ends_the_training(setup, tmp_path):
+def test_a_loss_that_is_no_number_ends_the_training(setup, tmp_path: Path) -> None:
     segmenter = setup.segmenter()
     segmenter.loss.forward = lambda logits, truth: logits.sum() * float("nan")
     with pytest.raises(UserError) as error:
@@ -195,7 +196,7 @@ def test_a_loss_that_is_no_number_ends_the_training(setup, tmp_path):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_step_on_a_gpu(setup, tmp_path):
+def test_a_step_on_a_gpu(setup, tmp_path: Path) -> None:
     segmenter = setup.segmenter()
     devices = []
     segmenter.network.register_forward_hook(lambda *given: devices.append(given[2].device.type))

@@ -37,14 +37,14 @@ def params(**changes) -> SimpleNamespace:
     return SimpleNamespace(**(usual | changes))
 
 
-def test_nothing_has_seen_nothing(tmp_path: Path):
+def test_nothing_has_seen_nothing(tmp_path: Path) -> None:
     begins = start.of(params(), None, tmp_path)
     begins.refuse_seen(hashes(range(9)))
     assert not begins.has_seen(hashes(range(9)))
     assert (begins.files, begins.hashes()) == ([], {})
 
 
-def test_a_model_is_no_beginning_for_a_test_on_what_it_has_seen(folder: Path, tmp_path: Path):
+def test_a_model_is_no_beginning_for_a_test_on_what_it_has_seen(folder: Path, tmp_path: Path) -> None:
     begins = start.of(params(initial="base", encoder_weights="packaged"), folder, tmp_path)
     begins.refuse_seen(hashes(range(6, 9)))
     assert begins.has_seen(hashes([8, 5]))
@@ -52,14 +52,14 @@ def test_a_model_is_no_beginning_for_a_test_on_what_it_has_seen(folder: Path, tm
         begins.refuse_seen(hashes([4, 5, 6, 7]))
 
 
-def test_lineage_names_the_weights_that_it_began_with(folder: Path, tmp_path: Path):
+def test_lineage_names_the_weights_that_it_began_with(folder: Path, tmp_path: Path) -> None:
     begins = start.of(params(initial="base", encoder_weights="packaged"), folder, tmp_path)
     weights = folder / initial.WEIGHTS
     assert begins.files == [weights]
     assert begins.hashes() == {"initial_weights_hash": lineage.content_hash(weights)}
 
 
-def test_a_model_that_does_not_say_what_it_has_seen_is_refused(folder: Path, tmp_path: Path):
+def test_a_model_that_does_not_say_what_it_has_seen_is_refused(folder: Path, tmp_path: Path) -> None:
     for name in (initial.MODEL, initial.WEIGHTS):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(UserError, match=r"it must say what train\.initial has seen; train that model again"):

@@ -1,6 +1,7 @@
 """MLflow runs in a real SQLite store."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -18,7 +19,7 @@ def git(folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
+def repository(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("repository")
     git(folder, "init", "-q")
     (folder / "params.yaml").write_text("lr: 1\n", encoding="utf-8")
@@ -29,7 +30,7 @@ def repository(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _no_server(monkeypatch):
+def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
@@ -39,7 +40,7 @@ def runs(where):
     return client.search_runs([experiment.experiment_id])
 
 
-def test_a_run_holds_params_metrics_and_tags(repository):
+def test_a_run_holds_params_metrics_and_tags(repository) -> None:
     logger = tracking.start(repository, {"lr": 0.002, "encoder_weights": None}, "d" * 32, print)
     logger.log_metrics({"val_dice": 0.5}, step=3)
     tracking.finish(logger, {"best_epoch": 2.0}, 12.5)
@@ -51,7 +52,9 @@ def test_a_run_holds_params_metrics_and_tags(repository):
     assert run.info.status == "FINISHED"
 
 
-def test_the_environment_names_another_store(repository, tmp_path, monkeypatch):
+def test_the_environment_names_another_store(
+    repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     where = f"sqlite:///{tmp_path}/elsewhere.db"
     before = len(runs(tracking.uri(repository)))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", where)
@@ -63,7 +66,7 @@ def test_the_environment_names_another_store(repository, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("where", ["http://127.0.0.1:9", "gopher://nowhere", "oracle://u:p@127.0.0.1:9/x"])
 @pytest.mark.timeout(60)
-def test_a_store_that_cannot_be_reached(where, repository, monkeypatch):
+def test_a_store_that_cannot_be_reached(where, repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", where)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UserError) as error:
@@ -73,7 +76,7 @@ def test_a_store_that_cannot_be_reached(where, repository, monkeypatch):
     assert "\n" not in str(error.value)
 
 
-def test_git_revision(repository, tmp_path):
+def test_git_revision(repository, tmp_path: Path) -> None:
     head = git(repository, "rev-parse", "HEAD")
     assert tracking.git_revision(repository) == head  # not the tag
     (repository / "params.yaml").write_text("lr: 2\n", encoding="utf-8")

@@ -137,7 +137,9 @@ def test_a_server_that_dies(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_a_server_that_comes_back_gets_all_of_it(server: Server, tmp_path: Path, monkeypatch) -> None:
+def test_a_server_that_comes_back_gets_all_of_it(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tracking, "PAUSE_SECONDS", 0.0)
     _, told, end = trained(tmp_path, server, {1: server.die, 3: server.start})
     assert (len(told), end) == (1, None)
@@ -218,7 +220,9 @@ def test_a_store_that_answers_again_after_the_last_epoch_gets_all_of_it(
     assert client.get_run(run.run_id).info.status == "FINISHED"
 
 
-def test_how_long_a_request_may_take_unless_the_user_says(tmp_path: Path, monkeypatch) -> None:
+def test_how_long_a_request_may_take_unless_the_user_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in [name for name in os.environ if name.startswith("MLFLOW")]:
         monkeypatch.delenv(name)
     tracking.start(tmp_path, {}, "d" * 32, print)

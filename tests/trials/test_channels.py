@@ -27,20 +27,20 @@ def match(takes, offered, modalities=None):
         (("dwi",), "dwi;adc", ["dwi"]),
     ],
 )
-def test_sequences_go_by_their_names_whatever_the_set_calls_them(takes, offered, taken):
+def test_sequences_go_by_their_names_whatever_the_set_calls_them(takes, offered, taken) -> None:
     matched = match(takes, offered)
     assert matched.taken == taken
     renamed = [(ours, theirs) for ours, theirs in zip(takes, taken, strict=True) if ours != theirs]
     assert matched.sentences == tuple(f"its {theirs} is taken for {ours}" for ours, theirs in renamed)
 
 
-def test_a_picture_that_tells_no_sequence_is_taken_with_a_sentence():
+def test_a_picture_that_tells_no_sequence_is_taken_with_a_sentence() -> None:
     matched = match(("flair",), "gray")
     assert matched.taken == ["gray"]
     assert matched.sentences == ("nothing tells the sequence of gray, which is taken for flair",)
 
 
-def test_the_mean_of_channels_is_of_the_same_ones():
+def test_the_mean_of_channels_is_of_the_same_ones() -> None:
     of_pictures = match(("gray",), "red;green;blue", modalities=("red", "green", "blue"))
     assert (of_pictures.taken, of_pictures.sentences) == ("gray", ())
     renamed = match(("gray",), "t1ce;flair;t1", modalities=("pre", "flair", "post"))
@@ -60,11 +60,11 @@ def test_the_mean_of_channels_is_of_the_same_ones():
         ),
     ],
 )
-def test_what_a_set_lacks_is_a_sentence(takes, modalities, offered, sentence):
+def test_what_a_set_lacks_is_a_sentence(takes, modalities, offered, sentence) -> None:
     with pytest.raises(UserError, match=sentence):
         match(takes, offered, modalities)
 
 
-def test_scans_of_different_kinds_are_not_scored_together():
+def test_scans_of_different_kinds_are_not_scored_together() -> None:
     with pytest.raises(UserError, match=r"differ in their modalities .*score each kind by itself"):
         channels.match(graphs.describe().input, [LGG, "flair"])
