@@ -15,7 +15,7 @@ from stages.formats import nifti
 from stages.formats.file import File
 from stages.scan.header import Header, Unreadable
 from stages.scan.spacing import Spacing
-from tests.fixtures import volumes
+from tests.fixtures import strict, volumes
 from tests.fixtures.decoded import nifti_header, nifti_voxels
 from tests.fixtures.volumes import numbered
 
@@ -24,7 +24,7 @@ ORIENTATIONS = [
     for axes in itertools.permutations(("RL", "AP", "SI"))
     for codes in itertools.product(*axes)
 ]
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = strict.WARNINGS
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.scan.header import Header, Unreadable
-from tests.fixtures import volumes
+from tests.fixtures import strict, volumes
 from tests.fixtures.decoded import nifti_header, nifti_voxels
 from tests.fixtures.volumes import numbered
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = strict.WARNINGS
 CUT = "it is cut short"
 NO_SIDE = "its header does not say how the head lies"
 

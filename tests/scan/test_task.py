@@ -14,8 +14,9 @@ from stages.scan.header import Unreadable
 from stages.scan.task import TUMOUR, Task
 from stages.sources.brats_editions import TASK as BRATS
 from stages.sources.brats_editions import TASK_2015 as BRATS_2015
+from tests.fixtures import strict
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = strict.WARNINGS
 NOT_BINARY = "the mask holds other values than 0 and one label (1, or 255, or 65535 in 16 bits)"
 NOT_WHOLE = "the mask holds values that are no whole numbers"
 DTYPES = [np.uint8, np.int8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.float32, np.float64]

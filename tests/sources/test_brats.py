@@ -15,9 +15,9 @@ from stages.scan import task
 from stages.scan.header import Unreadable
 from stages.sources import brats, brats_cases, brats_editions, cases
 from stages.sources.sources import TASKS
-from tests.fixtures import volumes
+from tests.fixtures import strict, volumes
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = strict.WARNINGS
 MODALITIES = "flair;t1;t1ce;t2"
 
 

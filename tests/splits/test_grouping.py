@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from stages.core.errors import UserError
 from stages.splits import grouping
+from tests.fixtures import strict
 from tests.fixtures.divisible import row, simple
 
 RATIOS = (0.6, 0.2, 0.2)
 SPLITS = ["train", "val", "test"]
-pytestmark = pytest.mark.filterwarnings("error")  # scikit-learn warns of strata that are too small
+pytestmark = strict.WARNINGS  # scikit-learn warns of strata that are too small
 
 
 @st.composite
