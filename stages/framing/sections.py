@@ -78,14 +78,21 @@ class Sections:
 
 def mixed(levels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Own sections (S, H, W, C) uint8 by weights (D, S): (D, H, W, C) uint8."""
-    return np.rint(np.tensordot(weights, levels.astype(np.float32), 1)).astype(np.uint8)
+    return np.rint(_sums(weights, levels)).astype(np.uint8)
 
 
 def labelled(labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Label maps (S, H, W) uint8 by weights (D, S): (D, H, W) uint8, what covers most of each voxel."""
     values = [value for value in range(1, int(labels.max(initial=0)) + 1) if (labels == value).any()]
-    covers = np.stack([np.tensordot(weights, (labels == v).astype(np.float32), 1) for v in (0, *values)])
+    covers = np.stack([_sums(weights, labels == value) for value in (0, *values)])
     return resampling.majority(covers[0], covers[1:], values)
+
+
+def _sums(weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Sections by weights, exactly: in float32 the order of adding, which is another for a part than for the
+    whole, would decide what is halfway between two levels.
+    """
+    return np.tensordot(weights.astype(np.float64), levels.astype(np.float64), 1)
 
 
 @lru_cache(maxsize=64)
