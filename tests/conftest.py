@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from stages.core import workers
@@ -17,6 +18,8 @@ from tests.fixtures.dvc_stand_in import Place
 if TYPE_CHECKING:
     import distributed
 
+hypothesis.settings.register_profile("untimed", deadline=None)  # on a busy machine any example may take long
+hypothesis.settings.load_profile("untimed")
 DATA = "BRAINSEG_TEST_DATA"
 SHARED = Path(os.environ.get(DATA) or Path(__file__).resolve().parents[2] / "shared" / "data")
 """Folder of real scans as people download them, zipped (CONTRIBUTING.md names the files)."""

@@ -49,7 +49,7 @@ def test_params_may_name_each_of_them() -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(key=st.tuples(*[st.integers(0, 2**32 - 1)] * 3), history=st.lists(st.integers(0, 9), max_size=3))
 def test_the_key_alone_decides(policy: str, key: tuple[int, int, int], history: list[int]) -> None:
     fresh, used = policies.build(policy, []), policies.build(policy, [])

@@ -12,7 +12,7 @@ from tests.fixtures import scans
 from tests.fixtures.flaws import SIZE, TURNS, drawn
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     top=st.integers(0, 40),
     left=st.integers(0, 40),

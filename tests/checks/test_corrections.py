@@ -173,7 +173,7 @@ def rows_of_both(draw: st.DrawFn) -> pd.DataFrame:
     return rows.assign(planes=rows["content"], head=0.5, picture="", patient_known=True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows=rows_of_both())
 def test_groups_of_the_set_never_change(rows: pd.DataFrame) -> None:
     every = pd.Series(True, rows.index)

@@ -33,7 +33,7 @@ def poor(good: Slices) -> Table:
     return rows
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_order_of_rows_changes_nothing(poor: Table, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(poor))

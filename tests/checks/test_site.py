@@ -82,7 +82,7 @@ LOADED = (
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(parts=st.lists(st.sampled_from(KEPT + LOADED), max_size=12))
 def test_what_a_page_loads_is_cut_out_and_the_rest_stays_to_the_byte(parts: list[str]) -> None:
     assert site._offline("".join(parts)) == "".join(part for part in parts if part in KEPT)

@@ -190,7 +190,7 @@ def test_everything_that_belongs_together_joins_the_groups() -> None:
     assert list(twins.Same([], [], []).groups(rows)) == list(rows["patient_id"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     patients=st.lists(st.sampled_from("PQRSTUV"), min_size=1, max_size=14),
     joined=st.lists(st.tuples(st.integers(0, 13), st.integers(0, 13)), max_size=8),

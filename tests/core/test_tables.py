@@ -27,7 +27,7 @@ RECORD = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=st.lists(RECORD, max_size=5), groups=st.lists(TEXT.filter(bool), min_size=5, max_size=5))
 def test_any_table_comes_back_as_it_was_written(
     tmp_path: Path, records: list[Record], groups: list[str]

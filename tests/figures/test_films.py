@@ -72,7 +72,7 @@ def test_large_slices_are_made_small_and_colours_of_sequences_grey_above(tmp_pat
     assert (pixels[films.SIDE :] == [90, 0, 0]).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60))
 def test_frames_hold_the_slice_with_most_tumour_and_stay_few(sizes) -> None:
     tumour = np.zeros((len(sizes), 3, 3), bool)

@@ -68,14 +68,14 @@ def pictures(draw: st.DrawFn) -> tuple[str, np.ndarray]:
     return "".join("01"[int(sign)] for sign in signs), picture
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(drawn=pictures())
 def test_the_hash_is_the_signs_of_the_low_coefficients(drawn: tuple[str, np.ndarray]) -> None:
     signs, picture = drawn
     assert f"{int(fingerprint.of(picture), 16):0{SIDE * SIDE}b}" == signs
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     drawn=pictures(), turn=st.sampled_from(TURNS), rows=st.integers(1, 3), columns=st.sampled_from([1, 2, 4])
 )
@@ -90,7 +90,7 @@ def test_a_picture_is_met_in_all_eight_positions_and_any_size(
     assert (one == other) == np.allclose(drawn[1], again, atol=1e-4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(drawn=pictures(), gain=st.floats(0.05, 4000), offset=st.floats(0, 1))
 def test_contrast_and_brightness_change_nothing(
     drawn: tuple[str, np.ndarray], gain: float, offset: float
@@ -168,7 +168,7 @@ HASH = st.one_of(st.just(""), st.binary(min_size=SIDE * SIDE // 8, max_size=SIDE
 COPY = st.tuples(st.integers(0, 6), st.integers(0, 7), st.sets(st.integers(0, SIDE * SIDE - 1), max_size=7))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     hashes=st.lists(HASH, max_size=7),
     copies=st.lists(COPY, max_size=7),

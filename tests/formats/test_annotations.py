@@ -122,7 +122,7 @@ def test_run_lengths(tmp_path: Path, mask: np.ndarray, crowd: int) -> None:
 @given(
     st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32 - 1), st.integers(1, 99)),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_mask_survives_run_lengths(
     tmp_path_factory: pytest.TempPathFactory, drawing: tuple[int, int, int, int]
 ) -> None:

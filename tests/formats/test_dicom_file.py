@@ -114,7 +114,7 @@ def test_no_attribute_of_another_type_leads_to_another_error(tmp_path: Path, kin
             dicom_seg.write(labels, series.header, {1: "tumour"}, DRAWN, tmp_path / "mask")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.binary(max_size=300),
     st.sampled_from([b"", b"\x08\x00\x05\x00", b"\x02\x00\x10\x00UI", b"\0\x08\0\x05CS"]),

@@ -55,7 +55,7 @@ def test_high_as_dark_in_some_slices(tmp_path: Path) -> None:
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(slopes=st.lists(st.sampled_from([None, "", "1", "0.5", "2.25", "1e-3", "-3"]), min_size=2, max_size=2))
 def test_each_slice_has_a_slope_of_its_own(tmp_path_factory: pytest.TempPathFactory, slopes) -> None:
     """As Philips has it: slices of integers and of decimal numbers lie in one volume."""

@@ -25,7 +25,7 @@ def moved(paths, place) -> None:
         edit(path, ImagePositionPatient=[f"{mm:.12g}" for mm in place(data.InstanceNumber - 1, at)])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     step=st.floats(0.3, 7.0),
     digits=st.sampled_from([1, 2, 3]),

@@ -168,7 +168,7 @@ def legible(contents):
     return b"\0" not in contents.get("SpecificCharacterSet", b"").rstrip(b"\0")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(TEXTS), st.binary(max_size=20), max_size=4).filter(legible))
 def test_no_attribute_prevents_a_segmentation(tmp_path: Path, contents) -> None:
     """Nor does what a patient's attributes say get into a remark."""

@@ -106,7 +106,7 @@ def reached(nan: np.ndarray) -> np.ndarray:
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(arrays.arrays(bool, st.tuples(*[st.integers(1, 6)] * 3)))
 def test_it_is_what_one_gets_to_from_the_border(nan: np.ndarray) -> None:
     voxels = np.where(nan, NAN, 7.0).astype(np.float32)

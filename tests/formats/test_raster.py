@@ -109,7 +109,7 @@ def test_labels_that_have_lost_their_numbers(tmp_path: Path) -> None:
 FILTERS = [imagecodecs.PNG.FILTER[name] for name in ("NONE", "SUB", "UP", "AVG", "PAETH", "ALL")]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     size=st.tuples(st.integers(1, 9), st.integers(1, 70)),
     channels=st.integers(1, 4),

@@ -188,7 +188,7 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
     return bytes(damaged)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seed=st.integers(0, 2**32))
 def test_a_damaged_png_is_the_picture_that_it_was_or_unreadable(
     crops: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory, seed: int
@@ -201,7 +201,7 @@ def test_a_damaged_png_is_the_picture_that_it_was_or_unreadable(
             np.testing.assert_array_equal(read(path), intact)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seed=st.integers(0, 2**32))
 def test_a_damaged_jpeg_is_a_picture_of_its_size_or_unreadable(
     crops: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory, seed: int

@@ -90,7 +90,7 @@ def test_shares_of_the_sides_are_told_from_pixels(bad: dict[str, Any]) -> None:
 
 
 @given(st.floats(0, 0.98), st.floats(0, 0.98), st.floats(0.01, 1), st.floats(0.01, 1), st.integers(2, 600))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_box_in_shares_passes_for_pixels(
     x: float, y: float, width: float, height: float, side: int
 ) -> None:

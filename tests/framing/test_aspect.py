@@ -55,7 +55,7 @@ def test_a_scan_of_coarser_rows_or_columns_looks_the_same_to_the_network(
     assert np.abs(images.astype(int) - squeezed).mean() > 2 * np.abs(images.astype(int) - thick_images).mean()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(aspect=st.floats(0.15, 6), crop=st.booleans(), size=st.sampled_from([64, 128]))
 def test_a_disc_in_millimetres_is_a_disc_in_the_frame(aspect: float, crop: bool, size: int) -> None:
     """aspect: of pixels whose area is 1 mm2."""

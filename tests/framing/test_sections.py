@@ -24,7 +24,6 @@ def target_of_nnunet(spacings: np.ndarray, sizes: np.ndarray) -> float:
     return target[0]
 
 
-@settings(deadline=None)
 @given(
     cases=st.lists(st.tuples(millimetres, st.floats(0.5, 2), st.floats(0.5, 2), counts), min_size=1),
     size=st.sampled_from([32, 64, 128]),
@@ -50,7 +49,6 @@ def test_sections_at_the_planned_distance_stay_as_they_are(own, mm) -> None:
         assert same.back(levels) is levels
 
 
-@settings(deadline=None)
 @given(own=counts, mm=millimetres, planned_mm=millimetres)
 def test_as_many_as_fill_the_same_length(own, mm, planned_mm) -> None:
     there = Sections.of(own, mm, planned_mm)
@@ -58,7 +56,6 @@ def test_as_many_as_fill_the_same_length(own, mm, planned_mm) -> None:
     assert there.planned == 1 or abs(there.planned * planned_mm - own * mm) <= planned_mm / 2 + 1e-6
 
 
-@settings(deadline=None)
 @given(own=counts, planned=counts, value=st.integers(0, 255))
 def test_what_is_alike_in_all_sections_stays_so(own, planned, value) -> None:
     there = Sections(own, planned)
@@ -76,7 +73,7 @@ def test_twice_as_many_lie_between_their_neighbours_and_come_back() -> None:
     np.testing.assert_allclose(there.back(probabilities).ravel(), [0.1, 0.5, 0.9], atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(own=counts, planned=counts, top=st.integers(0, 23), depth=st.integers(1, 30))
 def test_a_part_is_made_as_the_whole_is(own, planned, top, depth) -> None:
     random = np.random.default_rng(own)
@@ -88,7 +85,7 @@ def test_a_part_is_made_as_the_whole_is(own, planned, top, depth) -> None:
     np.testing.assert_array_equal(part, whole[top : top + depth])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(own=st.integers(2, 24), planned=counts, labels=st.integers(1, 4))
 def test_labels_are_those_that_cover_most(own, planned, labels) -> None:
     random = np.random.default_rng((own, planned))

@@ -167,7 +167,7 @@ def covered(length: int, size: int, start: int, span: int) -> np.ndarray:
     return share
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     length=st.integers(4, 40),
     start=st.integers(-12, 12),
@@ -186,7 +186,7 @@ def test_any_shrinking_averages_what_a_pixel_covers_and_nothing_lies_beyond_the_
     np.testing.assert_array_equal(transform.labels(mask, frame)[0][clear], (share > 0.5)[clear])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     height=st.integers(20, 90),
     width=st.integers(20, 90),
@@ -260,7 +260,7 @@ def test_outliers_do_not_set_the_scale() -> None:
     assert spoilt.std[0] == pytest.approx(clean.std[0], rel=0.1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10**6), size=st.sampled_from([32, 64]), values=st.sets(st.integers(1, 4), min_size=1)
 )

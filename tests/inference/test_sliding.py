@@ -31,7 +31,7 @@ def test_windows_reach_from_end_to_end_and_overlap_by_half(length, side) -> None
     assert all(0 < step <= max(1, (side + 1) // 2) for step in np.diff(begin))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shape=st.tuples(sides, sides, sides), window=st.tuples(sides, sides, sides), batch=st.integers(1, 5))
 def test_what_depends_on_a_voxel_alone_comes_back_whatever_the_windows(shape, window, batch) -> None:
     levels = volume(shape)
@@ -41,7 +41,7 @@ def test_what_depends_on_a_voxel_alone_comes_back_whatever_the_windows(shape, wi
     np.testing.assert_allclose(answered[:, 0], levels[..., 0] / 255, atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shape=st.tuples(sides, sides, sides), window=st.tuples(sides, sides, sides))
 def test_slabs_are_the_sums_over_all_windows_at_once(shape, window) -> None:
     """Added up over the whole volume, in the plainest way."""

@@ -9,7 +9,7 @@ from stages.masks import components
 from tests.fixtures.flooding import flooded
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(hnp.arrays(bool, (2, 5, 6), elements=st.sampled_from([False, False, False, True])), st.integers(0, 8))
 def test_keeps_exactly_the_components_that_are_large_enough(mask, smallest) -> None:
     expected = np.zeros_like(mask)
@@ -19,7 +19,7 @@ def test_keeps_exactly_the_components_that_are_large_enough(mask, smallest) -> N
     np.testing.assert_array_equal(components.without_small(mask, smallest), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(hnp.arrays(bool, (2, 5, 6), elements=st.sampled_from([False, False, True])), st.integers(0, 2**32))
 def test_sizes_are_those_of_the_components_and_of_their_part_in_the_truth(mask, seed) -> None:
     truth = np.random.default_rng(seed).random(mask.shape) < 0.5
@@ -29,7 +29,7 @@ def test_sizes_are_those_of_the_components_and_of_their_part_in_the_truth(mask, 
     assert sorted(zip(every.tolist(), right.tolist(), strict=True)) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(hnp.arrays(bool, (2, 5, 6), elements=st.sampled_from([False, False, False, False, True])))
 def test_a_box_holds_all_and_no_smaller_one_does(mask) -> None:
     inside = components.box(mask)

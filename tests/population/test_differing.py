@@ -18,14 +18,14 @@ def compared(patients: np.ndarray, scans: np.ndarray) -> differing.Comparison:
     return differing.of(populations.of(patients), MEASURES, scans)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(numbers, numbers)
 def test_cliff_s_delta_is_that_of_all_pairs(first, second) -> None:
     pairs = np.sign(np.subtract.outer(first, second)).mean()
     assert differing.cliffs_delta(np.array(first), np.array(second)) == pytest.approx(pairs)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 9999), st.integers(2, 8), st.integers(2, 12))
 def test_p_of_equal_values_is_scipy_s_of_all_permutations(seed, scans, patients) -> None:
     rng = np.random.default_rng(seed)
@@ -55,7 +55,7 @@ def test_p_of_different_values_is_scipy_s(scans, patients, method) -> None:
     assert differing.p_value(first, second) == expected
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holm_s_correction_by_its_definition(p_values) -> None:
     """Rejects step by step: the smallest at a / m, the next at a / (m - 1), until the first that holds."""

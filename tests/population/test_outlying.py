@@ -35,7 +35,7 @@ def test_of_1000_scans_like_the_patients_at_most_one_in_20_is_far_out() -> None:
     assert np.mean(far) >= 0.02  # with 19 patients the level is met exactly, but for ties
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10_000), st.integers(5, 45))
 def test_each_of_a_set_held_against_the_others_is_far_out_in_one_of_20(seed, patients) -> None:
     """Exactly, not only on average: what full conformal prediction guarantees of exchangeable rows."""
@@ -45,14 +45,14 @@ def test_each_of_a_set_held_against_the_others_is_far_out_in_one_of_20(seed, pat
         assert sum(own <= level for own in p) <= level * len(rows) + 1e-9
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.permutations(range(25)))
 def test_the_order_of_patients_changes_nothing(seed, order) -> None:
     rows = rounded(populations.table(26, seed))
     assert standing(rows[:25], rows[25]) == standing(rows[:25][list(order)], rows[25])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.sampled_from([n for n in NAMES if n != CONFIDENCE]))
 def test_one_measure_far_away_is_enough_and_is_named_first(seed, name) -> None:
     patients = populations.table(40, seed)

@@ -263,7 +263,7 @@ VALUES += [
 ]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(line=st.integers(0, SHIPPED.count("\n")), value=st.sampled_from(VALUES))
 def test_whatever_a_line_holds_the_answer_is_params_or_one_sentence(
     tmp_path: Path, line: int, value: str

@@ -72,7 +72,7 @@ def test_contrast_is_of_the_channel_that_shows_the_tumour_best() -> None:
     assert np.isnan(cases.contrast(np.zeros_like(images), truth))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
 def test_training_and_evaluation_mean_the_same_dice(tp, fp, fn) -> None:
     in_training = volume_dice(torch.tensor([tp, tp + fp, tp + fn], dtype=torch.float64))

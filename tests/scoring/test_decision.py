@@ -66,7 +66,7 @@ def test_levels_compare_as_the_probabilities_themselves(step) -> None:
     np.testing.assert_array_equal(mask[:, 0, 0], expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.floats(0, 1, width=32), st.sampled_from(decision.THRESHOLDS))
 def test_any_probability_compares_right_with_the_thresholds_tried(probability, threshold) -> None:
     level = levels.quantise(np.array([[[probability]]], dtype=np.float32))

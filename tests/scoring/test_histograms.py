@@ -20,7 +20,7 @@ VOXELS = st.integers(1, 60).flatmap(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(VOXELS)
 def test_a_histogram_counts_every_voxel_once(voxels) -> None:
     values, truth = voxels
@@ -31,7 +31,7 @@ def test_a_histogram_counts_every_voxel_once(voxels) -> None:
         assert (counts[0, level], counts[1, level]) == ((here & ~truth).sum(), (here & truth).sum())
 
 
-@settings(max_examples=25, deadline=None)  # 38 calls of scikit-learn each
+@settings(max_examples=25)  # 38 calls of scikit-learn each
 @given(VOXELS)
 def test_the_curve_is_scikit_learns_at_its_thresholds(voxels) -> None:
     values, truth = voxels
@@ -43,7 +43,7 @@ def test_the_curve_is_scikit_learns_at_its_thresholds(voxels) -> None:
         assert recall == pytest.approx(metrics.recall_score(truth, above, zero_division=0))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(VOXELS)
 def test_the_calibration_error_is_that_of_torchmetrics(voxels) -> None:
     values, truth = voxels

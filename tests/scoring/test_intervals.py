@@ -69,7 +69,7 @@ def test_the_same_values_give_the_same_interval_whatever_was_drawn_before() -> N
     assert patient_bootstrap(values, 500) == first
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     values=st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0])), min_size=2, max_size=40),
     resamples=st.integers(50, 300),

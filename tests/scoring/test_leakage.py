@@ -61,7 +61,7 @@ def dice_of_masks(truth: np.ndarray, predicted: np.ndarray) -> float:
     return 2 * (truth & predicted).sum() / both if both else 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scans=scans_in_folds())
 def test_pooled_counts_are_the_dice_of_the_pooled_masks(
     tmp_path_factory: pytest.TempPathFactory, scans
@@ -82,7 +82,7 @@ def test_pooled_counts_are_the_dice_of_the_pooled_masks(
     assert found["dice"].between(0, 1).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(scans=scans_in_folds())
 def test_one_fold_of_everything_is_the_headline(tmp_path_factory: pytest.TempPathFactory, scans) -> None:
     whole = [(*scan[:4], np.zeros(len(scan[2]), dtype=int)) for scan in scans]

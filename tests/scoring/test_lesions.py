@@ -12,7 +12,7 @@ from tests.fixtures.flooding import flooded
 MASKS = hnp.arrays(bool, (2, 5, 6), elements=st.sampled_from([False, False, False, False, True]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(MASKS, MASKS)
 def test_f1_is_that_of_sets_of_voxels(predicted, truth) -> None:
     true, found = list(flooded(truth)), list(flooded(predicted))

@@ -21,7 +21,7 @@ ALL = (
 EMPTY, FULL = np.zeros((2, 3, 4), bool), np.ones((2, 3, 4), bool)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(MASKS, MASKS)
 def test_counts_and_metrics_are_those_of_scikit_learn(predicted, truth) -> None:
     counts = overlap.count(predicted, truth)
@@ -54,7 +54,7 @@ def test_specificity_is_one_where_nothing_is_negative() -> None:
     assert overlap.specificity(overlap.count(FULL, EMPTY)) == 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(MASKS, MASKS), max_size=4))
 def test_arrays_of_counts_are_scored_one_by_one(pairs) -> None:
     counts = [overlap.count(*pair) for pair in pairs]
@@ -64,7 +64,7 @@ def test_arrays_of_counts_are_scored_one_by_one(pairs) -> None:
         assert metric(together).tolist() == [metric(c) for c in counts]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(MASKS, MASKS)
 def test_all_lie_between_zero_and_one_and_iou_follows_dice(predicted, truth) -> None:
     counts = overlap.count(predicted, truth)

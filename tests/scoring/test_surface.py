@@ -48,7 +48,7 @@ def masks(seed, shape, level=0.02):
     return [ndimage.gaussian_filter(random.normal(size=shape), 1.2) > level for _ in range(2)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from([(1, 12, 14), (2, 9, 8), (5, 11, 12)]), SPACINGS)
 def test_both_are_those_of_brute_force_and_of_monai(seed, shape, spacing) -> None:
     predicted, truth = masks(seed, shape)
@@ -69,7 +69,7 @@ def of_monai(predicted, truth, spacing, tolerance):
     return float(hd95), float(nsd)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         hnp.arrays(bool, (2, 4, 5), elements=st.sampled_from([False] * 5 + [True])), min_size=2, max_size=2

@@ -220,7 +220,7 @@ def test_names_of_samples_and_patients(
         max_size=16,
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_two_samples_have_one_name(
     tmp_path_factory: pytest.TempPathFactory, parts: set[tuple[str, str, str]]
 ) -> None:

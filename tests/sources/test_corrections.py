@@ -47,7 +47,7 @@ def read(root: Path, rows: list[Record]) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(images), np.stack(masks)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scan=scans(), seed=st.integers(0, 200), placed=st.booleans())
 def test_what_is_written_is_read_again_bit_for_bit(
     scan: tuple[np.ndarray, np.ndarray], seed: int, placed: bool

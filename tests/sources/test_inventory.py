@@ -127,7 +127,7 @@ def test_what_is_not_there_and_what_is_no_archive(root: Path) -> None:
         of(root, memory)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.dictionaries(st.text("ab/_1", min_size=1, max_size=6), st.binary(max_size=4), max_size=5))
 def test_an_archive_is_known_by_names_and_contents_alone(
     tmp_path_factory: pytest.TempPathFactory, content: dict[str, bytes]

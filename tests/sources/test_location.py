@@ -171,7 +171,7 @@ def test_a_damaged_entry_is_named(tmp_path: Path, compression: int, position: in
 
 
 @pytest.mark.usefixtures("without_processes")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_bytes_of_an_archive_are_damaged_the_files_are_right_or_it_is_refused(
     tmp_path_factory: pytest.TempPathFactory, seed: int

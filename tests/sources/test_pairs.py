@@ -201,7 +201,7 @@ NAMES = st.sampled_from(["1", "01", "1_mask", "x", "x_MASK", "_mask", "x_mask_ma
 FILES = st.builds("{}{}{}".format, FOLDERS, NAMES, st.sampled_from([".png", ".PNG", ".jpg", ".tif"]))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sets(FILES, min_size=2, max_size=8))
 def test_every_file_is_in_one_place_and_every_slice_has_its_own_name(tmp_path: Path, files: set[str]) -> None:
     shutil.rmtree(tmp_path)

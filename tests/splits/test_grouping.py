@@ -59,7 +59,7 @@ def check(
         assert splits.groupby(unit)["split"].nunique().max() == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(table=tables(), parts=ratios(), seed=SEED)
 def test_no_group_straddles_whatever_the_data(
     table: pd.DataFrame, parts: tuple[float, float, float], seed: int
@@ -73,7 +73,7 @@ def test_no_group_straddles_whatever_the_data(
     assert groups["val"] == min(max(1, round(parts[1] / (parts[0] + parts[1]) * rest)), rest - 1)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     table=tables(least=5),
     parts=ratios(),
@@ -97,7 +97,7 @@ def test_the_order_of_rows_decides_nothing(
     pd.testing.assert_frame_equal(one, other.loc[table.index])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     table=tables(least=8),
     folds=st.integers(3, 8),
@@ -120,7 +120,7 @@ def test_every_slice_is_tested_in_exactly_one_fold(
     assert max(sizes) - min(sizes) <= 1
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(table=tables(), parts=ratios(), seed=SEED)
 def test_single_slices_are_drawn_by_the_ratios(
     table: pd.DataFrame, parts: tuple[float, float, float], seed: int
@@ -201,7 +201,7 @@ def test_the_seed_decides() -> None:
     assert len(drawn) > 5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(table=tables(least=8), parts=ratios(), seed=SEED)
 def test_each_site_is_tested_whole_by_a_network_that_saw_none_of_it(
     table: pd.DataFrame, parts: tuple[float, float, float], seed: int

@@ -32,7 +32,7 @@ PLACES = ["train"] * 3 + ["val"] * 2 + ["test"] * 4
 GROUPS = st.lists(st.sampled_from("PQRSTUVWXYZ"), min_size=len(PLACES), max_size=len(PLACES))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(groups=GROUPS)
 def test_the_share_of_leaking_slices_of_any_published_division(groups: list[str]) -> None:
     table = pd.DataFrame([row(f"p{k}", 0, k, group) for k, group in enumerate(groups)])

@@ -25,7 +25,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> shards.Store:
     return shards.open_store(folder)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases=st.lists(st.integers(1, 6), min_size=1, max_size=6), context=st.integers(0, 5))
 def test_neighbours_stay_in_the_case_and_repeat_at_its_ends(cases: list[int], context: int) -> None:
     index = pd.DataFrame({"case_id": [f"c{9 - i}" for i, count in enumerate(cases) for _ in range(count)]})
@@ -108,7 +108,7 @@ def test_neighbours_are_augmented_as_the_slice_is(opened: shards.Store) -> None:
 PIXELS = st.lists(st.sampled_from([0, 0, 5, 70]), min_size=1, max_size=40)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(pixels=PIXELS, seed=st.integers(0, 99), epoch=st.integers(0, 99))
 def test_all_means_every_slice_once_in_an_order_of_seed_and_epoch(
     pixels: list[int], seed: int, epoch: int
@@ -126,7 +126,7 @@ def test_all_means_every_slice_once_in_an_order_of_seed_and_epoch(
     assert {key.epoch for key in keys} == {epoch}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(pixels=PIXELS, seed=st.integers(0, 99), epoch=st.integers(0, 99))
 def test_balanced_means_every_tumour_and_as_many_without(pixels: list[int], seed: int, epoch: int) -> None:
     sampler = EpochSampler(np.array(pixels), "balanced", seed)

@@ -37,7 +37,7 @@ def joined(opened, tmp_path_factory: pytest.TempPathFactory):
     return shards.joined(shards.open_store(folder), opened)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_slices_of_a_case_are_those_of_the_store(opened, joined, data) -> None:
     store, before = data.draw(st.sampled_from([(opened, 0), (joined, 9)]))

@@ -34,7 +34,7 @@ def everything(data, epoch=0):
     return data.__getitems__([Key(epoch, position) for position in range(len(data))])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(window=st.tuples(st.integers(1, 12), st.integers(5, 32), st.integers(5, 32)))
 def test_each_voxel_is_in_one_window_of_validation(opened, window) -> None:
     rows = np.flatnonzero(opened.index["case_id"] != "c1")

@@ -34,7 +34,7 @@ def test_a_plan_has_whole_cases_in_order_and_bounded_shards(lengths: list[int], 
         assert size + lengths[follower[0]] * slice_bytes > min(max(100, sum(sizes) // 16), 1000), places
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     cases=st.lists(st.integers(1, 5), min_size=1, max_size=5),
     per_shard=st.integers(1, 30),
