@@ -23,7 +23,7 @@ from stages.scan.spacing import Spacing
 from stages.scan.volume import Volume
 from tests.fixtures import coco, volumes
 
-KINDS = ".tif, .tiff, .png, .jpg, .jpeg, .nii, .nii.gz"
+KINDS = ", ".join(formats.FORMATS)
 
 
 def plane(seed: int = 0, dtype: type = np.uint8) -> np.ndarray:
