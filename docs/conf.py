@@ -5,14 +5,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
-from docs.made import pages  # noqa: E402
+from docs.made import pages, rooms  # noqa: E402
 
 project = "brainseg"
 copyright = "the authors of brainseg, Apache-2.0"
@@ -34,12 +33,12 @@ def setup(app: Sphinx) -> None:
     """Make the pages that are no files of docs/ before Sphinx looks for pages."""
     app.connect("builder-inited", make_pages)
     app.connect("source-read", lead_inside)
-    app.add_lexer("mermaid", TextLexer)
 
 
 def make_pages(app: Sphinx) -> None:
     """Pages made from the code, and copies of those that lie elsewhere."""
     pages.write(HERE / "reference")
+    rooms.draw((HERE / "architecture.md").read_text(encoding="utf-8"), HERE / "rooms.svg")
     for name in ELSEWHERE:
         target = HERE / name
         target.parent.mkdir(exist_ok=True)
@@ -47,6 +46,9 @@ def make_pages(app: Sphinx) -> None:
 
 
 def lead_inside(app: Sphinx, page: str, source: list[str]) -> None:
-    """Links to these pages lead to the site's copies; in the repository they lead to the originals."""
+    """Links to these pages lead to the site's copies, while in the repository they lead to the originals;
+    and the picture of the rooms is one without a script.
+    """
+    source[0] = rooms.MERMAID.sub("![The rooms, and which uses which](rooms.svg)\n", source[0])
     names = "|".join(map(re.escape, ELSEWHERE))
     source[0] = re.sub(rf"\]\(((?:\.\./)*)\.\./({names})", r"](\1\2", source[0])

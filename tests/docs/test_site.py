@@ -11,6 +11,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.fixtures.browser import chrome
 from tests.pipeline.import_graph import ROOT
+from tests.pipeline.test_wiring import ROOMS
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +61,10 @@ def test_it_fetches_nothing_and_its_search_works_from_disk(site) -> None:
         ]
         assert len(asked) > 3
         assert [url for url in asked if not url.startswith(("file://", "data:"))] == []
+
+
+def test_the_picture_of_the_rooms_has_all_of_them(site):
+    drawn = (site / "_images" / "rooms.svg").read_text(encoding="utf-8")
+    for room in ROOMS:
+        assert room == "core" or f">{room}</text>" in drawn  # which every room may use
+    assert "mermaid" not in (site / "architecture.html").read_text(encoding="utf-8")
