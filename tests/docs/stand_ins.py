@@ -59,7 +59,8 @@ def untrained(root: Path) -> Project:
 def environment(root: Path) -> None:
     """Let `.venv` of a clone be the environment that runs the tests."""
     (root / ".venv").mkdir()
-    (root / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (root / ".venv" / name).symlink_to(Path(sys.prefix) / name)
     (root / ".venv/.ready").touch()
 
 

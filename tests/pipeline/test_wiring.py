@@ -26,7 +26,6 @@ ANYWHERE = {"project", "experiments", "comparison", "environment", "registry", "
 LIBRARY = [path for path in SOURCES if len(path.parts) == 3 and path.parts[1] not in ANYWHERE]
 
 
-# What each stage writes, a contract that others rely on (docs/explanation/pipeline.md).
 def entries(stage: str, *kinds: str) -> dict[str, dict]:
     """Outs or deps of a stage: path to its flags."""
     listed = [entry for kind in kinds for entry in DVC["stages"][stage].get(kind, [])]
