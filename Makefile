@@ -6,7 +6,7 @@ BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
 export PATH := $(BIN):$(PATH)
 
-.PHONY: run install test lint docs experiments clean
+.PHONY: run install test test-fast lint docs experiments clean
 
 run: $(READY)
 	dvc repro
@@ -16,6 +16,11 @@ install: $(READY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# What computes, for the loop while editing: a minute.
+FAST := $(addprefix tests/,core/test_tables.py fingerprints formats framing masks preprocessing project scan scoring splits store)
+test-fast: $(READY)
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile -m 'not slow and not long' $(FAST) $(ARGS)
 
 lint: $(READY)
 	ruff check .

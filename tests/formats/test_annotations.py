@@ -61,6 +61,7 @@ def filled(polygons: list[list[float]], height: int, width: int) -> np.ndarray:
     return inside
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("archive", "number"), [("coco.zip", 399), ("coco_polygons.zip", 178)])
 def test_real_outlines_are_filled(shared_data: Path, tmp_path: Path, archive: str, number: int) -> None:
     compared = 0
@@ -609,6 +610,7 @@ def test_the_seed_of_the_mutations_is_drawn(tmp_path: Path) -> None:
     assert judged(tmp_path / "a.json") == ["drawn", "drawn"]
 
 
+@pytest.mark.long
 @given(st.lists(st.tuples(st.sampled_from(PLACES[1:]), JSON | st.just(...)), min_size=1, max_size=2))
 @settings(max_examples=250, deadline=10_000)
 def test_values_of_any_kind_in_any_place(
@@ -623,6 +625,7 @@ def test_values_of_any_kind_in_any_place(
     assert all(answer == "drawn" or "\n" not in answer for answer in judged(path))
 
 
+@pytest.mark.long
 @given(
     st.lists(
         st.tuples(st.integers(0, 1200), st.integers(0, 4), st.binary(max_size=3)), min_size=1, max_size=6

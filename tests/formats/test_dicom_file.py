@@ -98,6 +98,7 @@ def test_files_that_are_none(tmp_path: Path, content) -> None:
     assert refused([tmp_path / "x.dcm"]) == "x.dcm is no DICOM file"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [b"U\x94", b"LO", b"UI", b"US", b"DS", b"OB", b"PN", b"SQ"])
 def test_no_attribute_of_another_type_leads_to_another_error(tmp_path: Path, kind) -> None:
     """One byte in the wrong place, and a number is a text."""

@@ -25,6 +25,7 @@ def moved(paths, place) -> None:
         edit(path, ImagePositionPatient=[f"{mm:.12g}" for mm in place(data.InstanceNumber - 1, at)])
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(
     step=st.floats(0.3, 7.0),

@@ -168,6 +168,7 @@ def legible(contents):
     return b"\0" not in contents.get("SpecificCharacterSet", b"").rstrip(b"\0")
 
 
+@pytest.mark.long
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(TEXTS), st.binary(max_size=20), max_size=4).filter(legible))
 def test_no_attribute_prevents_a_segmentation(tmp_path: Path, contents) -> None:
@@ -182,6 +183,7 @@ def test_no_attribute_prevents_a_segmentation(tmp_path: Path, contents) -> None:
         assert set(remark.split(" leaves ")[1].split(" empty")[0].split(", ")) <= set(contents)
 
 
+@pytest.mark.long
 def test_a_patient_is_not_named_in_the_terminal(tmp_path: Path) -> None:
     """Neither by warnings, nor by logs, of any of the libraries."""
     paths = write_series(tmp_path, VOXELS, PatientName="Jane Doe", PatientSex="F")

@@ -173,6 +173,7 @@ def targets(flair: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return {"plain": content, "packed": gzip.compress(content), "start": flair.read_bytes()[:1024]}
 
 
+@pytest.mark.long
 @settings(max_examples=600, deadline=5000)
 @given(
     which=st.sampled_from(["plain", "packed", "start"]),
@@ -188,6 +189,7 @@ def test_damaged_bytes(tmp_path_factory: pytest.TempPathFactory, targets, which,
     either(path)
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=5000)
 @given(
     st.dictionaries(

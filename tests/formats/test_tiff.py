@@ -161,6 +161,7 @@ def test_a_forged_size_is_refused_before_memory_is_asked_for(tmp_path: Path) -> 
             read()
 
 
+@pytest.mark.long
 @settings(max_examples=400)
 @given(seed=st.integers(0, 2**32), compress=st.booleans())
 def test_whatever_bytes_are_damaged_a_read_gives_the_whole_image_or_unreadable(

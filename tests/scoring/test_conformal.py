@@ -88,20 +88,24 @@ def kept():
     return pd.DataFrame(rows)
 
 
+@pytest.mark.long
 def test_a_volume_is_in_its_interval_as_often_as_promised(kept) -> None:
     assert kept["volume"].mean() == pytest.approx(0.9, abs=SLACK)  # nor is the interval too wide
 
 
+@pytest.mark.long
 def test_a_dice_is_as_high_as_promised(kept) -> None:
     assert 0.9 - SLACK <= kept["expected Dice"].mean() < 0.985  # an error the other way does no harm
 
 
+@pytest.mark.long
 def test_few_are_trusted_whose_mask_is_bad(kept) -> None:
     assert kept["bad"].mean() > 0.2
     assert kept["trust"].mean() == pytest.approx(0.9, abs=SLACK)
     assert 0.1 < kept["trusted"].mean() < 0.9  # nor are all, or none
 
 
+@pytest.mark.long
 def test_an_outer_mask_holds_enough_as_often_as_promised(kept) -> None:
     assert 0.9 - SLACK <= kept["outer"].mean() < 0.97  # whoever has nothing to hold does not calibrate
 

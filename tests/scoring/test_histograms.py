@@ -31,6 +31,7 @@ def test_a_histogram_counts_every_voxel_once(voxels) -> None:
         assert (counts[0, level], counts[1, level]) == ((here & ~truth).sum(), (here & truth).sum())
 
 
+@pytest.mark.long
 @settings(max_examples=25)  # 38 calls of scikit-learn each
 @given(VOXELS)
 def test_the_curve_is_scikit_learns_at_its_thresholds(voxels) -> None:

@@ -61,6 +61,7 @@ def dice_of_masks(truth: np.ndarray, predicted: np.ndarray) -> float:
     return 2 * (truth & predicted).sum() / both if both else 1.0
 
 
+@pytest.mark.long
 @settings(max_examples=60)
 @given(scans=scans_in_folds())
 def test_pooled_counts_are_the_dice_of_the_pooled_masks(

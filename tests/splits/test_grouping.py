@@ -59,6 +59,7 @@ def check(
         assert splits.groupby(unit)["split"].nunique().max() == 1
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(table=tables(), parts=ratios(), seed=SEED)
 def test_no_group_straddles_whatever_the_data(
@@ -97,6 +98,7 @@ def test_the_order_of_rows_decides_nothing(
     pd.testing.assert_frame_equal(one, other.loc[table.index])
 
 
+@pytest.mark.long
 @settings(max_examples=12)
 @given(
     table=tables(least=8),
@@ -201,6 +203,7 @@ def test_the_seed_decides() -> None:
     assert len(drawn) > 5
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(table=tables(least=8), parts=ratios(), seed=SEED)
 def test_each_site_is_tested_whole_by_a_network_that_saw_none_of_it(

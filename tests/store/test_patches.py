@@ -55,6 +55,7 @@ def test_a_window_is_a_part_of_its_case_and_background_beyond(opened) -> None:
     assert not image[3:].any()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("foreground", [0.0, 1.0])
 def test_windows_are_drawn_around_labelled_voxels_or_anywhere(opened, foreground) -> None:
     rows = np.arange(len(opened.index))
