@@ -83,14 +83,13 @@ def script(blocks: list[Block]) -> str:
     parts = ["set -eo pipefail"]
     for number, block in enumerate(blocks):
         parts.append(f"echo '@@ {number}'")
+        if block.language == "diff":
+            parts.append(f"git apply --recount - <<'@@'\n{block.source}@@")
+            continue
         source = block.source
         for placeholder, stand_in in PLACEHOLDERS.items():
             source = source.replace(placeholder, stand_in)
-        if block.language == "bash":
-            parts.append(source)
-        else:
-            program = "git apply --recount -" if block.language == "diff" else "python -"
-            parts.append(f"{program} <<'@@'\n{source}@@")
+        parts.append(source if block.language == "bash" else f"python - <<'@@'\n{source}@@")
     return "\n".join(parts) + "\n"
 
 

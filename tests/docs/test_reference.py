@@ -39,7 +39,8 @@ def test_every_param_has_its_default_and_the_comment_of_params_yaml() -> None:
         for key in field.annotation.model_fields  # type: ignore[union-attr]
     }
     assert set(listed) == names
-    assert listed["train.lr"][:2] == ["`0.002`", "a number above 0"]
+    assert listed["train.optimizer"][:2] == ["`adamw`", "`adamw`, `adam`, `sgd`"]
+    assert listed["train.lr"][1] == "a number above 0"
     assert listed["preprocess.size"][1] == "a whole number from 32 to 1024 a multiple of 32"
     assert listed["split.folds"][1] == "a whole number from 3 or `null`"
     assert listed["train.window"][1] == "a list of 3: a whole number from 1 or `null`"
