@@ -18,7 +18,7 @@ test: $(READY)
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # What computes, for the loop while editing: a minute.
-FAST := $(addprefix tests/,core/test_tables.py fingerprints formats framing masks preprocessing project scan scoring splits store)
+FAST := $(addprefix tests/,formats framing masks preprocessing project scan scoring splits)
 test-fast: $(READY)
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile -m 'not slow and not long' $(FAST) $(ARGS)
 

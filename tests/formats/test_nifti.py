@@ -51,6 +51,7 @@ def test_every_orientation_is_the_same_head(tmp_path: Path, codes: str) -> None:
     assert nifti_header(path) == Header(3, 4, 1, Spacing(5.0, 2.0, 0.5), slices=2)
 
 
+@pytest.mark.long
 @settings(max_examples=150)
 @given(
     axes=st.permutations(range(3)),

@@ -75,6 +75,7 @@ def test_a_real_head_is_in_the_box_and_little_else_is(real: dict[str, tuple[np.n
         assert head[:, inside].sum() > 0.995 * head.sum()
 
 
+@pytest.mark.long
 def test_real_intensities_are_scaled_by_case_and_the_air_is_zero(
     real: dict[str, tuple[np.ndarray, np.ndarray]],
 ) -> None:

@@ -129,6 +129,7 @@ def test_truth_that_the_network_is_sure_of_not_seeing_takes_the_whole_scan() -> 
 TABLES = st.builds(drawn, st.integers(0, 2**32 - 1).map(np.random.default_rng), st.integers(1, 25))
 
 
+@pytest.mark.long
 @settings(max_examples=30)
 @given(TABLES, st.randoms(use_true_random=False))
 def test_the_order_of_the_patients_and_of_their_scans_does_not_matter(table, random) -> None:

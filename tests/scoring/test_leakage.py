@@ -83,6 +83,7 @@ def test_pooled_counts_are_the_dice_of_the_pooled_masks(
     assert found["dice"].between(0, 1).all()
 
 
+@pytest.mark.long
 @settings(max_examples=20)
 @given(scans=scans_in_folds())
 def test_one_fold_of_everything_is_the_headline(tmp_path_factory: pytest.TempPathFactory, scans) -> None:

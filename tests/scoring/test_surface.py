@@ -48,6 +48,7 @@ def masks(seed, shape, level=0.02):
     return [ndimage.gaussian_filter(random.normal(size=shape), 1.2) > level for _ in range(2)]
 
 
+@pytest.mark.long
 @settings(max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from([(1, 12, 14), (2, 9, 8), (5, 11, 12)]), SPACINGS)
 def test_both_are_those_of_brute_force_and_of_monai(seed, shape, spacing) -> None:

@@ -74,6 +74,7 @@ def test_no_group_straddles_whatever_the_data(
     assert groups["val"] == min(max(1, round(parts[1] / (parts[0] + parts[1]) * rest)), rest - 1)
 
 
+@pytest.mark.long
 @settings(max_examples=12)
 @given(
     table=tables(least=5),

@@ -32,6 +32,7 @@ PLACES = ["train"] * 3 + ["val"] * 2 + ["test"] * 4
 GROUPS = st.lists(st.sampled_from("PQRSTUVWXYZ"), min_size=len(PLACES), max_size=len(PLACES))
 
 
+@pytest.mark.long
 @settings(max_examples=60)
 @given(groups=GROUPS)
 def test_the_share_of_leaking_slices_of_any_published_division(groups: list[str]) -> None:
