@@ -37,8 +37,17 @@ def complaints(path: Path) -> str:
     return "".join(done.stdout + done.stderr for done in (schema, audit) if done.returncode)
 
 
-def test_the_workflow_is_valid_and_safe() -> None:
-    assert complaints(WORKFLOW) == ""
+@pytest.mark.parametrize("workflow", sorted(WORKFLOW.parent.iterdir()), ids=lambda path: path.stem)
+def test_a_workflow_is_valid_and_safe(workflow: Path) -> None:
+    assert complaints(workflow) == ""
+
+
+def test_the_forms_of_issues_are_github_s() -> None:
+    folder = ROOT / ".github/ISSUE_TEMPLATE"
+    forms = sorted(set(folder.iterdir()) - {folder / "config.yml"})
+    for schema, files in (("issue-forms", forms), ("issue-config", [folder / "config.yml"])):
+        done = program("check-jsonschema", "--builtin-schema", f"vendor.github-{schema}", *files)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
