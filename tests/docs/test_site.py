@@ -11,7 +11,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.fixtures.browser import chrome
 from tests.pipeline.import_graph import ROOT
-from tests.pipeline.test_wiring import ROOMS
+from tests.pipeline.rooms import ROOMS
 
 
 @pytest.fixture(scope="module")
