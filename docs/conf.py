@@ -11,7 +11,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
-from docs.made import pages, rooms  # noqa: E402
+from docs.made import pages, rooms  # noqa: E402  # which the line above lets be found
 
 project = "brainseg"
 copyright = "the authors of brainseg, Apache-2.0"

@@ -2,13 +2,14 @@
 
 import ast
 import os
-import re
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from stages import cli
 from stages.core import code
@@ -41,7 +42,7 @@ def imported(files: set[Path]) -> set[str]:
             names.add(str(node.module).partition(".")[0])
     # Of several that share a namespace or a module, the one that is listed.
     found = {
-        name: {plain(one) for one in distributions[name]}
+        name: {canonicalize_name(one) for one in distributions[name]}
         for name in names - {"stages"}
         if name in distributions
     }
@@ -50,11 +51,7 @@ def imported(files: set[Path]) -> set[str]:
 
 def listed(*names: str) -> set[str]:
     lines = REQUIREMENTS.always + [line for name in names for line in REQUIREMENTS.of(name)]
-    return {plain(re.split(r"[^\w.-]", line)[0]) for line in lines}
-
-
-def plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return {canonicalize_name(Requirement(line).name) for line in lines}
 
 
 def reached(*files: Path) -> set[str]:
