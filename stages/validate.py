@@ -5,11 +5,13 @@ python -m stages.validate        # what `dvc repro validate` runs; about 6 s for
 """
 
 import sys
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import typer
 
-from stages.checks import corrections, expectations, findings, judging, statistics
+from stages.checks import corrections, findings, judging, statistics
 from stages.core import atomic, errors, tables
 from stages.core.errors import UserError
 from stages.figures import examples
@@ -29,11 +31,18 @@ def main() -> None:
 def run(params: Validate, paths: Paths) -> dict[str, Any]:
     """Write data/validated.csv and reports/validate/; returns the metrics."""
     table = tables.read(tables.MANIFEST, paths.manifest)
-    judged = judging.judge(paths.raw, table, paths.kept / "measured", params.near_duplicate_bits)
+    # Great Expectations takes seconds to import, most of this where no scan has changed: the workers measure
+    # meanwhile. They were forked before, so that none inherits an import under way.
+    meanwhile = partial(import_module, "stages.checks.expectations")
+    judged = judging.judge(
+        paths.raw, table, paths.kept / "measured", params.near_duplicate_bits, meanwhile=meanwhile
+    )
     rows, flagged, kept = judged.rows, judged.findings, judged.kept
     findings.refuse(flagged, len(table), params.on_error, params.max_quarantined)
     if not kept.any():
         raise UserError("no slice shows anything; check ingest.source and ingest.location")
+
+    from stages.checks import expectations
 
     with atomic.directory(paths.data_docs) as docs:
         files = statistics.scans(paths.raw, rows)

@@ -1,5 +1,6 @@
 """Every slice of a manifest measured and held to the checks: which can be used, and what is amiss."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +30,13 @@ class Judged:
         return ~self.bad & ~self.empty
 
 
-def judge(raw: Path, table: pd.DataFrame, folder: Path, bits: int) -> Judged:
+def judge(
+    raw: Path, table: pd.DataFrame, folder: Path, bits: int, meanwhile: Callable[[], object] | None = None
+) -> Judged:
     """Judge the slices of a manifest, whose files lie below `raw`. folder: where measurements are kept for
-    the next time; bits: validate.near_duplicate_bits.
+    the next time; bits: validate.near_duplicate_bits; meanwhile: as of `measuring.measure`.
     """
-    rows = findings.measured(table, measuring.measure(raw, table, folder))
+    rows = findings.measured(table, measuring.measure(raw, table, folder, meanwhile))
     same = twins.of(rows, bits)
     flagged = findings.of(rows, same)
     critical = flagged.loc[flagged["severity"] == "critical", "sample_id"]

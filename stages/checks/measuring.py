@@ -1,6 +1,7 @@
 """All slices of a manifest measured: shared out among processes, and no case again that has not changed."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ Rows = list[dict[Any, Any]]
 """Of one case in the manifest, the columns `statistics.ROW`."""
 
 
-def measure(raw: Path, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def measure(
+    raw: Path, table: pd.DataFrame, folder: Path, meanwhile: Callable[[], object] | None = None
+) -> pd.DataFrame:
     """`statistics.measure` of every row of a manifest, in the table's order. folder: where the numbers of
-    each case are kept for the next time.
+    each case are kept for the next time; meanwhile: called once the workers have begun.
     """
     chunks: list[list[Rows]] = [[]]
     order: list[int] = []
@@ -32,7 +35,9 @@ def measure(raw: Path, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
         order.extend(case.index)
     results = Kept.of(folder, "measured") if kept.limit_bytes() else None
     with workers.pool() as pool:
-        parts = pool.map(partial(_of_cases, raw, results), chunks)
+        parts = pool.map(partial(_of_cases, raw, results), chunks)  # all of it submitted
+        if meanwhile is not None:
+            meanwhile()
         done = list(progress.track(parts, "validate", len(chunks)))
     kept.trim(folder)
     return pd.concat(done, ignore_index=True).set_axis(order).sort_index()

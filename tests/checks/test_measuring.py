@@ -1,5 +1,6 @@
 """Slices measured again only where something changed, with the same numbers as from nothing."""
 
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -84,3 +85,22 @@ def test_nothing_is_kept_where_nothing_may_be(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv(kept.LIMIT, "0")
     measuring.measure(tmp_path / "raw", table, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
+
+
+def test_what_is_done_meanwhile_waits_for_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker is held up until it is done."""
+    scans.write_lgg(tmp_path / "raw", patients=1, slices=3)
+    table = tables.from_records(lgg.find(tmp_path / "raw").records)
+    begun, done, measure = threading.Event(), threading.Event(), statistics.measure
+
+    def held_up(raw: Path, rows: list[dict[str, object]]) -> pd.DataFrame:
+        begun.set()
+        assert done.wait(60)
+        return measure(raw, rows)
+
+    def meanwhile() -> None:
+        assert begun.wait(60)
+        done.set()
+
+    monkeypatch.setattr(statistics, "measure", held_up)
+    assert len(measuring.measure(tmp_path / "raw", table, tmp_path / "kept", meanwhile)) == 3
