@@ -180,11 +180,7 @@ def enter(metrics: dict[str, Any], sentences: tuple[str, ...], path: Path) -> No
     row = {"model": metrics["model"]["weights"], "data": metrics["scored"]["data"]}
     row |= {name: test[name] for name in ("patients", "dice", "dice_ci_low", "dice_ci_high")}
     new = pd.DataFrame([row | {"note": "; ".join(sentences)}], columns=list(tables.TRIED.columns))
-    if path.exists():
-        earlier = tables.read(tables.TRIED, path)
-        other = (earlier["model"] != row["model"]) | (earlier["data"] != row["data"])
-        new = pd.concat([earlier[other], new], ignore_index=True)
-    tables.write(new, path)
+    tables.enter(tables.TRIED, new, path, by=tables.TRIED.key)
 
 
 def _data(params: Ingest) -> str:

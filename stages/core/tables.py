@@ -142,6 +142,18 @@ def write(table: pd.DataFrame, path: Path) -> None:
     atomic.text(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"), path)
 
 
+def enter(schema: Schema, rows: pd.DataFrame, path: Path, by: Sequence[str]) -> None:
+    """Write rows into a table, after those of it that each differ from all of them in a column of `by`; its
+    others give way. Makes the table where there is none.
+    """
+    if path.exists():
+        earlier = read(schema, path)
+        names = list(by)
+        other = ~earlier.set_index(names).index.isin(rows.set_index(names).index)
+        rows = pd.concat([earlier[other], rows], ignore_index=True) if other.any() else rows
+    write(rows, path)
+
+
 def read(schema: Schema, path: Path) -> pd.DataFrame:
     """A table that a stage wrote; raises `UserError` as `parse` does, and where there is no such file."""
     try:

@@ -54,11 +54,7 @@ def of(
 
 def enter(rows: pd.DataFrame, path: Path) -> None:
     """Enter rows of one set and recipe into the table, in the place of earlier ones of both."""
-    if path.exists():
-        earlier = tables.read(tables.SITES, path)
-        same = earlier["patients_hash"].isin(rows["patients_hash"]) & earlier["recipe"].isin(rows["recipe"])
-        rows = pd.concat([earlier[~same], rows], ignore_index=True) if (~same).any() else rows
-    tables.write(rows, path)
+    tables.enter(tables.SITES, rows, path, by=("patients_hash", "recipe"))
 
 
 def read(path: Path, patients: Iterable[str], recipe: Mapping[str, Any]) -> Sites | None:
