@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 
 from stages.core import workers
-from tests.fixtures.dvc_stand_in import Place
+from tests.fixtures.dvc_stand_in import Place, remembering
 
 if TYPE_CHECKING:
     import distributed
@@ -74,18 +74,15 @@ def lgg_folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A repository with a stand-in for DVC, as the working folder."""
+    from stages.experiments import experiment  # which takes seconds that few tests need
+
     found = Place(tmp_path)
     monkeypatch.chdir(found.root)
+    monkeypatch.setattr(experiment, "resolved", remembering(experiment.resolved))
     for name, text in {"NAME": "tester", "EMAIL": "tester@example.invalid"}.items():
         monkeypatch.setenv(f"GIT_AUTHOR_{name}", text)
         monkeypatch.setenv(f"GIT_COMMITTER_{name}", text)
     return found
-
-
-@pytest.fixture(scope="session")
-def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Address of MLflow's store, one for all: it takes seconds to make."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
 
 
 @pytest.fixture(scope="module")

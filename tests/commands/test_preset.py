@@ -1,12 +1,10 @@
 """Presets: what is shipped is valid and survives a shell; `--run` plans, resumes and tells, without DVC."""
 
 import json
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -196,15 +194,6 @@ def test_slips_are_told_in_a_sentence(
 ) -> None:
     monkeypatch.chdir(ROOT)
     assert ended(capsys, *words) == (2, "", f"error: {told}\n")
-
-
-def test_the_program_knows_the_command(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.cli", "preset", "leak-taxi"],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: no preset is called leak-taxi; did you mean leak-tax?\n"
 
 
 def test_a_preset_without_arms_is_not_for_comparing() -> None:

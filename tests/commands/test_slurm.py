@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from stages.commands import slurm
 from stages.core import errors
 from stages.core.errors import UserError
-from stages.experiments import experiment
+from stages.experiments import experiment, tracked
 from stages.experiments.slurm import Allocation, Place
 from tests.fixtures.dvc_stand_in import Place as Project
 
@@ -21,9 +22,16 @@ SHELLCHECK = Path(sys.executable).parent / "shellcheck"
 
 
 @pytest.fixture(autouse=True)
-def three_threads(monkeypatch: pytest.MonkeyPatch, mlflow_store: str) -> None:
+def three_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
+
+
+@pytest.fixture(autouse=True)
+def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Each time that MLflow's store is asked for, which takes seconds to make."""
+    asked: list[str] = []
+    monkeypatch.setattr(tracked, "prepare", lambda: asked.append("asked"))
+    return asked
 
 
 @pytest.fixture
@@ -77,8 +85,11 @@ def experiments(script: str, number: str = "0") -> tuple[str, list[str]]:
 # What is asked for.
 
 
-def test_one_experiment_on_one_core(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_experiment_on_one_core(
+    project: Project, capsys: pytest.CaptureFixture[str], prepared: list[str]
+) -> None:
     script = written(capsys, "-S", "train.lr=1e-4")
+    assert prepared == ["asked"]
     assert directives(script) == {
         "job-name": "slurm",
         "nodes": "1",
@@ -273,6 +284,7 @@ def job(script: str, **env: str) -> tuple[int, str]:
     [
         (("", ""), "this is no job; submit it with sbatch"),
         (("python=", "python=/nowhere"), "has no /nowhere"),
+        (("python=", f"python={shutil.which('false')}"), "lacks packages; install brainseg into it"),
         (("commit=", "commit=0"), "cannot read commit 0"),
         (("repository=", "repository=/nowhere"), "of /nowhere"),
         (("cache=", "cache=/proc/nowhere"), "cannot write into DVC's cache /proc/nowhere"),
@@ -283,7 +295,9 @@ def test_a_job_that_cannot_run_says_so(
 ) -> None:
     script = written(capsys)
     head, tail = script.split("\nexport nodes=")
-    head = re.sub(rf"^{change[0]}.*$", change[1], head, flags=re.MULTILINE) if change[0] else head
+    # A program that starts at once in the place of one that imports torch and DVC.
+    for name, line in (("python=", f"python={shutil.which('true')}"), change):
+        head = re.sub(rf"^{name}.*$", line, head, flags=re.MULTILINE) if name else head
     status, complaint = job(f"{head}\nexport nodes={tail}", **({"SLURM_JOB_ID": "7"} if change[0] else {}))
     assert status == 2
     assert complaint.splitlines()[-1].startswith("error: ")

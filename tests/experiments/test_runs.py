@@ -10,7 +10,7 @@ import pytest
 from stages.commands import preset, tune
 from stages.core import errors, workers
 from stages.core.errors import UserError
-from stages.experiments import runs
+from stages.experiments import runs, tracked
 from tests.fixtures.dvc_stand_in import Place
 
 ROOT = Path(__file__).parents[2]
@@ -18,10 +18,14 @@ RUN = ("leak-tax", "--run", "-S", "split.folds=3", "-S", "train.epochs=2")
 LR = ("--search", "train.lr=log(1e-5,1e-1)")
 
 
+PREPARE = tracked.prepare
+
+
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch, mlflow_store: str) -> None:
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's store, which takes seconds to make, is made where a test is of it."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
+    monkeypatch.setattr(tracked, "prepare", lambda: None)
 
 
 def ended(capsys: pytest.CaptureFixture[str], command, *words: str) -> tuple[object, str, str]:
@@ -98,7 +102,8 @@ def test_slips_are_told_in_a_sentence(
 def test_the_store_of_trainings_is_there_before_two_begin(
     place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(tracked, "prepare", PREPARE)
     assert ended(capsys, preset, *RUN)[0] == 0
     assert not (place.root / "mlflow.db").exists()  # one at a time makes it in training
     assert ended(capsys, preset, *RUN, "--jobs", "2")[0] == 0
