@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from stages.commands import serve
 from stages.serving import workspace
 from stages.serving.line import DRAWN
-from tests.fixtures import graphs, requested, scans
+from tests.fixtures import graphs, programs, requested, scans
 from tests.fixtures.requested import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +82,10 @@ def test_it_ends_at_a_signal_and_leaves_nothing(started, model, temporary, numbe
     assert list(temporary.iterdir()) == []
 
 
-def test_what_a_killed_server_left_is_removed_at_the_next_start(started, model, temporary) -> None:
+def test_what_a_killed_server_left_is_removed_at_the_next_start(
+    started, model, temporary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace.tempfile, "gettempdir", lambda: str(temporary))
     first = started(model)
     server = Server(address(first))
     server.done(server.send(png(), "patient.png")["id"])
@@ -92,12 +96,10 @@ def test_what_a_killed_server_left_is_removed_at_the_next_start(started, model, 
     address(second)
     assert not list(temporary.rglob("patient.png"))
     assert len(list(temporary.glob("brainseg-serve-*"))) == 1
-    third = started(model)  # which must not take the second's for one of the dead
-    address(third)
-    assert len(list(temporary.glob("brainseg-serve-*"))) == 2
-    for process in (second, third):
-        process.terminate()
-        process.communicate()
+    with workspace.opened():  # a third, which must not take the second's for one of the dead
+        assert len(list(temporary.glob("brainseg-serve-*"))) == 2
+    second.terminate()
+    second.communicate()
     assert list(temporary.glob("brainseg-serve-*")) == []
 
 
@@ -165,10 +167,12 @@ def test_results_are_kept_where_that_is_asked(started, model, temporary, tmp_pat
         (("--token", ""), "--token must be printable ASCII"),
     ],
 )
-def test_what_cannot_be_served(started, model, temporary, words, sentence) -> None:
-    process = started(model, *words)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (2, "")
+def test_what_cannot_be_served(
+    model, temporary, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], words, sentence
+) -> None:
+    monkeypatch.setattr(workspace.tempfile, "gettempdir", lambda: str(temporary))
+    status, out, err = programs.run(serve.app, "serve", ("--model", model, "--port", "0", *words), capfd)
+    assert (status, out) == (2, "")
     assert sentence in err
     assert err.startswith("error: ")
     assert err.count("\n") == 1

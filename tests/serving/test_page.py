@@ -7,23 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.fixtures import browser, dicom, graphs, scans, served, volumes
+from tests.fixtures import dicom, graphs, scans, served, volumes
 from tests.fixtures.served import Page
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(tmp_path_factory: pytest.TempPathFactory, driver: webdriver.Chrome) -> Iterator[Page]:
     """The page of a model that takes one sequence; nothing is sent yet."""
     described = graphs.describe(channels=("flair",)).model_copy(update={"guarantees": graphs.guarantees()})
     model = graphs.export(tmp_path_factory.mktemp("model"), described)
-    with (
-        served.running(model, "--max-bytes", "3000000") as address,
-        browser.chrome(size="1400,900") as chrome,
-    ):
-        yield Page(chrome, address).open()
+    with served.running(model, "--max-bytes", "3000000") as address:
+        yield Page(driver, address).open()
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
+from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.fixtures import browser, graphs, served, volumes
+from tests.fixtures import graphs, served, volumes
 from tests.fixtures.served import Page
 
 SHAPE = 20, 64, 48
@@ -43,14 +44,13 @@ def corrections(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, corrections: Path) -> Iterator[Page]:
+def page(
+    tmp_path_factory: pytest.TempPathFactory, corrections: Path, driver: webdriver.Chrome
+) -> Iterator[Page]:
     root = tmp_path_factory.mktemp("page")
     model = graphs.export(root / "model", graphs.describe(channels=("flair",)))
-    with (
-        served.running(model, "--corrections", str(corrections)) as address,
-        browser.chrome(size="1400,900") as chrome,
-    ):
-        yield Page(chrome, address)
+    with served.running(model, "--corrections", str(corrections)) as address:
+        yield Page(driver, address)
 
 
 @pytest.fixture

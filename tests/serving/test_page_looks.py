@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from PIL import Image
+from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -32,7 +33,7 @@ return [...seen.values()];
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(tmp_path_factory: pytest.TempPathFactory, driver: webdriver.Chrome) -> Iterator[Page]:
     """A page with a volume that is open, one to look at first, and one that failed."""
     root = tmp_path_factory.mktemp("looks")
     model = graphs.export(root / "model", graphs.describe(channels=("flair",)))
@@ -42,8 +43,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(root / f"{'blank_' * 12}.png")
     (root / "half.png").write_bytes((root / f"{'blank_' * 12}.png").read_bytes()[:50])
     (root / "notes.txt").write_text("no scan", encoding="utf-8")
-    with served.running(model) as address, browser.chrome(size="1400,900") as chrome:
-        page = Page(chrome, address).open()
+    with served.running(model) as address:
+        page = Page(driver, address).open()
         for name in ("head.nii.gz", f"{'blank_' * 12}.png", "half.png"):
             page.bring(root / name)
         page.choose("head.nii.gz")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionBuilder
 from selenium.webdriver.common.actions import interaction
 from selenium.webdriver.common.actions.pointer_input import PointerInput
@@ -13,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from stages.predicting import overlay
-from tests.fixtures import browser, graphs, scans, served, volumes
+from tests.fixtures import graphs, scans, served, volumes
 from tests.fixtures.served import Page
 
 SHAPE = 20, 64, 48
@@ -42,13 +43,13 @@ def phantom() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(tmp_path_factory: pytest.TempPathFactory, driver: webdriver.Chrome) -> Iterator[Page]:
     """The page with the phantom, from a file whose axes run the other way, and a scan of three sequences."""
     root = tmp_path_factory.mktemp("planes")
     model = graphs.export(root / "model", graphs.describe(channels=("flair",)))
     volumes.save(root / "head.nii.gz", phantom(), codes="RAS", spacing_mm=MM)
-    with served.running(model) as address, browser.chrome("--disable-3d-apis", size="1400,900") as chrome:
-        page = Page(chrome, address).open()
+    with served.running(model) as address:
+        page = Page(driver, address).open()
         page.bring(root / "head.nii.gz")
         yield page
 
@@ -84,7 +85,13 @@ def test_there_is_no_webgl(page) -> None:
 
 
 @pytest.mark.parametrize("plane", AXES)
-def test_the_mask_is_where_the_tumour_is(head, plane) -> None:
+def test_scan_and_mask_are_where_they_are(head, plane) -> None:
+    head.go(plane, HOLE[AXES[plane][0]])
+    dark = colour(head, plane, HOLE).max()
+    for axis in AXES[plane][1:]:
+        mirrored = list(HOLE)
+        mirrored[axis] = SHAPE[axis] - 1 - HOLE[axis]
+        assert colour(head, plane, tuple(mirrored)).max() > dark + 40
     through = AXES[plane][0]
     head.go(plane, TUMOUR[through])
     expected = (1 - OPACITY) * 255 + OPACITY * np.array(overlay.COLOURS[0])
@@ -99,20 +106,17 @@ def test_the_mask_is_where_the_tumour_is(head, plane) -> None:
     assert head.canvas(plane).get_attribute("aria-label").endswith("mask: none")
 
 
-@pytest.mark.parametrize("plane", AXES)
-def test_the_scan_is_where_it_is(head, plane) -> None:
-    head.go(plane, HOLE[AXES[plane][0]])
-    dark = colour(head, plane, HOLE).max()
-    for axis in AXES[plane][1:]:
-        mirrored = list(HOLE)
-        mirrored[axis] = SHAPE[axis] - 1 - HOLE[axis]
-        assert colour(head, plane, tuple(mirrored)).max() > dark + 40
+LETTERS = {"axial": "ALPR", "coronal": "SLIR", "sagittal": "SPIA"}
+SIDES = [
+    (plane, side, letter)
+    for plane, letters in LETTERS.items()
+    for side, letter in zip(("top", "right", "bottom", "left"), letters, strict=True)
+]
 
 
-@pytest.mark.parametrize(("plane", "letters"), [("axial", "ALPR"), ("coronal", "SLIR"), ("sagittal", "SPIA")])
-def test_letters_say_which_side_is_which(head, plane, letters) -> None:
-    canvas = head.canvas(plane)
-    for side, letter in zip(("top", "right", "bottom", "left"), letters, strict=True):
+def test_letters_say_which_side_is_which(head) -> None:
+    for plane, side, letter in SIDES:
+        canvas = head.canvas(plane)
         element = head.driver.find_element(By.CSS_SELECTOR, f"figure.{plane} .letter.{side}")
         assert element.text == letter
         middle = element.rect["x"] + element.rect["width"] / 2, element.rect["y"] + element.rect["height"] / 2
@@ -283,15 +287,15 @@ def test_a_screen_reader_hears_slice_and_mask(head) -> None:
 
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, Path]]:
+def case(tmp_path_factory: pytest.TempPathFactory, driver: webdriver.Chrome) -> Iterator[tuple[Page, Path]]:
     """The page of a model of three sequences and three nested regions with a case of the LGG set's layout."""
     root = tmp_path_factory.mktemp("case")
     described = graphs.describe(regions=graphs.BRATS)
     model = graphs.export(root / "model", described)
     scans.write_lgg(root / "in", patients=1)
     (folder,) = (path for path in (root / "in" / "kaggle_3m").iterdir() if path.is_dir())
-    with served.running(model) as address, browser.chrome(size="1400,900") as chrome:
-        page = Page(chrome, address).open()
+    with served.running(model) as address:
+        page = Page(driver, address).open()
         page.bring(folder)
         page.choose(folder.name)
         yield page, folder

@@ -1,15 +1,13 @@
 """The page when the server wants a token, is full, goes away and comes back."""
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from tests.fixtures import browser, graphs, scans, served
+from tests.fixtures import graphs, scans, served
 from tests.fixtures.served import Page
 
 TOKEN = "token/with=signs+&%41"
@@ -18,12 +16,6 @@ TOKEN = "token/with=signs+&%41"
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return graphs.export(tmp_path_factory.mktemp("model"), graphs.describe(channels=("flair",)))
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[webdriver.Chrome]:
-    with browser.chrome(size="1400,900") as chrome:
-        yield chrome
 
 
 @pytest.fixture
