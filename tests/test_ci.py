@@ -203,13 +203,13 @@ def merged(tmp_path: Path) -> Path:
 
 
 def test_a_regression_fails_and_leaves_what_the_comment_needs(merged: Path) -> None:
-    assert script(merged, "compare", "HEAD^1", status=1).startswith("worse: ")
+    told = script(merged, "compare", "HEAD^1", "--tolerance", "0.01", status=1)
+    assert told.startswith("worse: ")
     out = merged / ".scratch/ci"
     assert sorted(path.name for path in out.iterdir()) == ["comparison.json", "comparison.md"]
     assert (out / "comparison.md").read_text().startswith("<!-- brainseg compare -->\n### Test Dice: worse\n")
-    assert json.loads((out / "comparison.json").read_text())["regression"]
-    script(merged, "compare", "HEAD^1", "--tolerance", "0.2")
-    assert json.loads((out / "comparison.json").read_text())["tolerance"] == 0.2
+    written = json.loads((out / "comparison.json").read_text())
+    assert (written["regression"], written["tolerance"]) == (True, 0.01)
 
 
 def test_the_base_is_fetched_as_the_message_says(merged: Path) -> None:

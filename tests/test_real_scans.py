@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FILE = "tests/formats/test_annotations.py"
+FILE = "tests/formats/test_tiff.py"  # one of few real scans, and of few imports
 
 
 def run(data: Path) -> subprocess.CompletedProcess[str]:
