@@ -4,8 +4,6 @@ import gzip
 import io
 import json
 import shutil
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -18,11 +16,11 @@ import requests
 from PIL import Image
 from starlette.routing import Route
 
+from stages.commands import predict
 from stages.serving import app
-from tests.fixtures import dicom, graphs, requested, scans, served, volumes
+from tests.fixtures import dicom, graphs, programs, requested, scans, served, volumes
 from tests.fixtures.requested import Server
 
-ROOT = Path(__file__).resolve().parents[2]
 IMAGES, _ = scans.volume(5, seed=1)
 FLAIR = IMAGES[..., scans.FLAIR]
 
@@ -71,14 +69,13 @@ def unpacked(content: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_results_are_what_predict_writes(server, model, made, tmp_path: Path) -> None:
+def test_results_are_what_predict_writes(
+    server, model, made, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Byte for byte, but for a segmentation in DICOM, which has its own numbers and time."""
     shutil.rmtree(made / "f" / "g" / "nothing", ignore_errors=True)
     out = tmp_path / "out"
-    command = ["brainseg", "predict", str(made), "--model", str(model), "--out", str(out)]
-    subprocess.run(
-        [sys.executable, "-m", "stages.cli", *command[1:]], cwd=ROOT, check=True, capture_output=True
-    )
+    assert programs.run(predict.app, "predict", (made, "--model", model, "--out", out), capfd)[0] == 0
     for scan in server.scans():
         server.ask("delete", f"scans/{scan['id']}")
     keys = [scan["id"] for scan in server.send(zipped(made), "in.zip")]

@@ -82,15 +82,20 @@ def test_it_ends_at_a_signal_and_leaves_nothing(started, model, temporary, numbe
     assert list(temporary.iterdir()) == []
 
 
-def test_what_a_killed_server_left_is_removed_at_the_next_start(
+def test_what_a_killed_server_left_ends_or_is_removed_at_the_next_start(
     started, model, temporary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workspace.tempfile, "gettempdir", lambda: str(temporary))
     first = started(model)
     server = Server(address(first))
     server.done(server.send(png(), "patient.png")["id"])
+    children = worker_of(first.pid)
     first.kill()
     first.communicate()
+    end = time.monotonic() + 20
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < end, "the process with the model lives on"
+        time.sleep(0.1)
     assert list(temporary.rglob("patient.png"))
     second = started(model)
     address(second)
@@ -101,18 +106,6 @@ def test_what_a_killed_server_left_is_removed_at_the_next_start(
     second.terminate()
     second.communicate()
     assert list(temporary.glob("brainseg-serve-*")) == []
-
-
-def test_the_process_with_the_model_ends_with_its_server(started, model, temporary) -> None:
-    process = started(model)
-    address(process)
-    children = worker_of(process.pid)
-    process.kill()
-    process.communicate()
-    end = time.monotonic() + 20
-    while any(Path(f"/proc/{child}").exists() for child in children):
-        assert time.monotonic() < end, "it lives on"
-        time.sleep(0.1)
 
 
 def worker_of(server: int) -> list[int]:

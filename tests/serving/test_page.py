@@ -192,6 +192,33 @@ def test_a_card_can_run_nothing(page) -> None:
     page.driver.get_log("browser")  # the policy says what it stopped while the fragment was parsed
 
 
+def test_a_full_queue_is_tried_again_by_itself(page) -> None:
+    full = """
+    const done = arguments[0];
+    const {Uploads} = await import('/page/upload.js');
+    const answers = [[429, '{"error": "the queue is full"}'], [429, '{"error": "the queue is full"}'],
+      [202, '{"id": "1", "name": "a", "status": "queued"}']];
+    window.XMLHttpRequest = class {
+      upload = {};
+      open() {}
+      setRequestHeader() {}
+      getResponseHeader() { return '0.05'; }
+      send() { [this.status, this.responseText] = answers.shift(); setTimeout(() => this.onload()); }
+    };
+    const uploads = new Uploads();
+    const heard = [];
+    const hear = ({state, sentence}) => heard.push(state + sentence);
+    uploads.addEventListener('change', () => uploads.items.forEach(hear));
+    uploads.addEventListener('sent', ({detail}) => done([[...new Set(heard)], detail.map(({id}) => id)]));
+    uploads.add([{name: 'a', files: [{file: new File(['a'], 'a'), path: 'a'}]}]);
+    """
+    page.open()
+    script = f"(async (...arguments) => {{{full}}})(...arguments)"
+    states, sent = page.driver.execute_async_script(script)
+    assert states == ["waiting", "sending", "delayedthe queue is full Trying again by itself."]
+    assert sent == ["1"]
+
+
 def test_nothing_but_the_server_is_asked_and_the_policy_has_nothing_to_say(page) -> None:
     page.open()
     page.choose("b.nii.gz")

@@ -1,4 +1,4 @@
-"""The page when the server wants a token, is full, goes away and comes back."""
+"""The page when the server wants a token, goes away and comes back."""
 
 import socket
 from pathlib import Path
@@ -64,30 +64,3 @@ def test_a_server_that_went_away_is_missed_until_it_is_back(driver, model, pictu
         page.until(lambda: not page.id("banner").is_displayed())
         page.until(lambda: not page.all("[data-scan]"))  # it was started anew and knows of none
         assert not page.id("viewer").is_displayed()
-
-
-def test_a_full_queue_is_tried_again_by_itself(driver, model) -> None:
-    full = """
-    const done = arguments[0];
-    const {Uploads} = await import('/page/upload.js');
-    const answers = [[429, '{"error": "the queue is full"}'], [429, '{"error": "the queue is full"}'],
-      [202, '{"id": "1", "name": "a", "status": "queued"}']];
-    window.XMLHttpRequest = class {
-      upload = {};
-      open() {}
-      setRequestHeader() {}
-      getResponseHeader() { return '0.05'; }
-      send() { [this.status, this.responseText] = answers.shift(); setTimeout(() => this.onload()); }
-    };
-    const uploads = new Uploads();
-    const heard = [];
-    const hear = ({state, sentence}) => heard.push(state + sentence);
-    uploads.addEventListener('change', () => uploads.items.forEach(hear));
-    uploads.addEventListener('sent', ({detail}) => done([[...new Set(heard)], detail.map(({id}) => id)]));
-    uploads.add([{name: 'a', files: [{file: new File(['a'], 'a'), path: 'a'}]}]);
-    """
-    with served.running(model) as address:
-        Page(driver, address).open()
-        states, sent = driver.execute_async_script(f"(async (...arguments) => {{{full}}})(...arguments)")
-    assert states == ["waiting", "sending", "delayedthe queue is full Trying again by itself."]
-    assert sent == ["1"]
