@@ -220,23 +220,37 @@ def test_the_base_is_fetched_as_the_message_says(merged: Path) -> None:
     assert script(merged, "compare", "FETCH_HEAD").startswith("within noise: every patient")
 
 
-def test_results_of_the_pipeline_are_compared_though_not_committed(merged: Path) -> None:
-    place = merged / "reports/evaluate/per_case.csv"
-    show = ["git", "show", "HEAD^1:./reports/evaluate/per_case.csv"]
-    before = subprocess.run(show, cwd=merged, capture_output=True, check=True)
-    place.write_bytes(before.stdout)
-    assert script(merged, "compare", "HEAD^1").startswith("within noise: ")
-    assert place.read_bytes() == before.stdout
-    listed = subprocess.run(["git", "stash", "list"], cwd=merged, capture_output=True)
+@pytest.fixture
+def asking(merged: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The clone, with a program in the place of brainseg that keeps what it was asked in .scratch/asked."""
+    (merged / ".scratch/bin").mkdir(parents=True)
+    (merged / ".scratch/bin/brainseg").write_text('#!/bin/sh\necho "$@" >>.scratch/asked\n')
+    (merged / ".scratch/bin/brainseg").chmod(0o755)
+    monkeypatch.setattr(f"{__name__}.BIN", merged / ".scratch/bin")
+    return merged
+
+
+def test_results_of_the_pipeline_are_compared_though_not_committed(asking: Path) -> None:
+    place = asking / "reports/evaluate/per_case.csv"
+    place.write_text("what the pipeline measured\n")
+    script(asking, "compare", "HEAD^1")
+    base, head = (asking / ".scratch/asked").read_text().splitlines()[0].split()[-2:]
+    assert (base, len(head)) == ("HEAD^1", 40)
+    show = ["git", "show", f"{head}:./reports/evaluate/per_case.csv"]
+    assert subprocess.run(show, cwd=asking, capture_output=True).stdout == place.read_bytes()
+    assert place.read_text() == "what the pipeline measured\n"
+    listed = subprocess.run(["git", "stash", "list"], cwd=asking, capture_output=True)
     assert listed.stdout == b""
 
 
-def test_a_file_written_again_with_the_same_content_is_no_change(merged: Path) -> None:
+def test_a_file_written_again_with_the_same_content_is_no_change(asking: Path) -> None:
     """`git stash create` fails where the index only thinks that something changed."""
-    again = merged / "params.copy"
-    shutil.copyfile(merged / "params.yaml", again)
-    again.replace(merged / "params.yaml")
-    assert script(merged, "compare", "HEAD").startswith("within noise: ")
+    again = asking / "params.copy"
+    shutil.copyfile(asking / "params.yaml", again)
+    again.replace(asking / "params.yaml")
+    script(asking, "compare", "HEAD^1")
+    asked = (asking / ".scratch/asked").read_text().splitlines()
+    assert [line.partition(" -- ")[2] for line in asked] == ["HEAD^1 HEAD"] * 2
 
 
 @pytest.mark.slow
