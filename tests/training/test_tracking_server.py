@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import lightning.pytorch as L
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
 from stages.training import fitting, tracking
@@ -88,13 +90,23 @@ class Server:
         ]
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without runs, to be copied: its tables take seconds to make."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    made = SqlAlchemyStore(f"sqlite:///{path}", path.parent.as_uri())
+    made.engine.dispose()
+    return path
+
+
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Path) -> Iterator[Server]:
     for name in [name for name in os.environ if name.startswith("MLFLOW")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     (tmp_path / "server").mkdir()
+    shutil.copyfile(store, tmp_path / "server/runs.db")
     found = Server(tmp_path / "server")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", found.address)
     yield found
@@ -198,8 +210,9 @@ def test_a_server_that_hangs_or_asks_for_an_hour_holds_nobody_up(
 
 
 def test_a_store_that_answers_again_after_the_last_epoch_gets_all_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> None:
+    shutil.copyfile(store, tmp_path / "mlflow.db")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     told: list[str] = []
     run = tracking.start(tmp_path, {"lr": 0.1}, "d" * 32, told.append)
@@ -227,8 +240,9 @@ def test_a_store_that_answers_again_after_the_last_epoch_gets_all_of_it(
 
 
 def test_how_long_a_request_may_take_unless_the_user_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> None:
+    shutil.copyfile(store, tmp_path / "mlflow.db")
     for name in [name for name in os.environ if name.startswith("MLFLOW")]:
         monkeypatch.delenv(name)
     tracking.start(tmp_path, {}, "d" * 32, print)
