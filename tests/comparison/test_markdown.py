@@ -81,10 +81,10 @@ def single_spaced(source: str) -> str:
 
 def test_a_change_of_everything_fits_a_comment() -> None:
     """GitHub takes 65,536 characters."""
-    source = markdown.markdown(made("x" * 5000, number=3000))
+    source = markdown.markdown(made("x" * 5000, number=300))
     assert len(source) < 20_000
     assert max(map(len, source.splitlines())) < 2000
-    assert "and 2994 more" in source
+    assert "and 294 more" in source
     assert len(json.loads(markdown.as_json(made(number=3000)))["params"]) == 3000
 
 

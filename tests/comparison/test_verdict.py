@@ -98,7 +98,7 @@ def both_of(drawn) -> tuple[pd.DataFrame, pd.DataFrame]:
     return base, head.assign(hd95_mm=head["hd95_mm"] + 100 * head["dice"])
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(rows)
 def test_swapping_the_two_negates_differences_and_mirrors_intervals(drawn) -> None:
     base, head = both_of(drawn)
@@ -118,7 +118,7 @@ def test_swapping_the_two_negates_differences_and_mirrors_intervals(drawn) -> No
     assert [moved.patient for moved in there.moved] == [moved.patient for moved in back.moved]
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(rows, st.randoms(use_true_random=False))
 def test_the_order_of_rows_makes_no_difference(drawn, random) -> None:
     base, head = both_of(drawn)
@@ -128,7 +128,7 @@ def test_the_order_of_rows_makes_no_difference(drawn, random) -> None:
     assert compared(base.iloc[order], head, SCORES) == compared(base, head, SCORES)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(rows)
 def test_identical_results_are_within_noise(drawn) -> None:
     base, _ = both_of(drawn)

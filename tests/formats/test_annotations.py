@@ -62,8 +62,9 @@ def filled(polygons: list[list[float]], height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("archive", "number"), [("coco.zip", 399), ("coco_polygons.zip", 178)])
+@pytest.mark.parametrize(("archive", "number"), [("coco.zip", 100), ("coco_polygons.zip", 45)])
 def test_real_outlines_are_filled(shared_data: Path, tmp_path: Path, archive: str, number: int) -> None:
+    """Of every fourth image: the other way to fill them takes a fiftieth of a second each."""
     compared = 0
     with zipfile.ZipFile(shared_data / archive) as packed:
         for name in (name for name in packed.namelist() if name.endswith(".json")):
@@ -73,7 +74,7 @@ def test_real_outlines_are_filled(shared_data: Path, tmp_path: Path, archive: st
             outlines: dict[int, list[list[float]]] = {}
             for one in content["annotations"]:
                 outlines.setdefault(one["image_id"], []).extend(one["segmentation"])
-            for image_id, polygons in outlines.items():
+            for image_id, polygons in list(outlines.items())[::4]:
                 mask = annotations.mask(path, str(image_id))
                 assert (mask.dtype, mask.shape, mask.max()) == (np.uint8, size, 1)
                 ours, theirs = mask == 1, filled(polygons, *size)

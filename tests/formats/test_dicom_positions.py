@@ -26,7 +26,7 @@ def moved(paths, place) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     step=st.floats(0.3, 7.0),
     digits=st.sampled_from([1, 2, 3]),

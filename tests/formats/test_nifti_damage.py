@@ -174,7 +174,7 @@ def targets(flair: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 
 @pytest.mark.long
-@settings(max_examples=600, deadline=5000)
+@settings(max_examples=250, deadline=5000)
 @given(
     which=st.sampled_from(["plain", "packed", "start"]),
     changes=st.lists(st.tuples(st.integers(0, 420), st.integers(0, 255)), min_size=1, max_size=8),
@@ -190,7 +190,7 @@ def test_damaged_bytes(tmp_path_factory: pytest.TempPathFactory, targets, which,
 
 
 @pytest.mark.long
-@settings(max_examples=300, deadline=5000)
+@settings(max_examples=150, deadline=5000)
 @given(
     st.dictionaries(
         st.sampled_from(sorted(volumes.FIELDS)), st.binary(min_size=32, max_size=32), min_size=1, max_size=4
