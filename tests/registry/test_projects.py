@@ -95,8 +95,7 @@ def refused(named: str) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("subdir", [True, False], ids=["own-dvc", "one-dvc"])
-@pytest.mark.parametrize("folder", ["brain", "work/brain.seg"])
+@pytest.mark.parametrize(("folder", "subdir"), [("work/brain.seg", True), ("brain", False)])
 def test_a_project_in_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, subdir: bool
 ) -> None:
