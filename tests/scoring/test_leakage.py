@@ -62,7 +62,7 @@ def dice_of_masks(truth: np.ndarray, predicted: np.ndarray) -> float:
 
 
 @pytest.mark.long
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(scans=scans_in_folds())
 def test_pooled_counts_are_the_dice_of_the_pooled_masks(
     tmp_path_factory: pytest.TempPathFactory, scans
@@ -84,7 +84,7 @@ def test_pooled_counts_are_the_dice_of_the_pooled_masks(
 
 
 @pytest.mark.long
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(scans=scans_in_folds())
 def test_one_fold_of_everything_is_the_headline(tmp_path_factory: pytest.TempPathFactory, scans) -> None:
     whole = [(*scan[:4], np.zeros(len(scan[2]), dtype=int)) for scan in scans]

@@ -22,7 +22,7 @@ EMPTY, FULL = np.zeros((2, 3, 4), bool), np.ones((2, 3, 4), bool)
 
 
 @pytest.mark.long
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(MASKS, MASKS)
 def test_counts_and_metrics_are_those_of_scikit_learn(predicted, truth) -> None:
     counts = overlap.count(predicted, truth)
