@@ -242,16 +242,15 @@ def test_an_object_that_s3_encrypts_has_no_checksum_of_its_content(monkeypatch: 
             fetching.fetch(bucket.address(), scans)
 
 
-@pytest.mark.parametrize(
-    "name", ["../a.tif", "a/../../b.tif", "/a.tif", "a//b.tif", "a\\..\\b.tif", "./a.tif"]
-)
-def test_a_name_that_would_leave_the_folder(name: str, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+def test_a_name_that_would_leave_the_folder(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    names = ["../a.tif", "a/../../b.tif", "/a.tif", "a//b.tif", "a\\..\\b.tif", "./a.tif"]
     with addresses.s3(monkeypatch) as bucket:
-        bucket.put(f"set/{name}", b"1")
-        with pytest.raises(
-            UserError, match="would not stay in its folder, or is a name that no disk has; rename"
-        ):
-            fetching.fetch(bucket.address("set/"), scans)
+        for number, name in enumerate(names):
+            bucket.put(f"set{number}/{name}", b"1")
+            with pytest.raises(
+                UserError, match="would not stay in its folder, or is a name that no disk has; rename"
+            ):
+                fetching.fetch(bucket.address(f"set{number}/"), scans)
     assert not list(cache.rglob("*.tif"))
 
 
@@ -311,18 +310,23 @@ def test_a_path_is_no_address(location: str) -> None:
     assert not remote.is_remote(location)
 
 
-@pytest.mark.parametrize(("scheme", "module"), [("s3", "s3fs"), ("gs", "gcsfs"), ("sftp", "sshfs")])
-def test_a_package_that_is_missing(scheme: str, module: str) -> None:
-    program = f"""
+def test_a_package_that_is_missing() -> None:
+    program = """
 import sys
-sys.modules["{module}"] = None
-from stages.core import errors
+from stages.core.errors import UserError
 from stages.sources import fetching
-errors.run(lambda: fetching.fetch("{scheme}://bucket/a.zip", bool))
+for scheme, module in (("s3", "s3fs"), ("gs", "gcsfs"), ("sftp", "sshfs")):
+    sys.modules[module] = None
+    try:
+        fetching.fetch(f"{scheme}://bucket/a.zip", bool)
+    except UserError as error:
+        print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert f"needs a package more; pip install 'brainseg[{scheme}]'" in done.stderr
-    assert done.returncode == 2
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    for line, extra in zip(done.stdout.splitlines(), ("s3", "gs", "sftp"), strict=True):
+        assert f"needs a package more; pip install 'brainseg[{extra}]'" in line
 
 
 def test_more_than_the_disk_has_room_for(
