@@ -20,14 +20,6 @@ def asked(script: str, folder: Path) -> list[str]:
     return json.loads(subprocess.check_output(command, cwd=folder, env=environment, text=True))
 
 
-@pytest.mark.parametrize("stage", ["preprocess", "train"])
-def test_the_closure_contains_what_is_really_imported(stage: str) -> None:
-    own = "[module.__file__ for name, module in sys.modules.items() if name.split('.')[0] == 'stages']"
-    imported = asked(f"import json, sys, stages.{stage}; print(json.dumps({own}))", ROOT)
-    assert code.PACKAGE / f"{stage}.py" in set(map(Path, imported))
-    assert set(map(Path, imported)) <= code.closure(code.PACKAGE / f"{stage}.py")
-
-
 def test_imports_inside_functions_count_and_those_of_others_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
