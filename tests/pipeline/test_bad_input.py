@@ -27,10 +27,14 @@ def made(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture
 def project(made, tmp_path: Path):
-    """A copy that a test may change."""
+    """A copy that a test may change, without what stages in this process do not read."""
+    return copied(made, tmp_path, "stages", ".git")
+
+
+def copied(made: Path, root: Path, *without: str) -> Project:
     copy = object.__new__(Project)
-    copy.root = tmp_path / "project"
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    copy.root = root / "project"
+    shutil.copytree(made, root, ignore=shutil.ignore_patterns(*without), dirs_exist_ok=True)
     return copy
 
 
@@ -83,12 +87,12 @@ def test_a_wrong_value_is_named_before_anything_runs(project, stage, key, value,
     assert not (project.root / "data").exists()
 
 
-def test_an_unknown_key_is_named_with_the_likely_one(project) -> None:
+def test_an_unknown_key_is_named_with_the_likely_one(project, stage) -> None:
     params = project.root / "params.yaml"
     params.write_text(
         params.read_text(encoding="utf-8").replace("batch_size:", "bach_size:"), encoding="utf-8"
     )
-    told = only_sentence(project.stage("ingest", status=2))
+    told = only_sentence(stage("ingest", status=2))
     assert told == "params.yaml: unknown key train.bach_size; did you mean batch_size?"
 
 
@@ -167,7 +171,8 @@ def test_quarantine_goes_on_without_the_bad_slice_up_to_a_share(project, stage) 
     assert len((project.root / "data/validated.csv").read_text(encoding="utf-8").splitlines()) == 16
 
 
-def test_dvc_passes_the_sentence_on_and_leaves_no_out(project) -> None:
+def test_dvc_passes_the_sentence_on_and_leaves_no_out(made, tmp_path: Path) -> None:
+    project = copied(made, tmp_path)
     a_slice(project, "_1.tif").write_bytes(b"")
     output = project.dvc("repro", status=255)
     assert "error: 1 of 16 slices cannot be used" in output
