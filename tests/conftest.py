@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 from stages.core import workers
+from tests.fixtures import figures
 from tests.fixtures.dvc_stand_in import Place, remembering
 
 if TYPE_CHECKING:
@@ -86,14 +87,23 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 @pytest.fixture(scope="module")
-def scheduler() -> Iterator["distributed.LocalCluster"]:
-    """Of Dask, with two workers of one thread, in processes of their own."""
-    import distributed  # which takes a second that few tests need
+def scheduler(request: pytest.FixtureRequest) -> Iterator["distributed.LocalCluster"]:
+    """Of Dask, with two workers of one thread, in processes of their own.
 
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as local:
-        yield local
+    They are forks of a process that has imported what the module of the test calls `LIBRARIES`: each would
+    take as long again.
+    """
+    import dask
+    import distributed  # which takes a second that few tests need
+    from distributed.utils import get_mp_context
+
+    libraries = ["distributed", *getattr(request.module, "LIBRARIES", [])]
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        get_mp_context().set_forkserver_preload(libraries)
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as local:
+            yield local
 
 
 @contextmanager
@@ -109,4 +119,11 @@ def without_processes() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "pool", _threads)
+        yield
+
+
+@pytest.fixture(scope="class")  # as above
+def undrawn() -> Iterator[None]:
+    """Figures are files of one pixel."""
+    with figures.undrawn():
         yield

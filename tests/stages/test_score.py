@@ -102,6 +102,7 @@ def test_twice_gives_the_same_bytes(
     assert first == again
 
 
+@pytest.mark.usefixtures("undrawn", "without_processes")
 def test_an_lgg_model_on_brats_says_that_the_definitions_differ(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], model
 ) -> None:
@@ -112,6 +113,7 @@ def test_an_lgg_model_on_brats_says_that_the_definitions_differ(
     assert set(pd.read_csv(tmp_path / "out" / "per_case.csv")["region"]) == {"tumour"}
 
 
+@pytest.mark.usefixtures("undrawn", "without_processes")
 def test_patients_whose_pictures_it_has_seen_are_left_out_however_they_are_turned(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg
 ) -> None:
@@ -142,6 +144,7 @@ def test_a_score_on_seen_patients_alone_is_refused_and_nothing_is_written(
     assert not list((tmp_path / "out").iterdir())
 
 
+@pytest.mark.usefixtures("undrawn", "without_processes")
 def test_a_model_that_does_not_say_what_it_has_seen_is_scored_with_a_word(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg
 ) -> None:
@@ -151,6 +154,7 @@ def test_a_model_that_does_not_say_what_it_has_seen_is_scored_with_a_word(
     assert any("does not say which pictures it has seen" in note for note in metrics["notes"])
 
 
+@pytest.mark.usefixtures("undrawn", "without_processes")
 def test_slices_that_cannot_be_used_are_left_out_and_listed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], model
 ) -> None:
@@ -187,6 +191,7 @@ def test_bad_words_are_sentences(
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
+@pytest.mark.usefixtures("undrawn", "without_processes")
 def test_a_full_folder_is_left_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str], model, lgg) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     words = ("--model", model, "--source", "lgg", "--location", lgg, "--out", tmp_path)
@@ -197,6 +202,7 @@ def test_a_full_folder_is_left_alone(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("undrawn", "without_processes")
 def test_two_scores_are_compared_as_two_commits_are(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg, results
 ) -> None:
@@ -239,6 +245,7 @@ def test_a_score_is_compared_with_another_one(capfd: pytest.CaptureFixture[str],
     assert (status, "is a score; name the other one too" in complaints) == (2, True)
 
 
+@pytest.mark.usefixtures("undrawn", "without_processes")
 def test_a_recorded_score_takes_the_place_of_an_earlier_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], model, lgg
 ) -> None:
@@ -258,6 +265,7 @@ def test_a_recorded_score_takes_the_place_of_an_earlier_one(
     assert export.tried(HERE.tried, "a1" * 32) == table.iloc[1:].to_dict("records")
 
 
+@pytest.mark.usefixtures("undrawn", "without_processes")
 def test_scans_of_another_kind_are_told(tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg) -> None:
     """The model's patients are those of the set, or heads seen in half as many pixels."""
     scans.write_lgg(tmp_path / "own", patients=25, slices=SLICES)
