@@ -70,7 +70,7 @@ def divided(index: pd.DataFrame, folder: Path, chosen: dict[str, Any]) -> tuple[
     return tables.read(tables.SPLITS, paths.splits), metrics
 
 
-@pytest.mark.long
+@pytest.mark.usefixtures("undrawn")
 @settings(max_examples=12)
 @given(index=sets(), strategy=st.sampled_from(list(STRATEGIES)), seed=st.integers(0, 99))
 def test_the_set_is_divided_as_without_corrections_and_none_leaks(
