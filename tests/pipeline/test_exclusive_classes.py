@@ -15,6 +15,7 @@ from stages.project import params
 from stages.project.paths import Paths
 from stages.scan.task import Task
 from stages.sources.sources import TASKS
+from tests.fixtures import figures
 from tests.pipeline.import_graph import ROOT
 
 NAMES = ("white", "grey", "fluid", "vessel", "lesion")
@@ -70,7 +71,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     # A network that learns squares of grey from nothing in seconds; photographs have nothing to teach it.
     tiny: dict[str, object] = {"epochs": 6, "batch_size": 4, "depth": 3, "lr": 5e-3, "decoder_width": 0.5}
     tiny |= {"encoder": "resnet18", "encoder_weights": None}
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, figures.undrawn():
         patch.chdir(elsewhere)
         patch.setitem(TASKS, TASK.name, TASK)
         validate.run(shipped.validate_.model_copy(update={"near_duplicate_bits": 0}), paths)

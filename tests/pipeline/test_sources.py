@@ -20,6 +20,7 @@ def read(project, name):
     return json.loads((project.root / name).read_text(encoding="utf-8"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_volumes_with_three_regions_two_of_four_modalities_and_their_neighbours_come_to_a_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -29,7 +30,9 @@ def test_volumes_with_three_regions_two_of_four_modalities_and_their_neighbours_
     volumes.write_brats(tmp_path / "scans", cases=6, year=2023, slices=6)
     words = ["ingest.source=brats", f"ingest.location={tmp_path / 'scans'}", "preprocess.size=64"]
     words += ["preprocess.channels=[t1ce,flair]", "train.context=1", "train.epochs=1"]
-    chosen = experiment.resolved([*words, "evaluate.bootstrap=200"], ROOT / "params.yaml")
+    words += ["train.encoder=tu-test_resnet", "train.encoder_weights=null", "train.decoder_width=0.25"]
+    words += ["evaluate.bootstrap=200", "export.int8=false"]
+    chosen = experiment.resolved(words, ROOT / "params.yaml")
     paths = Paths(tmp_path / "project")
     ingest.run(chosen.ingest, paths)
     validate.run(chosen.validate_, paths)

@@ -1,4 +1,4 @@
-"""A 3D network goes through every stage, and its model segments a scan of its own."""
+"""A 3D network goes through every stage on a set as nnU-Net has it, and its model segments a file of it."""
 
 import json
 from pathlib import Path
@@ -18,6 +18,7 @@ from tests.pipeline.prepared import prepared
 VOLUMES: dict[str, object] = {"dims": 3, "window": [4, 32, 32], "encoder_weights": None, "batch_size": 2}
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("arch", ["dynunet", pytest.param("segresnet", marks=pytest.mark.slow)])
 def test_volumes_come_to_a_model_that_segments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arch: str
@@ -29,17 +30,21 @@ def test_volumes_come_to_a_model_that_segments(
     chosen = prepared(paths, source="nnunet", location=str(scans))
     augment.run(chosen.augment, paths)
     size = [8, 32, 32] if arch == "segresnet" else [4, 32, 32]
-    own = VOLUMES | {"arch": arch, "epochs": 2, "window": size}
+    own = VOLUMES | {"arch": arch, "epochs": 1, "window": size}
     train.run(chosen.train.model_copy(update=own), paths)
     model = modelfile.read(paths.model)
     assert (model.dims, list(model.window or ())) == (3, size)
     assert model.through_mm == 2.0  # thick ones: the 10th percentile
-    evaluate.run(chosen.evaluate.model_copy(update={"bootstrap": 100}), paths)
+    scores = evaluate.run(chosen.evaluate.model_copy(update={"bootstrap": 100}), paths)
+    assert list(scores["test"]["regions"]) == ["necrosis", "oedema", "enhancing"]
     metrics = export.run(chosen.export, paths)
     assert metrics["onnx"]["max_probability_change"] < 1e-4
     assert "int8" not in metrics
+    assert "scans of the user's own" in paths.card.read_text(encoding="utf-8")
     report.run(paths)
     exported = onnx_predictor.open_model(paths.export)
+    assert exported.spec.input.channels == list(layouts.SEQUENCES)
+    assert exported.spec.output.exclusive
     assert json.loads(paths.spec.read_text())["input"]["window"] == size
     (scan,) = discovery.find([scans / "imagesTr" / f"{layouts.case_name(1)}.nii.gz"]).scans
     volume = reading.read(scan, exported.spec.input)
