@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -23,7 +24,7 @@ STEPS = {job: found["steps"] for job, found in FOUND["jobs"].items()}
 SHELL = [step["run"] for steps in STEPS.values() for step in steps if "run" in step]
 
 
-def program(*words: str | Path, **options) -> subprocess.CompletedProcess[str]:
+def program(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([BIN / words[0], *words[1:]], capture_output=True, text=True, **options)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,12 @@ def found(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
     ],
 )
 def test_the_status_tells_a_regression_beyond_the_tolerance(
-    place, capsys: pytest.CaptureFixture[str], by, words, verdict, status
+    place: Results,
+    capsys: pytest.CaptureFixture[str],
+    by: float,
+    words: tuple[Any, ...],
+    verdict: str,
+    status: int,
 ) -> None:
     place.changed(by) if by else None
     code, printed, complaint = ended(capsys, "base", *words)
@@ -58,7 +64,7 @@ def test_the_status_tells_a_regression_beyond_the_tolerance(
     assert (told["outcome"]["verdict"], told["regression"]) == (verdict, status == 1)
 
 
-def test_what_a_reviewer_reads(place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_reviewer_reads(place: Results, capsys: pytest.CaptureFixture[str]) -> None:
     base = place.git("rev-parse", "HEAD")
     place.write("stages/train.py", "two\n")
     place.write("params.yaml", "train: {lr: 1e-4, epochs: 8}\nsplit: {ratios: {test: 0.2}, folds: 5}\n")
@@ -106,7 +112,7 @@ by chance. ↓: lower is better.
     )  # fmt: skip
 
 
-def test_json_has_stable_keys(place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_stable_keys(place: Results, capsys: pytest.CaptureFixture[str]) -> None:
     place.changed(-0.04)
     told = found(capsys, "base")
     assert list(told) == [
@@ -123,7 +129,7 @@ def test_json_has_stable_keys(place, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_file_is_written_whole_and_the_verdict_still_told(
-    place, capsys: pytest.CaptureFixture[str]
+    place: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.changed(-0.04)
     status, printed, _ = ended(capsys, "base", "--out", "new/comparison.md")
@@ -154,7 +160,7 @@ def unlike(capsys: pytest.CaptureFixture[str], reason: str) -> None:
     assert found(capsys, "base")["outcome"]["reason"] == reason
 
 
-def test_other_test_patients(place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_test_patients(place: Results, capsys: pytest.CaptureFixture[str]) -> None:
     place.scores({"A": 0.1, "B": 0.1, "X": 0.1})
     place.run(splits="9" * 32)
     place.commit()
@@ -174,7 +180,9 @@ def test_other_test_patients(place, capsys: pytest.CaptureFixture[str]) -> None:
         ),
     ],
 )
-def test_a_mark_that_only_one_has(place, capsys: pytest.CaptureFixture[str], mark, reason) -> None:
+def test_a_mark_that_only_one_has(
+    place: Results, capsys: pytest.CaptureFixture[str], mark: str, reason: str
+) -> None:
     place.scores(DICE, {mark: True})
     place.run()
     place.commit()
@@ -199,7 +207,9 @@ def test_a_mark_that_only_one_has(place, capsys: pytest.CaptureFixture[str], mar
         ({"spacing_known": False}, "an unknown spacing: 1 mm is assumed in every number in mm or ml."),
     ],
 )
-def test_marks_that_both_have(place, capsys: pytest.CaptureFixture[str], marks, told) -> None:
+def test_marks_that_both_have(
+    place: Results, capsys: pytest.CaptureFixture[str], marks: dict[str, bool], told: str
+) -> None:
     for shift in (0, 0.04):
         place.scores({name: dice + shift for name, dice in DICE.items()}, marks)
         place.run()
@@ -209,7 +219,7 @@ def test_marks_that_both_have(place, capsys: pytest.CaptureFixture[str], marks, 
 
 
 def test_marks_that_an_older_version_did_not_write_are_not_guessed(
-    place, capsys: pytest.CaptureFixture[str]
+    place: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluated = json.loads((place.root / METRICS).read_text())
     place.write(METRICS, json.dumps({"test": evaluated["test"]}))
@@ -218,7 +228,7 @@ def test_marks_that_an_older_version_did_not_write_are_not_guessed(
     assert found(capsys, "base")["warnings"] == []
 
 
-def test_other_data_with_the_same_patients(place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_data_with_the_same_patients(place: Results, capsys: pytest.CaptureFixture[str]) -> None:
     place.scores(DICE)
     place.run(raw="7" * 32)
     place.commit()
@@ -240,7 +250,7 @@ def test_other_data_with_the_same_patients(place, capsys: pytest.CaptureFixture[
     ],
 )
 def test_results_that_are_not_of_the_code_beside_them(
-    place, capsys: pytest.CaptureFixture[str], name, content, first
+    place: Results, capsys: pytest.CaptureFixture[str], name: str, content: str, first: str | None
 ) -> None:
     place.write(name, content)
     place.commit()
@@ -256,7 +266,7 @@ def test_results_that_are_not_of_the_code_beside_them(
     assert (status, json.loads(printed)["warnings"]) == (0, [told.replace("HEAD", "BASE")] if first else [])
 
 
-def test_a_lock_file_of_two_runs(place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lock_file_of_two_runs(place: Results, capsys: pytest.CaptureFixture[str]) -> None:
     lock = place.root / "dvc.lock"
     lock.write_text(lock.read_text().replace("3" * 32, "4" * 32, 1))
     place.commit()
@@ -264,7 +274,7 @@ def test_a_lock_file_of_two_runs(place, capsys: pytest.CaptureFixture[str]) -> N
     assert "models/model.safetensors changed since" in told
 
 
-def test_without_a_lock_file(place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_lock_file(place: Results, capsys: pytest.CaptureFixture[str]) -> None:
     place.git("rm", "-q", "dvc.lock")
     place.commit()
     assert found(capsys, "base")["warnings"] == [
@@ -272,7 +282,7 @@ def test_without_a_lock_file(place, capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_metrics_and_cases_of_two_runs(place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_and_cases_of_two_runs(place: Results, capsys: pytest.CaptureFixture[str]) -> None:
     before = (place.root / METRICS).read_bytes()
     place.changed(0.1)
     place.write(METRICS, before)
@@ -283,7 +293,7 @@ def test_metrics_and_cases_of_two_runs(place, capsys: pytest.CaptureFixture[str]
     ]
 
 
-def test_new_metrics_and_columns_are_read_by_name(place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_metrics_and_columns_are_read_by_name(place: Results, capsys: pytest.CaptureFixture[str]) -> None:
     """A version that writes more, or in another order, is compared in what both have."""
     place.scores(DICE, detection_f1=0.5, patients=7, regions={"x": {"dice": 1}}, empty_truth=1)
     table = (place.root / CASES).read_text().splitlines()
@@ -300,7 +310,7 @@ def test_new_metrics_and_columns_are_read_by_name(place, capsys: pytest.CaptureF
 
 @pytest.mark.parametrize("distance", ["", "nan", "inf"])
 def test_a_distance_that_is_not_known_makes_no_pair(
-    place, capsys: pytest.CaptureFixture[str], distance
+    place: Results, capsys: pytest.CaptureFixture[str], distance: str
 ) -> None:
     place.write(CASES, (place.root / CASES).read_text().replace(",5.5,", f",{distance},"))
     place.commit()
@@ -312,7 +322,7 @@ def test_a_distance_that_is_not_known_makes_no_pair(
 # What a user may get wrong.
 
 
-def test_experiments_are_compared_by_name(place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_experiments_are_compared_by_name(place: Results, capsys: pytest.CaptureFixture[str]) -> None:
     base = place.git("rev-parse", "HEAD")
     place.git("checkout", "-q", "--detach")
     place.changed(0.04)
@@ -324,7 +334,7 @@ def test_experiments_are_compared_by_name(place, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("name", [METRICS, CASES])
 def test_results_that_are_not_committed_are_not_passed_over(
-    place, capsys: pytest.CaptureFixture[str], name
+    place: Results, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     place.write(name, (place.root / name).read_text() + "\n")
     assert ended(capsys, "base") == (
@@ -340,7 +350,7 @@ def test_results_that_are_not_committed_are_not_passed_over(
 
 
 @pytest.mark.parametrize("name", [METRICS, CASES])
-def test_a_revision_without_results(place, capsys: pytest.CaptureFixture[str], name) -> None:
+def test_a_revision_without_results(place: Results, capsys: pytest.CaptureFixture[str], name: str) -> None:
     place.git("rm", "-q", name)
     commit = place.commit("none")[:7]
     way_out = "check it out, run `dvc repro` and commit what that writes"
@@ -391,7 +401,12 @@ BACK = "correct it there and commit"
     ],
 )
 def test_a_revision_with_damaged_results(
-    place, capsys: pytest.CaptureFixture[str], name, content, told, way_out
+    place: Results,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: bytes | str,
+    told: str,
+    way_out: str,
 ) -> None:
     place.write(name, content)
     commit = place.commit()
@@ -401,7 +416,7 @@ def test_a_revision_with_damaged_results(
     assert not out.exists()
 
 
-def test_an_unknown_revision(place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_revision(place: Results, capsys: pytest.CaptureFixture[str]) -> None:
     told = "error: there is no revision or experiment nope; `git branch -a` and `dvc exp show` list them\n"
     assert ended(capsys, "nope") == ended(capsys, "base", "nope") == (2, "", told)
 
@@ -419,13 +434,13 @@ def test_outside_a_repository(
 
 
 @pytest.mark.parametrize("tolerance", ["-0.1", "1.5", "much"])
-def test_a_tolerance_is_a_dice(place, capsys: pytest.CaptureFixture[str], tolerance) -> None:
+def test_a_tolerance_is_a_dice(place: Results, capsys: pytest.CaptureFixture[str], tolerance: str) -> None:
     status, printed, complaint = ended(capsys, "base", "--tolerance", tolerance)
     assert (status, printed) == (2, "")
     assert "--tolerance" in complaint
 
 
-def test_values_that_json_does_not_know(place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_that_json_does_not_know(place: Results, capsys: pytest.CaptureFixture[str]) -> None:
     place.write("params.yaml", "train: {lr: 2e-3, epochs: 8, since: 2024-01-01, x: .nan, y: [a, 1]}\n")
     place.commit()
     told = {change["name"]: change["head"] for change in found(capsys, "base")["params"]}
@@ -448,7 +463,7 @@ def test_values_that_json_does_not_know(place, capsys: pytest.CaptureFixture[str
     ],
 )
 def test_test_patients_without_tumour_are_told_of(
-    place, capsys: pytest.CaptureFixture[str], empty, told
+    place: Results, capsys: pytest.CaptureFixture[str], empty: int, told: str
 ) -> None:
     for shift in (0, 0.04):
         place.scores({name: dice + shift for name, dice in DICE.items()})
@@ -466,7 +481,10 @@ def test_test_patients_without_tumour_are_told_of(
 
 @pytest.mark.parametrize("words", [("base",), ("base", "HEAD")])
 def test_a_repository_of_another_user(
-    place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words
+    place: Results,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[Any, ...],
 ) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     status, printed, complaint = ended(capsys, *words)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -363,7 +364,7 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
     return lambda body: script(tmp_path / "bin", "nvidia-smi", body)
 
 
-def test_gpus_and_whether_they_take_bf16(cards, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_and_whether_they_take_bf16(cards: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     cards("echo 'NVIDIA H200, 143771 MiB, 9.0'; echo 'NVIDIA H200, 143771 MiB, 9.0'")
     one = "NVIDIA H200 (143771 MiB)"
     assert machine.gpu() == Diagnosis("GPU", Status.OK, f"{one}, {one}, torch with CUDA 13.2")
@@ -376,7 +377,7 @@ def test_gpus_and_whether_they_take_bf16(cards, monkeypatch: pytest.MonkeyPatch)
     )
 
 
-def test_a_driver_that_fails_or_hangs(cards) -> None:
+def test_a_driver_that_fails_or_hangs(cards: Callable[..., Any]) -> None:
     cards('echo "NVIDIA-SMI has failed because it couldn\'t communicate"; exit 9')
     assert machine.gpu().found == "NVIDIA-SMI has failed because it couldn't communicate"
     assert machine.gpu().status is Status.WARN

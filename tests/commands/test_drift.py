@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,7 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def smoothed(home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def smoothed(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """What is written of the smoothed scans, and printed."""
     out = tmp_path_factory.mktemp("smoothed") / "out"
     words = [
@@ -53,7 +54,7 @@ def smoothed(home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]
     return out, result.stdout
 
 
-def run(capfd: pytest.CaptureFixture[str], *words) -> tuple[int, str, str]:
+def run(capfd: pytest.CaptureFixture[str], *words: Any) -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
     return programs.run(drift.app, "drift", words, capfd)
 
@@ -98,7 +99,9 @@ def test_a_folder_unlike_training(home, smoothed) -> None:
     assert str(out) not in page
 
 
-def test_twice_gives_the_same(home, smoothed, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_twice_gives_the_same(
+    home: Path, smoothed: tuple[Path, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     cases, (first, _) = sorted((home / "smooth").iterdir()), smoothed
     assert run(capfd, *cases, "--model", home / "model", "--out", tmp_path / "again")[0] == 0
     for path in first.rglob("*.*"):
@@ -106,7 +109,11 @@ def test_twice_gives_the_same(home, smoothed, tmp_path: Path, capfd: pytest.Capt
 
 
 def test_without_the_network_and_in_another_order_all_but_the_confidence_is_the_same(
-    home, smoothed, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    home: Path,
+    smoothed: tuple[Path, str],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cases = sorted((home / "smooth").iterdir(), reverse=True)
     words = (*cases, "--model", home / "model", "--out")
@@ -123,7 +130,7 @@ def test_without_the_network_and_in_another_order_all_but_the_confidence_is_the_
     assert sure == unsure
 
 
-def test_predict_says_the_same_of_each_scan(home, tmp_path: Path) -> None:
+def test_predict_says_the_same_of_each_scan(home: Path, tmp_path: Path) -> None:
     from stages.inference import onnx_predictor
     from stages.predicting import discovery
 
@@ -136,7 +143,7 @@ def test_predict_says_the_same_of_each_scan(home, tmp_path: Path) -> None:
         assert own["why"] in predicted["why"]
 
 
-def test_nothing_but_matplotlib_and_scipy_beside_predict_s_libraries(home, tmp_path: Path) -> None:
+def test_nothing_but_matplotlib_and_scipy_beside_predict_s_libraries(home: Path, tmp_path: Path) -> None:
     words = ["drift", str(home / "smooth"), "--model", str(home / "model"), "--out", str(tmp_path / "out")]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT.replace('"pandas", ', ""), *words],
@@ -149,7 +156,7 @@ def test_nothing_but_matplotlib_and_scipy_beside_predict_s_libraries(home, tmp_p
 
 
 def test_one_bad_scan_does_not_stop_the_others(
-    home, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(home / "like", tmp_path / "in")
     (tmp_path / "in" / "bad.tif").write_bytes(b"no picture")
@@ -164,7 +171,7 @@ def test_one_bad_scan_does_not_stop_the_others(
 
 
 def test_where_all_scans_are_bad_there_is_no_page(
-    home, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "bad.tif").write_bytes(b"no picture")
     out = tmp_path / "out"
@@ -173,7 +180,7 @@ def test_where_all_scans_are_bad_there_is_no_page(
     assert list(out.iterdir()) == []
 
 
-def test_mistakes_end_with_a_sentence(home, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_end_with_a_sentence(home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     full = tmp_path / "full"
     full.mkdir()
     (full / "x").touch()

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -40,7 +42,9 @@ def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "kaggle_3m"
 
 
-def run(capfd: pytest.CaptureFixture[str], *words, command=command) -> tuple[int, str, str]:
+def run(
+    capfd: pytest.CaptureFixture[str], *words: Any, command: ModuleType = command
+) -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
     return programs.run(command.app, "next", words, capfd)
 
@@ -50,13 +54,13 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def ranked(capfd: pytest.CaptureFixture[str], out: Path, *words) -> list[dict[str, str]]:
+def ranked(capfd: pytest.CaptureFixture[str], out: Path, *words: Any) -> list[dict[str, str]]:
     status, _, complaints = run(capfd, *words, "--out", out)
     assert (status, "error" in complaints) == (0, False)
     return table(out)
 
 
-def test_every_kind_of_scan_without_torch(tmp_path: Path, flair) -> None:
+def test_every_kind_of_scan_without_torch(tmp_path: Path, flair: Path) -> None:
     everything(tmp_path / "in")
     out = tmp_path / "next.csv"
     words = ["next", str(tmp_path / "in"), "--model", str(flair), "--out", str(out)]
@@ -73,7 +77,7 @@ def test_every_kind_of_scan_without_torch(tmp_path: Path, flair) -> None:
 
 @pytest.mark.parametrize("strategy", sorted(ranking.STRATEGIES))
 def test_the_order_of_arguments_and_where_scans_lie_do_not_matter(
-    tmp_path: Path, model, patients, capfd: pytest.CaptureFixture[str], strategy
+    tmp_path: Path, model: Path, patients: Path, capfd: pytest.CaptureFixture[str], strategy: str
 ) -> None:
     cases = sorted(path for path in patients.iterdir() if path.is_dir())
     moved = shutil.copytree(patients, tmp_path / "elsewhere")
@@ -86,7 +90,9 @@ def test_the_order_of_arguments_and_where_scans_lie_do_not_matter(
     assert len(first) == PATIENTS
 
 
-def test_by_errors_they_fall(tmp_path: Path, model, patients, capfd: pytest.CaptureFixture[str]) -> None:
+def test_by_errors_they_fall(
+    tmp_path: Path, model: Path, patients: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     rows = ranked(capfd, tmp_path / "n.csv", patients, "--model", model, "--by", "errors")
     scores = [float(row["expected_error"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
@@ -94,7 +100,7 @@ def test_by_errors_they_fall(tmp_path: Path, model, patients, capfd: pytest.Capt
 
 
 def test_volumes_are_those_that_predict_tells(
-    tmp_path: Path, model, patients, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, model: Path, patients: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rows = ranked(capfd, tmp_path / "n.csv", patients, "--model", model)
     out = tmp_path / "predicted"
@@ -103,7 +109,7 @@ def test_volumes_are_those_that_predict_tells(
     assert {row["scan"]: row["volume_ml"] for row in rows} == predicted
 
 
-def test_count(tmp_path: Path, model, patients, capfd: pytest.CaptureFixture[str]) -> None:
+def test_count(tmp_path: Path, model: Path, patients: Path, capfd: pytest.CaptureFixture[str]) -> None:
     every = ranked(capfd, tmp_path / "all.csv", patients, "--model", model)
     words = (patients, "--model", model, "--count")
     assert ranked(capfd, tmp_path / "two.csv", *words, 2) == every[:2]
@@ -114,7 +120,7 @@ def test_count(tmp_path: Path, model, patients, capfd: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize("strategy", sorted(ranking.STRATEGIES))
 def test_blank_scans_and_copies_come_last_and_say_so(
-    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str], strategy
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str], strategy: str
 ) -> None:
     images, _ = scans.volume(5, seed=1)
     root = tmp_path / "in"
@@ -131,7 +137,9 @@ def test_blank_scans_and_copies_come_last_and_say_so(
     assert float(rows[4]["distance"]) == 0
 
 
-def test_scans_without_foreground_say_so(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
+def test_scans_without_foreground_say_so(
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     images, _ = scans.volume(5, seed=2)
     root = tmp_path / "in"
     root.mkdir()
@@ -144,7 +152,7 @@ def test_scans_without_foreground_say_so(tmp_path: Path, flair, capfd: pytest.Ca
 
 
 def test_one_bad_scan_does_not_stop_the_others(
-    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     everything(tmp_path / "in")
     (tmp_path / "in" / "a.png").write_bytes(b"no picture")
@@ -161,7 +169,7 @@ def test_one_bad_scan_does_not_stop_the_others(
     ]
 
 
-def test_where_all_scans_are_bad(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
+def test_where_all_scans_are_bad(tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     status, printed, complaints = run(capfd, tmp_path / "a.png", "--model", flair)
     assert (status, printed) == (predict.SOME_FAILED, "")
@@ -170,7 +178,7 @@ def test_where_all_scans_are_bad(tmp_path: Path, flair, capfd: pytest.CaptureFix
 
 @pytest.mark.parametrize("name", ["next.png", "next", "folder.csv"])
 def test_a_ranking_is_written_over_no_scan_and_no_folder(
-    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str], name
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
     images, _ = scans.volume(2, seed=1)
     picture = tmp_path / "next.png"
@@ -183,7 +191,9 @@ def test_a_ranking_is_written_over_no_scan_and_no_folder(
     assert picture.read_bytes() == before
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_place_that_cannot_be_written(
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     images, _ = scans.volume(2, seed=1)
     Image.fromarray(images[1, ..., scans.FLAIR]).save(tmp_path / "a.png")
     status, _, complaints = run(
@@ -194,7 +204,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, flair, capfd: pytest.Cap
 
 
 def test_other_mistakes_end_with_a_sentence(
-    tmp_path: Path, flair, patients, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, flair: Path, patients: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for words, part in (
         ((tmp_path / "none", "--model", flair), "does not exist"),
@@ -208,7 +218,7 @@ def test_other_mistakes_end_with_a_sentence(
         assert "Traceback" not in complaints
 
 
-def test_what_is_kept_of_a_scan_is_small_whatever_its_size(tmp_path: Path, flair) -> None:
+def test_what_is_kept_of_a_scan_is_small_whatever_its_size(tmp_path: Path, flair: Path) -> None:
     images, _ = scans.volume(40, size=128, seed=1)
     volumes.save(tmp_path / "d.nii.gz", images[..., scans.FLAIR])
     opened = onnx_predictor.open_model(flair)

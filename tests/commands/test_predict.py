@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def flair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return graphs.export(tmp_path_factory.mktemp("one"), graphs.describe(channels=("flair",)))
 
 
-def run(capfd: pytest.CaptureFixture[str], *words) -> tuple[int, str, str]:
+def run(capfd: pytest.CaptureFixture[str], *words: Any) -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
     return programs.run(predict.app, "predict", words, capfd)
 
@@ -42,7 +43,7 @@ def summary(out: Path) -> dict:
     return json.loads((out / "summary.json").read_text(encoding="utf-8"))
 
 
-def test_every_kind_of_scan_without_torch(tmp_path: Path, flair) -> None:
+def test_every_kind_of_scan_without_torch(tmp_path: Path, flair: Path) -> None:
     everything(tmp_path / "in")
     out = tmp_path / "out"
     words = ["predict", str(tmp_path / "in"), "--model", str(flair), "--out", str(out)]
@@ -90,7 +91,7 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
     return float(2 * (one & other).sum() / (one.sum() + other.sum()))
 
 
-def test_cases_of_three_sequences(tmp_path: Path, model, capfd: pytest.CaptureFixture[str]) -> None:
+def test_cases_of_three_sequences(tmp_path: Path, model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     scans.write_lgg(tmp_path / "in", patients=3, slices=4)
     out = tmp_path / "out"
     assert run(capfd, tmp_path / "in", "--model", model, "--out", out)[0] == 0
@@ -102,7 +103,7 @@ def test_cases_of_three_sequences(tmp_path: Path, model, capfd: pytest.CaptureFi
 
 
 def test_one_bad_scan_does_not_stop_the_others(
-    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     everything(tmp_path / "in")
     (tmp_path / "in" / "a.png").write_bytes(b"no picture")
@@ -126,7 +127,7 @@ def test_one_bad_scan_does_not_stop_the_others(
 
 
 def test_what_a_series_leaves_open_is_in_the_summary_and_in_the_terminal(
-    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """And never what it says of the patient."""
     images = scans.volume(5, seed=1)[0][..., scans.FLAIR].astype(np.uint16)
@@ -179,7 +180,7 @@ def test_what_a_series_leaves_open_is_in_the_summary_and_in_the_terminal(
     ],
 )
 def test_a_model_that_cannot_be_used(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], make, message
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], make: Callable[..., Any], message: str
 ) -> None:
     root = graphs.export(tmp_path / "export", graphs.describe())
     make(root)
@@ -190,7 +191,7 @@ def test_a_model_that_cannot_be_used(
 
 
 def test_nothing_is_made_where_nothing_can_be_done(
-    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     (tmp_path / "empty").mkdir()
@@ -203,7 +204,9 @@ def test_nothing_is_made_where_nothing_can_be_done(
     assert not out.exists()
 
 
-def test_labels_beside_the_scans_are_safe(tmp_path: Path, model, capfd: pytest.CaptureFixture[str]) -> None:
+def test_labels_beside_the_scans_are_safe(
+    tmp_path: Path, model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """`--out` of an LGG case itself would put predictions where the expert's masks are."""
     scans.write_lgg(tmp_path, patients=1, slices=2)
     case = tmp_path / "kaggle_3m" / scans.case_name(0)
@@ -216,7 +219,7 @@ def test_labels_beside_the_scans_are_safe(tmp_path: Path, model, capfd: pytest.C
     assert {path: path.read_bytes() for path in case.iterdir()} == before
 
 
-def test_twice_into_one_folder(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
+def test_twice_into_one_folder(tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(scans.volume(3)[0][1, ..., 1]).save(tmp_path / "x.png")
     words = (tmp_path / "x.png", "--model", flair, "--out", tmp_path / "out")
     assert run(capfd, *words)[0] == 0
@@ -227,7 +230,7 @@ def test_twice_into_one_folder(tmp_path: Path, flair, capfd: pytest.CaptureFixtu
 
 
 def test_a_failing_write_leaves_nothing_of_the_scan(
-    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.fromarray(scans.volume(3)[0][1, ..., 1]).save(tmp_path / "x.png")
 
@@ -250,7 +253,7 @@ def test_predicting_imports_only_what_lies_below_it() -> None:
 
 
 def test_a_scan_too_large_for_this_machine(
-    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def exhausted(*_: object) -> None:
         raise MemoryError

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -15,7 +16,10 @@ from PIL import Image
 
 from stages.commands import predict
 from stages.core import errors
+from stages.inference.spec import Input
 from stages.predicting import discovery, outcome
+from stages.predicting.scan import Scan
+from stages.scan.volume import Volume
 from tests.fixtures import dicom, graphs, scans, volumes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +36,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return graphs.export(tmp_path_factory.mktemp("both"), described)
 
 
-def run(capfd: pytest.CaptureFixture[str], *words) -> tuple[int, str, list[str]]:
+def run(capfd: pytest.CaptureFixture[str], *words: Any) -> tuple[int, str, list[str]]:
     """Exit status, stdout and the lines of stderr of a run within this process."""
     with pytest.raises(SystemExit) as end:
         errors.run(lambda: predict.app([str(word) for word in words], prog_name="predict"))
@@ -59,7 +63,7 @@ def mask_of(path: Path) -> np.ndarray:
 
 
 def test_patients_whose_folders_have_one_name(
-    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Each mask is that of its own patient, and the summary says which."""
     for patient in (1, 2):
@@ -91,7 +95,7 @@ def test_patients_whose_folders_have_one_name(
 
 
 def test_two_patients_in_one_folder_are_not_one(
-    tmp_path: Path, both, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, both: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A case of two sequences for each, and the mask that of its own FLAIR."""
     (tmp_path / "in").mkdir()
@@ -114,7 +118,7 @@ def test_two_patients_in_one_folder_are_not_one(
 
 
 def test_a_second_run_over_scans_and_results(
-    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for name, patient in (("a", 1), ("b", 2)):
         Image.fromarray(head(patient)[0][2]).save(tmp_path / f"{name}.png")
@@ -138,7 +142,7 @@ def test_a_second_run_over_scans_and_results(
     }
 
 
-def test_results_beside_the_scans(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
+def test_results_beside_the_scans(tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """`--out` may be the scans' own folder with --overwrite: the second run finds the scans only."""
     Image.fromarray(head(1)[0][2]).save(tmp_path / "a.png")
     words = (tmp_path, "--model", flair, "--out", tmp_path, "--overwrite")
@@ -147,7 +151,9 @@ def test_results_beside_the_scans(tmp_path: Path, flair, capfd: pytest.CaptureFi
         assert (status, printed) == (0, f"1 of 1 scans segmented, 0 to look at first: {tmp_path}\n")
 
 
-def test_what_cannot_be_reached_is_counted(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_reached_is_counted(
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "in").mkdir()
     Image.fromarray(head(1)[0][2]).save(tmp_path / "in" / "a.png")
     (tmp_path / "in" / "b.png").symlink_to("gone.png")
@@ -167,7 +173,7 @@ def test_what_cannot_be_reached_is_counted(tmp_path: Path, flair, capfd: pytest.
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
-def test_names_that_no_terminal_shows(tmp_path: Path, flair, encoding) -> None:
+def test_names_that_no_terminal_shows(tmp_path: Path, flair: Path, encoding: str) -> None:
     """The name is bytes that are no UTF-8, and beside it one that only UTF-8 has."""
     root = tmp_path / "in Ł"
     root.mkdir()
@@ -216,14 +222,14 @@ class Surprise(Exception):
 
 
 def test_a_fault_costs_one_scan(
-    tmp_path: Path, flair, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The results of the others are kept, and the fault is called one."""
     for name in ("a", "b", "c"):
         Image.fromarray(head(1)[0][2]).save(tmp_path / f"{name}.png")
     read = outcome.reading.read
 
-    def broken(scan, model_input):
+    def broken(scan: Scan, model_input: Input) -> Volume:
         if scan.name == "b":
             raise Surprise("index 3 is out of bounds\nfor axis 0")
         return read(scan, model_input)
@@ -240,7 +246,7 @@ def test_a_fault_costs_one_scan(
     ]
 
 
-def test_a_name_too_long_to_write(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_name_too_long_to_write(tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("x" * 245, "y"):
         Image.fromarray(head(1)[0][2]).save(tmp_path / f"{name}.png")
     status, printed, complaints = run(capfd, tmp_path, "--model", flair, "--out", tmp_path / "out")
@@ -249,7 +255,7 @@ def test_a_name_too_long_to_write(tmp_path: Path, flair, capfd: pytest.CaptureFi
     assert len(complaints) == 1
 
 
-def test_every_file_is_accounted_for(tmp_path: Path, flair, capfd: pytest.CaptureFixture[str]) -> None:
+def test_every_file_is_accounted_for(tmp_path: Path, flair: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Listed = segmented + failed + left out, in a folder with a bit of everything."""
     grey, _ = head(1)
     root = tmp_path / "in"

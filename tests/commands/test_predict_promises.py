@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -29,7 +30,7 @@ def promising(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return exported(tmp_path_factory.mktemp("model") / "m", graphs.guarantees())
 
 
-def run(capfd: pytest.CaptureFixture[str], *words) -> tuple[int, str, str]:
+def run(capfd: pytest.CaptureFixture[str], *words: Any) -> tuple[int, str, str]:
     return programs.run(predict.app, "predict", words, capfd)
 
 
@@ -43,7 +44,9 @@ def row(out: Path) -> dict:
     return json.loads((out / "summary.json").read_text(encoding="utf-8"))["scans"][0]
 
 
-def test_the_row_of_a_scan(tmp_path: Path, promising, picture, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_row_of_a_scan(
+    tmp_path: Path, promising: Path, picture: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     status, _, err = run(capfd, picture, "--model", promising, "--out", tmp_path / "out")
     assert (status, "promise" in err) == (0, False)
     own = row(tmp_path / "out")
@@ -60,7 +63,7 @@ def test_the_row_of_a_scan(tmp_path: Path, promising, picture, capfd: pytest.Cap
 
 
 def test_a_coverage_that_is_not_reached_is_said_once(
-    tmp_path: Path, promising, picture, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, promising: Path, picture: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Image.open(picture).save(tmp_path / "b.png")
     words = (picture, tmp_path / "b.png", "--model", promising, "--out", tmp_path / "out")
@@ -83,7 +86,12 @@ def test_a_coverage_that_is_not_reached_is_said_once(
     ],
 )
 def test_outer_masks_that_cannot_be_promised_are_refused(
-    tmp_path: Path, picture, capfd: pytest.CaptureFixture[str], promised, words, message
+    tmp_path: Path,
+    picture: Path,
+    capfd: pytest.CaptureFixture[str],
+    promised: Guarantees | None,
+    words: tuple[str, str],
+    message: str,
 ) -> None:
     model = exported(tmp_path / "model", promised)
     status, _, err = run(capfd, picture, "--model", model, "--out", tmp_path / "out", "--outer", *words)
@@ -95,7 +103,7 @@ def test_outer_masks_that_cannot_be_promised_are_refused(
 
 @pytest.mark.parametrize("withheld", ["", "the split leaks"])
 def test_a_model_that_promises_nothing_segments_as_ever(
-    tmp_path: Path, picture, capfd: pytest.CaptureFixture[str], withheld
+    tmp_path: Path, picture: Path, capfd: pytest.CaptureFixture[str], withheld: str
 ) -> None:
     model = exported(tmp_path / "model", graphs.guarantees(withheld=withheld) if withheld else None)
     status, _, err = run(capfd, picture, "--model", model, "--out", tmp_path / "out")
@@ -105,7 +113,7 @@ def test_a_model_that_promises_nothing_segments_as_ever(
 
 
 def test_a_share_is_no_percentage(
-    tmp_path: Path, promising, picture, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, promising: Path, picture: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = (picture, "--model", promising, "--out", tmp_path / "out", "--coverage", 90)
     assert run(capfd, *words)[0] == 2
@@ -113,7 +121,7 @@ def test_a_share_is_no_percentage(
 
 
 def test_outer_masks_of_every_kind_of_scan(
-    tmp_path: Path, promising, picture, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, promising: Path, picture: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     flair = scans.volume(5, seed=1)[0][..., scans.FLAIR]
     tifffile.imwrite(tmp_path / "c.tif", flair[2])

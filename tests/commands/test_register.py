@@ -3,7 +3,9 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -54,7 +56,7 @@ def tags(project: Versioned) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_logged_where_refused(tmp_path: Path, request: pytest.FixtureRequest):
+def _nothing_logged_where_refused(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "refused" in request.node.name:
         assert not list(tmp_path.rglob("mlflow.db"))
@@ -136,7 +138,9 @@ def registered(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture
-def project_with_one(registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Versioned:
+def project_with_one(
+    registered: tuple[Versioned, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Versioned:
     """A copy of it, which a test may change."""
     copy = object.__new__(Versioned)
     copy.bare = registered[0].bare

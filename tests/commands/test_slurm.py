@@ -148,7 +148,7 @@ def test_nodes_and_gpus_become_processes_of_one_training(
     [(["-S", "train.devices=4"], 4), (["-S", "train.devices=auto"], 1), (["--gpus", "1"], 1), ([], 1)],
 )
 def test_processes_follow_from_gpus_or_params(
-    project: Project, capsys: pytest.CaptureFixture[str], words, processes
+    project: Project, capsys: pytest.CaptureFixture[str], words: list[str], processes: int
 ) -> None:
     script = written(capsys, *words)
     assert directives(script)["ntasks-per-node"] == str(processes)

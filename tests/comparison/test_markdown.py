@@ -14,7 +14,7 @@ from stages.comparison.verdict import Difference, Moved, Outcome, Verdict
 DICE = Difference(0.5, 0.45, -0.05, -0.09, -0.01, 0.03, 22, 22)
 
 
-def made(text: str = "x", number: int = 1, verdict: Verdict = Verdict.WORSE, **options) -> Comparison:
+def made(text: str = "x", number: int = 1, verdict: Verdict = Verdict.WORSE, **options: Any) -> Comparison:
     """A comparison with `text` wherever a name or a value stands, `number` entries in every list."""
     changes = tuple(Change(f"{text}{n}", text, n) for n in range(number))
     data = tuple(Change(f"{text}{n}", text, None) for n in range(number))

@@ -1,6 +1,8 @@
 """Paired differences against plain numpy and exact enumeration; what the verdict is, and when."""
 
+import random
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,27 +17,31 @@ from stages.comparison.verdict import Verdict
 SCORES = ["dice", "hd95_mm"]
 
 
-def table(dice, patients=None, region="tumour", **columns) -> pd.DataFrame:
+def table(
+    dice: list[float] | np.ndarray, patients: list[str] | None = None, region: str = "tumour", **columns: Any
+) -> pd.DataFrame:
     """Rows of per_case.csv, a case for each patient unless `case_id` is given."""
     patients = patients or [f"p{n:02d}" for n in range(len(dice))]
     rows = pd.DataFrame({"patient_id": patients, "case_id": patients, "region": region, "dice": dice})
     return rows.assign(slices=10, truth_ml=5.0, **columns).astype({"dice": float})
 
 
-def compared(base, head, metrics=("dice",), **options) -> verdict.Outcome:
+def compared(
+    base: pd.DataFrame, head: pd.DataFrame, metrics: list[str] | tuple[str, ...] = ("dice",), **options: Any
+) -> verdict.Outcome:
     return verdict.outcome(base, head, metrics, **{"resamples": 500} | options)
 
 
 # The numbers, against other ways to them.
 
 
-def percentile_interval(gains, resamples=20_000):
+def percentile_interval(gains: np.ndarray, resamples: int = 20_000) -> np.ndarray:
     random = np.random.default_rng(7)
     return np.quantile(random.choice(gains, (resamples, len(gains))).mean(axis=1), [0.025, 0.975])
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_interval_of_symmetric_differences_is_that_of_plain_percentiles(seed) -> None:
+def test_the_interval_of_symmetric_differences_is_that_of_plain_percentiles(seed: int) -> None:
     random = np.random.default_rng(seed)
     base = random.uniform(0.3, 0.6, 40)
     gains = random.normal(0.02, 0.05, 40)
@@ -46,7 +52,7 @@ def test_the_interval_of_symmetric_differences_is_that_of_plain_percentiles(seed
     assert found.p == pytest.approx(stats.wilcoxon(gains).pvalue)
 
 
-def enumerated_p(gains) -> float:
+def enumerated_p(gains: list[float] | np.ndarray) -> float:
     """Two-sided p of Wilcoxon's signed rank test over all signs, zeros left out (Wilcoxon 1945)."""
     gains = [gain for gain in gains if gain]
     ranks = stats.rankdata(np.abs(gains))
@@ -66,7 +72,7 @@ def enumerated_p(gains) -> float:
         [-0.1],
     ],
 )
-def test_wilcoxon_of_a_few_patients_is_exact(gains) -> None:
+def test_wilcoxon_of_a_few_patients_is_exact(gains: list[float]) -> None:
     base = np.full(len(gains), 0.5)
     found = compared(table(base), table(base + gains)).metrics["dice"]
     assert found.p == pytest.approx(enumerated_p(gains))
@@ -74,7 +80,7 @@ def test_wilcoxon_of_a_few_patients_is_exact(gains) -> None:
 
 
 @pytest.mark.parametrize("patients", [1, 2, 3, 5, 6, 7])
-def test_p_can_fall_under_a_twentieth_from_six_patients_on(patients) -> None:
+def test_p_can_fall_under_a_twentieth_from_six_patients_on(patients: int) -> None:
     base = np.linspace(0.2, 0.6, patients)
     gains = np.linspace(0.1, 0.2, patients)  # the clearest possible: all one way
     found = compared(table(base), table(base + gains))
@@ -91,7 +97,7 @@ rows = st.lists(
 )
 
 
-def both_of(drawn) -> tuple[pd.DataFrame, pd.DataFrame]:
+def both_of(drawn: list[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two tables of the Dice drawn, with distances that some patients lack."""
     distances = [np.nan if row[2] is None else row[2] for row in drawn]
     base, head = (table([row[side] / 1000 for row in drawn], hd95_mm=distances) for side in (0, 1))
@@ -100,7 +106,7 @@ def both_of(drawn) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 @settings(max_examples=12)
 @given(rows)
-def test_swapping_the_two_negates_differences_and_mirrors_intervals(drawn) -> None:
+def test_swapping_the_two_negates_differences_and_mirrors_intervals(drawn: list[Any]) -> None:
     base, head = both_of(drawn)
     there, back = compared(base, head, SCORES), compared(head, base, SCORES)
     mirrored = {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER}
@@ -120,7 +126,7 @@ def test_swapping_the_two_negates_differences_and_mirrors_intervals(drawn) -> No
 
 @settings(max_examples=8)
 @given(rows, st.randoms(use_true_random=False))
-def test_the_order_of_rows_makes_no_difference(drawn, random) -> None:
+def test_the_order_of_rows_makes_no_difference(drawn: list[Any], random: random.Random) -> None:
     base, head = both_of(drawn)
     order = list(range(len(drawn)))
     random.shuffle(order)
@@ -130,7 +136,7 @@ def test_the_order_of_rows_makes_no_difference(drawn, random) -> None:
 
 @settings(max_examples=8)
 @given(rows)
-def test_identical_results_are_within_noise(drawn) -> None:
+def test_identical_results_are_within_noise(drawn: list[Any]) -> None:
     base, _ = both_of(drawn)
     found = compared(base, base.copy(), SCORES)
     assert (found.verdict, found.reason) == (Verdict.NOISE, "every patient has the same Dice in both")
@@ -154,7 +160,7 @@ def test_identical_results_are_within_noise(drawn) -> None:
         ([-0.4], Verdict.NOISE),
     ],
 )
-def test_the_interval_of_the_dice_decides(gains, verdict) -> None:
+def test_the_interval_of_the_dice_decides(gains: list[float], verdict: verdict.Verdict) -> None:
     base = np.full(len(gains), 0.5)
     found = compared(table(base), table(base + gains))
     assert found.verdict is verdict
@@ -190,7 +196,7 @@ def test_another_metric_does_not_decide() -> None:
         ),
     ],
 )
-def test_other_tests_are_not_comparable(head, reason) -> None:
+def test_other_tests_are_not_comparable(head: pd.DataFrame, reason: str) -> None:
     found = compared(table([0.9] * 3, ["a", "b", "c"]), head)
     assert (found.verdict, found.reason) == (Verdict.INCOMPARABLE, reason)
 
@@ -217,7 +223,9 @@ def test_a_reason_from_outside_makes_equal_tests_incomparable() -> None:
         ("slices", [10, 10, 10, 10, 10, 11], "The slices of 1 patient are not the same in both."),
     ],
 )
-def test_other_data_of_the_same_patients_are_compared_and_told(column, changed, told) -> None:
+def test_other_data_of_the_same_patients_are_compared_and_told(
+    column: str, changed: list[float], told: str
+) -> None:
     base = table([0.5, 0.6, 0.7, 0.8, 0.9, 0.4])
     found = compared(base, base.assign(**{column: changed}))
     assert (found.verdict, found.notes) == (Verdict.NOISE, (told,))
@@ -235,7 +243,7 @@ def test_a_patient_counts_once_however_many_scans_it_has() -> None:
     assert found.difference == pytest.approx(0.1)
 
 
-def regions(whole, core) -> pd.DataFrame:
+def regions(whole: list[float], core: list[float]) -> pd.DataFrame:
     return pd.concat([table(whole, region="whole"), table(core, region="core")])
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import distributed
 import pytest
@@ -23,7 +24,7 @@ from tests.pipeline.import_graph import ROOT
 
 
 @pytest.fixture
-def on_cluster(scheduler, monkeypatch: pytest.MonkeyPatch) -> str:
+def on_cluster(scheduler: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv(cluster.ADDRESS, scheduler.scheduler_address)
     return scheduler.scheduler_address
 
@@ -51,7 +52,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_outs_are_the_same_wherever_they_were_made(
-    tmp_path: Path, archive, scheduler, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, archive: Path, scheduler: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
@@ -64,7 +65,7 @@ def test_outs_are_the_same_wherever_they_were_made(
         assert not path.is_file() or scheduler.scheduler_address.encode() not in path.read_bytes()
 
 
-def test_tasks_run_at_the_workers_in_this_folder_and_in_order(on_cluster, tmp_path: Path) -> None:
+def test_tasks_run_at_the_workers_in_this_folder_and_in_order(on_cluster: str, tmp_path: Path) -> None:
     with cluster.chdir(tmp_path), workers.pool() as pool:
         answers = list(pool.map(square, range(20)))
         one = pool.submit(square, 5).result()
@@ -75,12 +76,12 @@ def test_tasks_run_at_the_workers_in_this_folder_and_in_order(on_cluster, tmp_pa
     assert not list(tmp_path.rglob("cluster-*"))
 
 
-def test_a_sentence_of_a_task_comes_back(on_cluster) -> None:
+def test_a_sentence_of_a_task_comes_back(on_cluster: str) -> None:
     with pytest.raises(UserError, match="the third is damaged"), workers.pool() as pool:
         list(pool.map(fail, range(5)))
 
 
-def test_a_worker_that_is_killed_is_replaced(on_cluster, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_is_replaced(on_cluster: str, tmp_path: Path) -> None:
     with workers.pool() as pool:
         marker = str(tmp_path / "killed")
         assert list(pool.map(once_fatal, [marker] * 6, range(6))) == list(range(6))
@@ -88,7 +89,7 @@ def test_a_worker_that_is_killed_is_replaced(on_cluster, tmp_path: Path) -> None
 
 
 def test_a_task_that_kills_every_worker_ends_with_a_sentence(
-    on_cluster, scheduler, monkeypatch: pytest.MonkeyPatch
+    on_cluster: str, scheduler: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler.scheduler, "allowed_failures", 1)  # of 3, which takes four seconds each
     with pytest.raises(UserError, match="ended 2 workers, as tasks do"), workers.pool() as pool:
@@ -111,7 +112,9 @@ def test_no_scheduler_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("size", "sentence"), [((0, 1), "has no workers"), ((1, 2), "runs 2 tasks at a time")]
 )
-def test_workers_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, size, sentence) -> None:
+def test_workers_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], sentence: str
+) -> None:
     number, threads = size
     monkeypatch.setattr(cluster, "_PATIENCE_S", 2)
     with distributed.LocalCluster(
@@ -123,14 +126,16 @@ def test_workers_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, size, sent
 
 
 @pytest.mark.parametrize("what", ["Python", "code"])
-def test_workers_that_are_others(on_cluster, monkeypatch: pytest.MonkeyPatch, what) -> None:
+def test_workers_that_are_others(on_cluster: str, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     own = cluster.about()
     monkeypatch.setattr(cluster, "about", lambda: own | {what: "another"})
     with pytest.raises(UserError, match=f"has another {what} \\({own[what]}, here another\\)"):
         workers.pool().__enter__()
 
 
-def test_workers_that_see_another_folder(on_cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_workers_that_see_another_folder(
+    on_cluster: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     answer = cluster._answer
     monkeypatch.setattr(cluster, "_answer", lambda token: answer(token + "elsewhere"))
     with cluster.chdir(tmp_path), pytest.raises(UserError, match=f"does not see {tmp_path}"):
@@ -184,7 +189,7 @@ def test_workers_that_are_all_lost_end_with_a_sentence(monkeypatch: pytest.Monke
 
 
 def test_a_worker_that_came_later_and_is_another(
-    on_cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    on_cluster: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with workers.pool() as pool:
         own = cluster.about()

@@ -10,7 +10,7 @@ from stages.core import lineage
 
 
 @pytest.fixture
-def inputs(tmp_path: Path):
+def inputs(tmp_path: Path) -> Path:
     folder = tmp_path / "slices"
     folder.mkdir()
     (folder / "images-000.npy").write_bytes(b"pixels")
@@ -20,14 +20,14 @@ def inputs(tmp_path: Path):
     return tmp_path
 
 
-def key(root, params=None):
+def key(root: Path, params: dict[str, float] | None = None) -> str:
     return lineage.key(
         params or {"lr": 0.1, "seed": 0}, [root / "slices", root / "splits.csv"], [root / "code.py"]
     )
 
 
 @pytest.mark.parametrize("name", ["slices/images-000.npy", "slices/index.csv", "splits.csv", "code.py"])
-def test_content_counts(inputs, name) -> None:
+def test_content_counts(inputs: Path, name: str) -> None:
     before = key(inputs)
     content = (inputs / name).read_bytes()
     (inputs / name).write_bytes(content + b"!")
@@ -36,13 +36,13 @@ def test_content_counts(inputs, name) -> None:
     assert key(inputs) == before
 
 
-def test_params_count_in_any_order(inputs) -> None:
+def test_params_count_in_any_order(inputs: Path) -> None:
     before = key(inputs)
     assert key(inputs, {"lr": 0.1, "seed": 1}) != before
     assert key(inputs, {"seed": 0, "lr": 0.1}) == before
 
 
-def test_names_and_new_files_count(inputs) -> None:
+def test_names_and_new_files_count(inputs: Path) -> None:
     before = key(inputs)
     (inputs / "slices/index.csv").rename(inputs / "slices/index2.csv")
     renamed = key(inputs)
@@ -50,14 +50,14 @@ def test_names_and_new_files_count(inputs) -> None:
     assert len({before, renamed, key(inputs)}) == 3
 
 
-def test_swapped_contents_count(inputs) -> None:
+def test_swapped_contents_count(inputs: Path) -> None:
     before = key(inputs)
     (inputs / "slices/images-000.npy").write_bytes(b"rows")
     (inputs / "slices/index.csv").write_bytes(b"pixels")
     assert key(inputs) != before
 
 
-def test_dates_and_the_place_do_not_count(inputs, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_dates_and_the_place_do_not_count(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     before = key(inputs)
     os.utime(inputs / "slices/index.csv", (1, 1))
     os.utime(inputs / "slices", (1, 1))
@@ -67,7 +67,7 @@ def test_dates_and_the_place_do_not_count(inputs, tmp_path_factory: pytest.TempP
     assert key(elsewhere) == before
 
 
-def test_compiled_code_does_not_count(inputs) -> None:
+def test_compiled_code_does_not_count(inputs: Path) -> None:
     room = inputs / "room"
     room.mkdir()
     (room / "module.py").write_bytes(b"code")
@@ -80,5 +80,5 @@ def test_compiled_code_does_not_count(inputs) -> None:
     assert lineage.key({}, [], [room]) != before
 
 
-def test_content_hash_is_sha256(inputs) -> None:
+def test_content_hash_is_sha256(inputs: Path) -> None:
     assert lineage.content_hash(inputs / "code.py") == hashlib.sha256(b"code").hexdigest()

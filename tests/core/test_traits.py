@@ -30,5 +30,5 @@ def test_what_is_written_is_read(values) -> None:
         ("nan", ""),
     ],
 )
-def test_ages_go_to_groups(years, group) -> None:
+def test_ages_go_to_groups(years: str, group: str) -> None:
     assert traits.age_group(years) == group

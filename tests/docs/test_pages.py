@@ -23,7 +23,7 @@ EVERY = [block for listed in PAGES.values() for block in listed]
 
 
 @pytest.mark.parametrize("block", EVERY, ids=lambda block: block.where)
-def test_a_block_is_run_or_says_why_not(block: Block):
+def test_a_block_is_run_or_says_why_not(block: Block) -> None:
     assert block.language in (*RUN, *SHOWN, "{toctree}"), "a block needs its language"
     if block.language not in RUN:
         assert not block.not_run, "what is not run needs no reason"
@@ -32,18 +32,18 @@ def test_a_block_is_run_or_says_why_not(block: Block):
 
 
 @pytest.mark.parametrize("named", sorted(set(re.findall(r"tests/\S+\w", " ".join(b.not_run for b in EVERY)))))
-def test_a_test_that_a_reason_names_is_there(named: str):
+def test_a_test_that_a_reason_names_is_there(named: str) -> None:
     assert (ROOT / named).exists()
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_yaml_can_be_read(page: str):
+def test_yaml_can_be_read(page: str) -> None:
     for block in PAGES[page]:
         if block.language == "yaml":
             assert YAML(typ="safe", pure=True).load(block.source)
 
 
-def test_a_page_is_read_as_it_is_meant(tmp_path, monkeypatch):
+def test_a_page_is_read_as_it_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "ROOT", tmp_path)
     page = tmp_path / "page.md"
     page.write_text(
@@ -61,7 +61,7 @@ def test_a_page_is_read_as_it_is_meant(tmp_path, monkeypatch):
         blocks.read(page)
 
 
-def test_output_is_compared_line_by_line():
+def test_output_is_compared_line_by_line() -> None:
     printed = "noise\ntest Dice 0.512 (95 % interval 0.4 to 0.61, 2 patients)\nreport: file:///tmp/a\n"
     shown = "test Dice 0.892 (95 % interval 0.870 to 0.909, 10 patients)\nreport: file:///…\n"
     assert missing(shown, printed) == []
@@ -115,7 +115,7 @@ def run(page: str, project: Project) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in TO_RUN if page in QUICK])
-def test_quick_pages(page: str, tmp_path):
+def test_quick_pages(page: str, tmp_path: Path) -> None:
     run(page, stand_ins.untrained(tmp_path / "project"))
 
 

@@ -15,7 +15,7 @@ def test_it_is_read_in_a_few_minutes() -> None:
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)", README))))
-def test_its_links_lead_somewhere(link) -> None:
+def test_its_links_lead_somewhere(link: str) -> None:
     assert link.startswith("https://") or (ROOT / link).is_file()
 
 

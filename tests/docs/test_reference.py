@@ -61,7 +61,7 @@ def page() -> str:
     return commands.page()
 
 
-def test_every_stage_and_command_has_its_options(page) -> None:
+def test_every_stage_and_command_has_its_options(page: str) -> None:
     for name in cli.STAGES:
         assert f"| `brainseg {name}` " in page
     for name in cli.COMMANDS | cli.OPTIONAL:

@@ -35,7 +35,7 @@ def test_make_docs_runs_the_same() -> None:
     assert "python -m sphinx -b html -W --keep-going -q docs docs/_build/html" in makefile
 
 
-def test_every_page_of_docs_is_in_the_site(site) -> None:
+def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
     pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")]
     assert len(pages) > 40
     for page in pages:
@@ -43,7 +43,7 @@ def test_every_page_of_docs_is_in_the_site(site) -> None:
             assert (site / page).with_suffix(".html").is_file(), page
 
 
-def test_it_fetches_nothing_and_its_search_works_from_disk(site) -> None:
+def test_it_fetches_nothing_and_its_search_works_from_disk(site: Path) -> None:
     with chrome() as driver:
         for page in ("index.html", "how-to/predict.html", "search.html?q=leak"):
             driver.get(f"{site.as_uri()}/{page}")
@@ -63,7 +63,7 @@ def test_it_fetches_nothing_and_its_search_works_from_disk(site) -> None:
         assert [url for url in asked if not url.startswith(("file://", "data:"))] == []
 
 
-def test_the_picture_of_the_rooms_has_all_of_them(site):
+def test_the_picture_of_the_rooms_has_all_of_them(site: Path) -> None:
     drawn = (site / "_images" / "rooms.svg").read_text(encoding="utf-8")
     for room in ROOMS:
         assert room == "core" or f">{room}</text>" in drawn  # which every room may use

@@ -1,5 +1,7 @@
 """The model card in all its variants."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
@@ -16,7 +18,13 @@ FINDINGS = [{"severity": "warning", "check": "copied channels", "count": 3}]
 REASON = "loses 0.0225 test Dice, export.max_dice_drop allows 0.01"
 
 
-def run(regions=False, leaky=False, int8=True, spacing_known=True, **parts) -> card.Run:
+def run(
+    regions: bool = False,
+    leaky: bool = False,
+    int8: bool | None = True,
+    spacing_known: bool = True,
+    **parts: Any,
+) -> card.Run:
     exported = reports.exported(int8)
     if int8 is False:
         exported["int8"]["reason"] = REASON
@@ -45,7 +53,7 @@ def render(regions=False, of_model=None, **of_run) -> str:
 @pytest.mark.parametrize("regions", [False, True])
 @pytest.mark.parametrize("leaky", [False, True])
 @pytest.mark.parametrize("int8", [True, False, None])
-def test_variants(regions, leaky, int8) -> None:
+def test_variants(regions: bool, leaky: bool, int8: bool | None) -> None:
     text = render(regions, leaky=leaky, int8=int8)
     assert ("Leaky: patients of the test set were also trained on" in text) is leaky
     assert ("Mean over 22 patients that were not trained on, on the 128 px grid" in text) is not leaky
@@ -79,7 +87,7 @@ def test_nothing_found_and_no_sites() -> None:
 
 
 @pytest.mark.parametrize("source", [*SOURCES, "other"])
-def test_tables_are_tables(source) -> None:
+def test_tables_are_tables(source: str) -> None:
     """A blank or missing line would break a Markdown table silently."""
     html = MarkdownIt("commonmark").enable("table").render(render(regions=True, int8=False, source=source))
     assert html.count("<table>") == 7
@@ -153,7 +161,7 @@ def test_where_it_has_been_tried() -> None:
         (22, "**None of the test patients has a labelled pixel, so that a Dice of 1 means no false alarm, "),
     ],
 )
-def test_test_patients_without_tumour(empty, sentence) -> None:
+def test_test_patients_without_tumour(empty: int, sentence: str | None) -> None:
     evaluated = reports.evaluated()
     evaluated["test"]["empty_patients"] = empty
     text = render(evaluated=evaluated)

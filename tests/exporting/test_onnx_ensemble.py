@@ -35,13 +35,13 @@ def paths(tmp_path_factory: pytest.TempPathFactory):
     return sorted(folder.iterdir())
 
 
-def answer(path, slices):
+def answer(path: Path, slices: np.ndarray) -> np.ndarray:
     return OnnxPredictor(onnx_predictor.session(path), 1).answer(slices[:, None])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("batch", [1, 5])
-def test_it_answers_with_the_mean(paths, count, batch, tmp_path: Path) -> None:
+def test_it_answers_with_the_mean(paths: list[Path], count: int, batch: int, tmp_path: Path) -> None:
     slices = np.random.default_rng(0).integers(0, 256, (batch, SIZE, SIZE, 3), dtype=np.uint8)
     onnx.save(onnx_ensemble.mean([onnx.load(path) for path in paths[:count]]), tmp_path / "joint.onnx")
     apart = [answer(path, slices) for path in paths[:count]]
@@ -50,12 +50,12 @@ def test_it_answers_with_the_mean(paths, count, batch, tmp_path: Path) -> None:
     assert count == 1 or np.abs(apart[0] - apart[1]).max() > 0.01
 
 
-def test_the_same_members_give_the_same_bytes(paths) -> None:
+def test_the_same_members_give_the_same_bytes(paths: list[Path]) -> None:
     one, again = (onnx_ensemble.mean([onnx.load(path) for path in paths]) for _ in range(2))
     assert one.SerializeToString(deterministic=True) == again.SerializeToString(deterministic=True)
 
 
-def test_graphs_that_do_not_fit_are_refused(paths) -> None:
+def test_graphs_that_do_not_fit_are_refused(paths: list[Path]) -> None:
     first, wider, newer = (onnx.load(paths[0]) for _ in range(3))
     wider.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 9  # as with neighbours
     with pytest.raises(ValueError, match="differ in input or output"):

@@ -14,6 +14,7 @@ from stages.inference.torch_predictor import TorchPredictor
 from stages.networks import network, volumetric
 from stages.networks.architecture import Architecture
 from stages.networks.volumetric import VolumeNetwork
+from stages.store.shards import Store
 from tests.fixtures import trainings
 
 
@@ -22,12 +23,12 @@ def predictor(path) -> OnnxPredictor:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory):
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return trainings.blobs(tmp_path_factory.mktemp("store"), cases=3, slices=5)
 
 
 @pytest.fixture(scope="module")
-def net(store):
+def net(store: Store):
     """Random weights with batch statistics of the store, so that activations have the range of a real net."""
     torch.manual_seed(0)
     net = network.build(
@@ -47,7 +48,7 @@ def exported(net, tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_answers_as_torch_does(batch, net, store, exported) -> None:
+def test_answers_as_torch_does(batch: int, net: network.Network, store: Store, exported: Path) -> None:
     images = store.images(np.arange(batch))
     (found,) = onnx_predictor.session(exported).run([onnx_export.OUTPUT], {onnx_export.INPUT: images})
     with torch.inference_mode():
@@ -57,7 +58,7 @@ def test_answers_as_torch_does(batch, net, store, exported) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_the_same_weights_give_the_same_bytes(net, exported, tmp_path: Path) -> None:
+def test_the_same_weights_give_the_same_bytes(net: network.Network, exported: Path, tmp_path: Path) -> None:
     def deeper() -> None:  # another stack, another folder
         onnx_export.write(net, 1, 32, 18, tmp_path / "other.onnx")
 
@@ -65,7 +66,7 @@ def test_the_same_weights_give_the_same_bytes(net, exported, tmp_path: Path) -> 
     assert (tmp_path / "other.onnx").read_bytes() == exported.read_bytes()
 
 
-def test_no_trace_of_this_machine(exported) -> None:
+def test_no_trace_of_this_machine(exported: Path) -> None:
     content = exported.read_bytes()
     for trace in (b".py", b"/home", b"/work", b"/tmp", b"site-packages", b"stages.", b"Traceback"):
         assert trace not in content
@@ -90,7 +91,9 @@ def test_cases_as_inference_gives_them(tta, net, store, exported) -> None:
             assert np.abs(case.probabilities - plain.probabilities).max() > 1e-3
 
 
-def test_int8_is_smaller_close_and_runs(net, store, exported, tmp_path: Path) -> None:
+def test_int8_is_smaller_close_and_runs(
+    net: network.Network, store: Store, exported: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "model.int8.onnx"
     batches = (store.images(np.arange(start, start + 5)) for start in (0, 5, 10))
     onnx_export.write_int8(exported, batches, path)
@@ -105,7 +108,7 @@ def test_int8_is_smaller_close_and_runs(net, store, exported, tmp_path: Path) ->
     assert 0 < np.abs(full - small).mean() < 0.02
 
 
-def test_a_description_changes_nothing_but_the_metadata(exported, tmp_path: Path, store) -> None:
+def test_a_description_changes_nothing_but_the_metadata(exported: Path, tmp_path: Path, store: Store) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(exported.read_bytes())
     for text in ("first", "sizes, names, thresholds"):

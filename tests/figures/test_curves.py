@@ -32,7 +32,7 @@ def surest(risk=0.2):
     return pd.DataFrame({"kept": [0.5, 1.0], "risk": [0.1, risk]})
 
 
-def cases(smallest=0.5, regions=("a",)):
+def cases(smallest: float = 0.5, regions: tuple[str, ...] = ("a",)) -> pd.DataFrame:
     table = reports.per_case(["x", "y", "z"], list(regions))
     table.loc[0, "truth_ml"] = smallest
     return table
@@ -49,7 +49,7 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_same_numbers_same_bytes(name, tmp_path: Path) -> None:
+def test_same_numbers_same_bytes(name: str, tmp_path: Path) -> None:
     draw, table, other_table = DRAWN[name]
     first, second, other = tmp_path / "first", tmp_path / "second.part", tmp_path / "other"
     draw(table, first)

@@ -15,7 +15,7 @@ def burden(pixels: int = 5) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame({"split": ["train", "train", "val", "test"]}), index
 
 
-def examples(level=90):
+def examples(level: int = 90) -> list[list[tuple[np.ndarray, np.ndarray]]]:
     image, mask = np.full((16, 16, 3), level, np.uint8), np.zeros((16, 16), np.uint8)
     mask[4:9, 4:9] = 1
     return [[(image, mask), (image[::-1], np.zeros_like(mask))]] * 2
@@ -34,7 +34,7 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_same_numbers_same_bytes(name, tmp_path: Path) -> None:
+def test_same_numbers_same_bytes(name: str, tmp_path: Path) -> None:
     draw, draw_other = DRAWN[name]
     first, second, other = tmp_path / "first", tmp_path / "second.part", tmp_path / "other"
     draw(first)

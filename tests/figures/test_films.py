@@ -1,6 +1,7 @@
 """Films: which slices, in which colours, and what the table says of them."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ DECISION = Decision(
 )
 
 
-def squares(*corners):
+def squares(*corners: Any) -> np.ndarray:
     """16 px masks with filled squares of 6 px."""
     mask = np.zeros((16, 16), bool)
     for row, column in corners:
@@ -28,7 +29,7 @@ def squares(*corners):
 
 
 @pytest.fixture
-def painted(tmp_path: Path):
+def painted(tmp_path: Path) -> np.ndarray:
     """Of two grey slices the second with a hit, a miss and a false alarm."""
     images = np.full((2, 16, 16, 3), 100, np.uint8)
     truth = np.stack([squares(), squares((1, 1), (1, 9))])
@@ -41,7 +42,7 @@ def mixed(colour):
     return [int(0.45 * 100 + 0.55 * part) for part in colour]
 
 
-def test_a_column_a_slice_painted_above_and_plain_below(painted) -> None:
+def test_a_column_a_slice_painted_above_and_plain_below(painted: np.ndarray) -> None:
     assert painted.shape == (32, 32, 3)
     assert (painted[16:] == 100).all()
     assert (painted[:16, :16] == 100).all()
@@ -56,7 +57,7 @@ def test_a_column_a_slice_painted_above_and_plain_below(painted) -> None:
         ((12, 4), [100, 100, 100]),  # neither
     ],
 )
-def test_colours(painted, place, colour) -> None:
+def test_colours(painted: np.ndarray, place: tuple[int, int], colour: list[int]) -> None:
     row, column = place
     assert painted[row, 16 + column].tolist() == colour
 
@@ -74,7 +75,7 @@ def test_large_slices_are_made_small_and_colours_of_sequences_grey_above(tmp_pat
 
 @settings(max_examples=100)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60))
-def test_frames_hold_the_slice_with_most_tumour_and_stay_few(sizes) -> None:
+def test_frames_hold_the_slice_with_most_tumour_and_stay_few(sizes: list[int]) -> None:
     tumour = np.zeros((len(sizes), 3, 3), bool)
     for place, size in enumerate(sizes):
         tumour[place].flat[:size] = True

@@ -10,7 +10,7 @@ from stages.figures import picture
 
 
 @pytest.mark.parametrize(("channels", "shown"), [(1, 0), (3, None), (4, 2), (9, 4)])
-def test_a_slice_as_rgb(channels, shown) -> None:
+def test_a_slice_as_rgb(channels: int, shown: int | None) -> None:
     image = np.arange(4 * channels, dtype=np.uint8).reshape(2, 2, channels)
     found = picture.rgb(image)
     expected = image if shown is None else np.stack([image[..., shown]] * 3, axis=-1)

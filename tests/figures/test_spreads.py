@@ -21,7 +21,9 @@ MEASURES = {measure.name: measure for measure in populations.listed()}
         ("matrix", [256.0] * 4, [512.0] * 200),
     ],
 )
-def test_any_numbers_are_drawn_the_same_each_time(tmp_path: Path, name, patients, scans) -> None:
+def test_any_numbers_are_drawn_the_same_each_time(
+    tmp_path: Path, name: str, patients: list[float], scans: list[float]
+) -> None:
     for path in (tmp_path / "a.png", tmp_path / "b.png"):
         spreads.draw(np.array(patients), np.array(scans), MEASURES[name], path)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

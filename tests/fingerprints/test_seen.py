@@ -1,8 +1,11 @@
 """The pictures a model has seen: whatever was done to them, they are recognised, and no others."""
 
 import io
+import random
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,7 +47,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_patient_is_recognised_whatever_was_done_to_the_pictures(change) -> None:
+def test_a_patient_is_recognised_whatever_was_done_to_the_pictures(change: Callable[..., Any]) -> None:
     learnt = seen.distinct(hashed(np.concatenate([slices(0), slices(1)])))
     again = hashed(np.stack([change(picture) for picture in slices(1)]))
     other = hashed(slices(2))
@@ -54,13 +57,15 @@ def test_a_patient_is_recognised_whatever_was_done_to_the_pictures(change) -> No
 
 
 @given(HASHES)
-def test_hashes_survive_packing(hashes) -> None:
+def test_hashes_survive_packing(hashes: list[str]) -> None:
     known = [value if value.strip("0") else "" for value in hashes]
     assert seen.unpacked(seen.packed(known)) == known
 
 
 @given(HASHES, st.randoms())
-def test_a_model_does_not_say_which_pictures_belong_together(hashes, random) -> None:
+def test_a_model_does_not_say_which_pictures_belong_together(
+    hashes: list[str], random: random.Random
+) -> None:
     shuffled = random.sample(hashes, len(hashes))
     assert np.array_equal(seen.distinct(seen.packed(hashes)), seen.distinct(seen.packed(shuffled + hashes)))
 
@@ -80,7 +85,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"no numpy", np.zeros((2, 3)), np.zeros((2, 71), np.uint8), np.array([{}], object)]
 )
-def test_what_is_no_file_of_hashes_is_a_sentence(tmp_path: Path, content) -> None:
+def test_what_is_no_file_of_hashes_is_a_sentence(tmp_path: Path, content: bytes | np.ndarray) -> None:
     path = tmp_path / "seen.npy"
     path.write_bytes(content) if isinstance(content, bytes) else np.save(path, content, allow_pickle=True)
     with pytest.raises(UserError, match=re.escape(f"{path} holds no hashes of pictures; export it again")):

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -16,7 +17,7 @@ from tests.fixtures.series import VOXELS, read, refused
 @pytest.mark.parametrize(
     "plane", [AXIAL, SAGITTAL, CORONAL, ((-1.0, 0, 0), (0, -1.0, 0)), ((0, 1.0, 0), (1.0, 0, 0))]
 )
-def test_any_plane_becomes_axial_slices(tmp_path: Path, plane) -> None:
+def test_any_plane_becomes_axial_slices(tmp_path: Path, plane: tuple[Any, ...]) -> None:
     paths = write_series(tmp_path, VOXELS, plane, spacing_mm=(4.0, 2.0, 1.0))
     series = read(paths)
     np.testing.assert_array_equal(series.voxels[..., 0], VOXELS)
@@ -108,7 +109,7 @@ def test_mixed_series(tmp_path: Path) -> None:
         ({"PixelData": b"\0\0"}, None),
     ],
 )
-def test_what_makes_no_volume(tmp_path: Path, attributes, message) -> None:
+def test_what_makes_no_volume(tmp_path: Path, attributes: dict[str, Any], message: str | None) -> None:
     told = refused(write_series(tmp_path, VOXELS, **attributes))
     if message is None:
         assert told.startswith(("its header says 60000x60000 pixels", "the pixels of 00"))
@@ -136,7 +137,7 @@ def test_what_makes_no_volume(tmp_path: Path, attributes, message) -> None:
     ],
 )
 @pytest.mark.parametrize("empty", [False, True])
-def test_what_a_file_may_leave_open(tmp_path: Path, name, remarks, empty) -> None:
+def test_what_a_file_may_leave_open(tmp_path: Path, name: str, remarks: tuple[str, ...], empty: bool) -> None:
     """By leaving an attribute out, or empty; without it the same numbers lie at the same places."""
     paths = write_series(tmp_path, VOXELS, CORONAL, spacing_mm=(3.0, 2.0, 1.0))
     whole = read(paths)

@@ -22,7 +22,7 @@ from tests.fixtures.series import VOXELS, read, refused
 DRAWN = dicom_seg.Drawn("0" * 64)
 
 
-def bare(path, implicit: bool = False, little: bool = True) -> None:
+def bare(path: Path, implicit: bool = False, little: bool = True) -> None:
     """Leave of a file nothing but its attributes."""
     data = pydicom.dcmread(path)
     plain = pydicom.Dataset()
@@ -33,7 +33,7 @@ def bare(path, implicit: bool = False, little: bool = True) -> None:
 
 
 @pytest.mark.parametrize(("implicit", "little"), [(True, True), (False, True), (False, False)])
-def test_files_of_attributes_alone(tmp_path: Path, implicit, little) -> None:
+def test_files_of_attributes_alone(tmp_path: Path, implicit: bool, little: bool) -> None:
     paths = write_series(tmp_path, VOXELS)
     for path in paths:
         bare(path, implicit, little)
@@ -93,14 +93,14 @@ def test_big_endian(tmp_path: Path) -> None:
         bytes(128) + b"DICX" + bytes(200),
     ],
 )
-def test_files_that_are_none(tmp_path: Path, content) -> None:
+def test_files_that_are_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.dcm").write_bytes(content)
     assert refused([tmp_path / "x.dcm"]) == "x.dcm is no DICOM file"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", [b"U\x94", b"LO", b"UI", b"US", b"DS", b"OB", b"PN", b"SQ"])
-def test_no_attribute_of_another_type_leads_to_another_error(tmp_path: Path, kind) -> None:
+def test_no_attribute_of_another_type_leads_to_another_error(tmp_path: Path, kind: bytes) -> None:
     """One byte in the wrong place, and a number is a text."""
     about: dict[str, Any] = {"PixelPaddingValue": 3, "RescaleSlope": "2", "PatientName": "Doe^Jane"}
     paths = write_series(tmp_path, VOXELS, **about)
@@ -121,7 +121,7 @@ def test_no_attribute_of_another_type_leads_to_another_error(tmp_path: Path, kin
     st.sampled_from([b"", b"\x08\x00\x05\x00", b"\x02\x00\x10\x00UI", b"\0\x08\0\x05CS"]),
 )
 @example(b"", b"\x08\x00\x05\x00")
-def test_no_bytes_lead_to_another_error(content, start) -> None:
+def test_no_bytes_lead_to_another_error(content: bytes, start: bytes) -> None:
     with suppress(Unreadable):
         dicom.decode([File.of("x.dcm", start + content)])
         raise AssertionError("a volume of random bytes")

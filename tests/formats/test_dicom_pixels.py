@@ -26,7 +26,7 @@ from tests.fixtures.series import VOXELS, read, refused
 
 
 @pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4"])
-def test_high_as_dark_is_turned_without_leaving_the_numbers_of_its_type(tmp_path: Path, kind) -> None:
+def test_high_as_dark_is_turned_without_leaving_the_numbers_of_its_type(tmp_path: Path, kind: str) -> None:
     """The whole range of a type: the difference of its ends does not fit into the type itself."""
     limits = np.iinfo(kind)
     voxels = np.random.default_rng(0).integers(limits.min, limits.max, (3, 4, 5), kind, endpoint=True)
@@ -57,7 +57,9 @@ def test_high_as_dark_in_some_slices(tmp_path: Path) -> None:
 
 @settings(max_examples=20)
 @given(slopes=st.lists(st.sampled_from([None, "", "1", "0.5", "2.25", "1e-3", "-3"]), min_size=2, max_size=2))
-def test_each_slice_has_a_slope_of_its_own(tmp_path_factory: pytest.TempPathFactory, slopes) -> None:
+def test_each_slice_has_a_slope_of_its_own(
+    tmp_path_factory: pytest.TempPathFactory, slopes: list[str | None]
+) -> None:
     """As Philips has it: slices of integers and of decimal numbers lie in one volume."""
     voxels = (VOXELS[:2].astype(np.int32) - 110).astype(np.int16)
     paths = write_series(tmp_path_factory.mktemp("s"), voxels, PixelRepresentation=1)
@@ -73,7 +75,7 @@ def test_each_slice_has_a_slope_of_its_own(tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("name", ["RescaleSlope", "RescaleIntercept"])
-def test_a_rescaling_that_is_empty_or_damaged(tmp_path: Path, name) -> None:
+def test_a_rescaling_that_is_empty_or_damaged(tmp_path: Path, name: str) -> None:
     paths = write_series(tmp_path, VOXELS)
     for path in paths:
         forge(path, name, b"")
@@ -93,7 +95,7 @@ def test_a_slope_of_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("signed", [0, 1])
-def test_overlays_in_the_bits_that_no_pixel_uses(tmp_path: Path, signed) -> None:
+def test_overlays_in_the_bits_that_no_pixel_uses(tmp_path: Path, signed: int) -> None:
     """Old scanners draw text into the upper four of 16 bits; of signed pixels the twelfth bit is the sign."""
     voxels = np.random.default_rng(0).integers(-2048 if signed else 0, 2048, (2, 3, 4))
     stored = (voxels & 0x0FFF) | 0x5000
@@ -104,7 +106,7 @@ def test_overlays_in_the_bits_that_no_pixel_uses(tmp_path: Path, signed) -> None
 
 @pytest.mark.parametrize("syntax", [None, ImplicitVRLittleEndian, ExplicitVRBigEndian])
 @pytest.mark.parametrize("value", [-2000, 63536])
-def test_padding_becomes_the_darkest_of_the_picture(tmp_path: Path, syntax, value) -> None:
+def test_padding_becomes_the_darkest_of_the_picture(tmp_path: Path, syntax: Any | None, value: int) -> None:
     """-2000 and 63536 are the same 16 bits; writers take either for either."""
     voxels = np.random.default_rng(0).integers(5, 900, (3, 4, 5)).astype(np.int16)
     stored = voxels.copy()
@@ -148,7 +150,7 @@ def test_several_frames_in_a_file_that_does_not_count_them(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
-def test_compressed_by_pydicom(tmp_path: Path, syntax) -> None:
+def test_compressed_by_pydicom(tmp_path: Path, syntax: Any) -> None:
     voxels = np.random.default_rng(0).integers(0, 4096, (3, 6, 7)).astype(np.uint16)
     paths = write_series(tmp_path, voxels, BitsStored=12, HighBit=11)
     for path in paths:
@@ -158,7 +160,7 @@ def test_compressed_by_pydicom(tmp_path: Path, syntax) -> None:
     np.testing.assert_array_equal(read(paths).voxels[..., 0], voxels)
 
 
-def packed(path, syntax, content: bytes) -> None:
+def packed(path: Path, syntax: Any, content: bytes) -> None:
     data = pydicom.dcmread(path)
     data.file_meta.TransferSyntaxUID = syntax
     data.PixelData = encapsulate([content])
@@ -168,7 +170,7 @@ def packed(path, syntax, content: bytes) -> None:
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLossless, JPEGLosslessSV1])
-def test_compressed_by_another_library(tmp_path: Path, syntax, bits) -> None:
+def test_compressed_by_another_library(tmp_path: Path, syntax: Any, bits: int) -> None:
     """JPEG Lossless is encoded by liblj92 and decoded by jpg_0XC3: two implementations."""
     voxels = np.random.default_rng(0).integers(0, 1 << bits, (3, 16, 17)).astype("u1" if bits == 8 else "u2")
     about: dict[str, Any] = {"BitsAllocated": 8 if bits == 8 else 16, "BitsStored": bits, "HighBit": bits - 1}

@@ -1,5 +1,6 @@
 """Slices lie where their headers say, in spite of rounding and of the order of files, or are refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ TALL = np.random.default_rng(0).integers(0, 900, (20, 3, 4)).astype(np.uint16)
 MISSING = "so one seems to be missing; add it, or give each evenly spaced part a folder of its own"
 
 
-def moved(paths, place) -> None:
+def moved(paths: list[Path], place: Callable[..., Any]) -> None:
     """Put each slice where `place` says, by its number and its position."""
     for path in paths:
         data = pydicom.dcmread(path)
@@ -34,7 +35,11 @@ def moved(paths, place) -> None:
     gone=st.integers(1, 18),
 )
 def test_rounded_positions_are_read_and_a_missing_slice_is_not(
-    tmp_path_factory: pytest.TempPathFactory, step, digits, plane, gone
+    tmp_path_factory: pytest.TempPathFactory,
+    step: float,
+    digits: int,
+    plane: tuple[tuple[float, float, float], tuple[float, float, float]],
+    gone: int,
 ) -> None:
     size, spacing = {
         AXIAL: ((20, 3, 4), Spacing(step, 1, 1)),
@@ -85,7 +90,7 @@ def test_numbers_of_instances_do_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turn", [1e-7, 1e-4])
-def test_directions_that_differ_by_rounding(tmp_path: Path, turn) -> None:
+def test_directions_that_differ_by_rounding(tmp_path: Path, turn: float) -> None:
     paths = write_series(tmp_path, VOXELS)
     edit(paths[0], ImageOrientationPatient=[1, turn, 0, -turn, 1, 0])
     np.testing.assert_array_equal(read(paths).voxels[..., 0], VOXELS)
@@ -115,7 +120,7 @@ def test_a_localizer(tmp_path: Path) -> None:
         ("PatientName", ("Jane", "Joan"), "; give"),
     ],
 )
-def test_two_volumes_in_one_series(tmp_path: Path, name, values, about) -> None:
+def test_two_volumes_in_one_series(tmp_path: Path, name: str, values: tuple[Any, ...], about: str) -> None:
     one = write_series(tmp_path / "a", TALL, **{name: values[0]})
     two = write_series(tmp_path / "b", TALL + 1, **{name: values[1]})
     sentence = refused(one + two)
@@ -154,7 +159,7 @@ def test_high_as_dark_twice_with_other_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"0", b"-3", b"thick", b"nan"])
-def test_a_thickness_that_is_none(tmp_path: Path, content) -> None:
+def test_a_thickness_that_is_none(tmp_path: Path, content: bytes) -> None:
     """Of several slices positions tell the distance; of one nothing else does."""
     paths = write_series(tmp_path, TALL, spacing_mm=(3.0, 2.0, 1.0))
     for path in paths:

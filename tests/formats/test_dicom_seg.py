@@ -17,7 +17,9 @@ ROOM = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("plane", [AXIAL, SAGITTAL])
-def test_a_segmentation_points_at_the_slices_it_was_made_of(tmp_path: Path, plane) -> None:
+def test_a_segmentation_points_at_the_slices_it_was_made_of(
+    tmp_path: Path, plane: tuple[tuple[float, float, float], tuple[float, float, float]]
+) -> None:
     described = graphs.describe(regions=graphs.BRATS)
     voxels = np.zeros((5, 3, 7), np.uint16)  # planes of 21 and 15 pixels, which do not fill bytes
     series = read(write_series(tmp_path, voxels, plane, PatientID=None))
@@ -65,7 +67,7 @@ def test_each_class_of_children_and_after_treatment_has_its_code(tmp_path: Path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"0", b"-3", b"thick"])
-def test_a_thickness_that_is_none_is_the_step(tmp_path: Path, content) -> None:
+def test_a_thickness_that_is_none_is_the_step(tmp_path: Path, content: bytes | None) -> None:
     paths = write_series(tmp_path, VOXELS, SAGITTAL, spacing_mm=(4.0, 3.0, 2.5))
     for path in paths:
         edit(path, SliceThickness=None)
@@ -89,7 +91,7 @@ def test_a_gap_that_is_called_the_distance_of_slices(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turn", [1e-7, 1e-4])
-def test_directions_that_differ_by_rounding(tmp_path: Path, turn) -> None:
+def test_directions_that_differ_by_rounding(tmp_path: Path, turn: float) -> None:
     paths = write_series(tmp_path, VOXELS)
     edit(paths[1], ImageOrientationPatient=[1, turn, 0, -turn, 1, 0])
     segmented(paths, tmp_path / "mask.dcm")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -35,7 +36,7 @@ LEFT_OUT = "the DICOM segmentation leaves {} empty, not valid in the series"
         ("StudyTime", b"99"),
     ],
 )
-def test_values_that_are_not_valid_are_left_empty(tmp_path: Path, name, content) -> None:
+def test_values_that_are_not_valid_are_left_empty(tmp_path: Path, name: str, content: bytes) -> None:
     paths = write_series(tmp_path, VOXELS, PatientID="007")
     for path in paths:
         forge(path, name, content)
@@ -83,7 +84,7 @@ def test_values_that_are_valid_stay(tmp_path: Path) -> None:
         (b"hex", b"Muller", ""),
     ],
 )
-def test_names_in_any_characters(tmp_path: Path, characters, content, name) -> None:
+def test_names_in_any_characters(tmp_path: Path, characters: bytes, content: bytes, name: str) -> None:
     """What is written in a way that nobody knows is not guessed."""
     paths = write_series(tmp_path, VOXELS)
     for path in paths:
@@ -128,7 +129,7 @@ def test_a_file_that_does_not_name_its_kind(tmp_path: Path) -> None:
         ("SOPClassUID", "1.3.46.670589.5.0.10", "its attributes do not suit highdicom (KeyError)"),
     ],
 )
-def test_there_is_nothing_to_refer_to(tmp_path: Path, name, value, sentence) -> None:
+def test_there_is_nothing_to_refer_to(tmp_path: Path, name: str, value: str | None, sentence: str) -> None:
     paths = write_series(tmp_path, VOXELS, PatientName="Doe^Jane")
     for path in paths:
         edit(path, **{name: value})
@@ -163,7 +164,7 @@ TEXTS = (
 )
 
 
-def legible(contents):
+def legible(contents: dict[Any, Any]) -> bool:
     """A file whose character set has a zero inside is refused: pydicom cannot open it."""
     return b"\0" not in contents.get("SpecificCharacterSet", b"").rstrip(b"\0")
 
@@ -171,7 +172,7 @@ def legible(contents):
 @pytest.mark.long
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(TEXTS), st.binary(max_size=20), max_size=4).filter(legible))
-def test_no_attribute_prevents_a_segmentation(tmp_path: Path, contents) -> None:
+def test_no_attribute_prevents_a_segmentation(tmp_path: Path, contents: dict[Any, Any]) -> None:
     """Nor does what a patient's attributes say get into a remark."""
     paths = write_series(tmp_path / "s", VOXELS)
     for path in paths:

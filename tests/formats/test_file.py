@@ -2,8 +2,9 @@
 
 import gzip
 import io
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def same(one, other) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path):
+def folder(tmp_path: Path) -> Path:
     """A file of each format, and of each way to pack one."""
     for name in ("x.png", "x.jpg", "palette.png", "deep.png"):
         picture = Image.fromarray(PICTURE)
@@ -60,7 +61,7 @@ def folder(tmp_path: Path):
         *("x.tif", "zlib.tiff", "planes.tif", "x.nii", "x.nii.gz"),
     ],
 )
-def test_bytes_and_path_are_the_same_volume(folder, name) -> None:
+def test_bytes_and_path_are_the_same_volume(folder: Path, name: str) -> None:
     path, kind = folder / name, formats.format_of(name)
     received = File.of(name, path.read_bytes())
     assert received.name == File.at(path).name
@@ -76,7 +77,7 @@ def test_bytes_and_path_are_the_same_volume(folder, name) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
-def test_a_volume_knows_its_grid_and_header(folder, name) -> None:
+def test_a_volume_knows_its_grid_and_header(folder: Path, name: str) -> None:
     volume, content = File.at(folder / name).read(nifti.decode), (folder / name).read_bytes()
     block = gzip.decompress(content) if name.endswith(".gz") else content
     assert block.startswith(volume.header)
@@ -96,8 +97,8 @@ def test_a_dicom_series_in_bytes_in_any_order(tmp_path: Path) -> None:
 def test_files_of_a_series_are_closed_and_opened_one_by_one(tmp_path: Path) -> None:
     streams: list[BinaryIO] = []
 
-    def opening(path):
-        def opened():
+    def opening(path: Path) -> Callable[..., Any]:
+        def opened() -> Any:
             assert all(stream.closed for stream in streams)
             streams.append(path.open("rb"))
             return streams[-1]
@@ -114,7 +115,7 @@ def test_files_of_a_series_are_closed_and_opened_one_by_one(tmp_path: Path) -> N
     "decode", [nifti.decode, raster.decode, raster.decode_mask, tiff.decode, tiff.decode_mask]
 )
 @pytest.mark.parametrize("content", [b"", b"no scan", b"\x89PNG\r\n\x1a\n", b"II*\0", b"\x1f\x8b\x08"])
-def test_bytes_that_are_no_scan(tmp_path: Path, decode, content) -> None:
+def test_bytes_that_are_no_scan(tmp_path: Path, decode: Callable[..., Any], content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     sentences = set()
     for file in (File.of("x", content), File.at(tmp_path / "x")):
@@ -154,7 +155,7 @@ def test_suffixes() -> None:
         ("x.png", "which leads in a circle; put the file in its place"),
     ],
 )
-def test_a_link_that_leads_nowhere(tmp_path: Path, target, why) -> None:
+def test_a_link_that_leads_nowhere(tmp_path: Path, target: str, why: str) -> None:
     (tmp_path / "x.png").symlink_to(target)
     with pytest.raises(Unreadable) as error:
         File.at(tmp_path / "x.png").read(lambda stream: stream.read())
@@ -167,7 +168,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 + 
 
 
 @pytest.mark.parametrize("name", [f"x{suffix}" for suffix in formats.FORMATS])
-def test_a_pointer_of_git_lfs_says_what_it_is(tmp_path: Path, name) -> None:
+def test_a_pointer_of_git_lfs_says_what_it_is(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(LFS)
     kind = formats.format_of(name)
     for given in (File.at(tmp_path / name), File.of(name, LFS)):

@@ -4,6 +4,7 @@ import gzip
 import itertools
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -64,7 +65,15 @@ def test_every_orientation_is_the_same_head(tmp_path: Path, codes: str) -> None:
     kind=st.sampled_from([nib.Nifti1Image, nib.Nifti2Image]),
 )
 def test_indices_grow_upwards_backwards_and_to_the_left(
-    tmp_path_factory: pytest.TempPathFactory, axes, signs, shape, zooms, tilt, form, suffix, kind
+    tmp_path_factory: pytest.TempPathFactory,
+    axes: list[int],
+    signs: tuple[float, float, float],
+    shape: tuple[int, int, int],
+    zooms: tuple[float, float, float],
+    tilt: tuple[float, float, float],
+    form: str,
+    suffix: str,
+    kind: type[Any],
 ) -> None:
     """Each voxel holds its own number, so that its place in the scanner is known from the affine alone."""
     affine = np.eye(4)

@@ -180,7 +180,13 @@ def targets(flair: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     changes=st.lists(st.tuples(st.integers(0, 420), st.integers(0, 255)), min_size=1, max_size=8),
     keep=st.integers(0, 2000) | st.none(),
 )
-def test_damaged_bytes(tmp_path_factory: pytest.TempPathFactory, targets, which, changes, keep) -> None:
+def test_damaged_bytes(
+    tmp_path_factory: pytest.TempPathFactory,
+    targets: dict[str, bytes],
+    which: str,
+    changes: list[tuple[int, int]],
+    keep: int | None,
+) -> None:
     content = bytearray(targets[which])
     for offset, value in changes:
         content[offset % len(content)] = value

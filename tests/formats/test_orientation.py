@@ -19,7 +19,7 @@ ORIENTATIONS = [
 
 
 @pytest.mark.parametrize("codes", ORIENTATIONS)
-def test_as_the_source_turns_them_and_back(tmp_path: Path, codes) -> None:
+def test_as_the_source_turns_them_and_back(tmp_path: Path, codes: str) -> None:
     path = volumes.save(tmp_path / "x.nii", volumes.numbered(), codes, spacing_mm=(4.0, 2.0, 1.0))
     image = nib.load(path)
     stored = np.asanyarray(image.dataobj)

@@ -28,7 +28,9 @@ def target_of_nnunet(spacings: np.ndarray, sizes: np.ndarray) -> float:
     cases=st.lists(st.tuples(millimetres, st.floats(0.5, 2), st.floats(0.5, 2), counts), min_size=1),
     size=st.sampled_from([32, 64, 128]),
 )
-def test_the_distance_is_the_one_that_nnunet_plans(cases, size) -> None:
+def test_the_distance_is_the_one_that_nnunet_plans(
+    cases: list[tuple[float, float, float, int]], size: int
+) -> None:
     spacings = [Spacing(*case[:3]) for case in cases]
     lengths = [case[3] for case in cases]
     sizes = np.array([(length, size, size) for length in lengths])
@@ -41,7 +43,7 @@ def test_without_a_case_there_is_no_plan() -> None:
 
 
 @given(own=counts, mm=millimetres)
-def test_sections_at_the_planned_distance_stay_as_they_are(own, mm) -> None:
+def test_sections_at_the_planned_distance_stay_as_they_are(own: int, mm: float) -> None:
     levels = np.random.default_rng(own).integers(0, 256, (own, 3, 2, 2), np.uint8)
     for same in (Sections.of(own, mm, mm), Sections.of(own, None, mm), Sections.of(own, mm, None)):
         assert same.same
@@ -50,14 +52,14 @@ def test_sections_at_the_planned_distance_stay_as_they_are(own, mm) -> None:
 
 
 @given(own=counts, mm=millimetres, planned_mm=millimetres)
-def test_as_many_as_fill_the_same_length(own, mm, planned_mm) -> None:
+def test_as_many_as_fill_the_same_length(own: int, mm: float, planned_mm: float) -> None:
     there = Sections.of(own, mm, planned_mm)
     assert there.planned >= 1
     assert there.planned == 1 or abs(there.planned * planned_mm - own * mm) <= planned_mm / 2 + 1e-6
 
 
 @given(own=counts, planned=counts, value=st.integers(0, 255))
-def test_what_is_alike_in_all_sections_stays_so(own, planned, value) -> None:
+def test_what_is_alike_in_all_sections_stays_so(own: int, planned: int, value: int) -> None:
     there = Sections(own, planned)
     assert (there.levels(np.full((own, 2, 2, 1), value, np.uint8)) == value).all()
     back = there.back(np.full((planned, 1, 2, 2), value / 255, np.float32))
@@ -75,7 +77,7 @@ def test_twice_as_many_lie_between_their_neighbours_and_come_back() -> None:
 
 @settings(max_examples=60)
 @given(own=counts, planned=counts, top=st.integers(0, 23), depth=st.integers(1, 30))
-def test_a_part_is_made_as_the_whole_is(own, planned, top, depth) -> None:
+def test_a_part_is_made_as_the_whole_is(own: int, planned: int, top: int, depth: int) -> None:
     random = np.random.default_rng(own)
     levels = random.integers(0, 256, (own, 2, 2, 1), np.uint8)
     there, top = Sections(own, planned), min(top, planned - 1)
@@ -87,7 +89,7 @@ def test_a_part_is_made_as_the_whole_is(own, planned, top, depth) -> None:
 
 @settings(max_examples=60)
 @given(own=st.integers(2, 24), planned=counts, labels=st.integers(1, 4))
-def test_labels_are_those_that_cover_most(own, planned, labels) -> None:
+def test_labels_are_those_that_cover_most(own: int, planned: int, labels: int) -> None:
     random = np.random.default_rng((own, planned))
     masks = random.integers(0, labels + 1, (own, 4, 4)).astype(np.uint8)
     places, weights = Sections(own, planned).part(0, planned)
@@ -100,7 +102,7 @@ def test_labels_are_those_that_cover_most(own, planned, labels) -> None:
 
 
 @pytest.mark.parametrize(("own", "planned"), [(4, 8), (8, 4), (5, 7), (9, 2), (3, 3)])
-def test_the_planned_section_around_the_middle_of_an_own_one(own, planned) -> None:
+def test_the_planned_section_around_the_middle_of_an_own_one(own: int, planned: int) -> None:
     edges = np.arange(planned + 1) * own / planned
     for place in range(own):
         near = Sections(own, planned).nearest(place)

@@ -18,27 +18,27 @@ from tests.fixtures import graphs
 
 
 @pytest.fixture
-def folder(tmp_path: Path):
+def folder(tmp_path: Path) -> Path:
     return graphs.export(tmp_path / "export", graphs.describe())
 
 
-def refused(path) -> str:
+def refused(path: Path) -> str:
     with pytest.raises(UserError) as error:
         onnx_predictor.open_model(path)
     return str(error.value)
 
 
 @pytest.mark.parametrize("named", ["model.onnx", ".", "spec.json"])
-def test_a_file_a_folder_or_its_spec(folder, named) -> None:
+def test_a_file_a_folder_or_its_spec(folder: Path, named: str) -> None:
     assert onnx_predictor.open_model(folder / named).spec == graphs.describe()
 
 
-def test_the_file_alone_is_enough(folder, tmp_path: Path) -> None:
+def test_the_file_alone_is_enough(folder: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "model.onnx", tmp_path / "other.onnx")
     assert onnx_predictor.open_model(tmp_path / "other.onnx").spec == graphs.describe()
 
 
-def test_a_changed_file_does_not_fit_its_spec(folder) -> None:
+def test_a_changed_file_does_not_fit_its_spec(folder: Path) -> None:
     content = (folder / "model.onnx").read_bytes()
     (folder / "model.onnx").write_bytes(content.replace(b"brainseg", b"brainsag", 1))
     assert refused(folder) == (
@@ -53,7 +53,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no model at all", None])
-def test_no_model(tmp_path: Path, content) -> None:
+def test_no_model(tmp_path: Path, content: bytes | None) -> None:
     path = graphs.write(tmp_path / "model.onnx", graphs.describe())
     path.write_bytes(path.read_bytes()[:200] if content is None else content)
     assert refused(path).startswith(f"{path} is not a readable ONNX model (")
@@ -79,7 +79,7 @@ def test_a_description_of_another_graph(tmp_path: Path) -> None:
     assert refused(path) == f"{path} holds a damaged description; export the model again"
 
 
-def test_batches_and_flips_do_not_change_a_model_without_sides(folder) -> None:
+def test_batches_and_flips_do_not_change_a_model_without_sides(folder: Path) -> None:
     model = onnx_predictor.open_model(folder).predictor
     windows = np.random.default_rng(0).integers(0, 256, (5, 1, 64, 64, 3), np.uint8)
     expected = 1 / (1 + np.exp(-(windows[..., 1].astype(np.float64) - graphs.BRIGHT[0]) / 4))
@@ -100,7 +100,7 @@ def test_a_window_reaches_the_graph_as_channels_the_lowest_slice_first(tmp_path:
 
 
 def test_a_gpu_package_without_a_gpu_answers_on_the_cpu_and_says_so(
-    folder, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+    folder: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
     plain = onnx_predictor.open_model(folder).predictor
     assert plain.remark == ""

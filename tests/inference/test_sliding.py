@@ -24,7 +24,7 @@ def volume(shape: tuple[int, int, int], channels: int = 1) -> np.ndarray:
 
 
 @given(st.integers(1, 60), st.integers(1, 30))
-def test_windows_reach_from_end_to_end_and_overlap_by_half(length, side) -> None:
+def test_windows_reach_from_end_to_end_and_overlap_by_half(length: int, side: int) -> None:
     begin = sliding.starts(length, side)
     assert begin[0] == 0
     assert len(begin) == 1 if length <= side else begin[-1] == length - side
@@ -33,7 +33,9 @@ def test_windows_reach_from_end_to_end_and_overlap_by_half(length, side) -> None
 
 @settings(max_examples=60)
 @given(shape=st.tuples(sides, sides, sides), window=st.tuples(sides, sides, sides), batch=st.integers(1, 5))
-def test_what_depends_on_a_voxel_alone_comes_back_whatever_the_windows(shape, window, batch) -> None:
+def test_what_depends_on_a_voxel_alone_comes_back_whatever_the_windows(
+    shape: tuple[int, int, int], window: tuple[int, int, int], batch: int
+) -> None:
     levels = volume(shape)
     answered = sliding.probabilities(blurred, levels, window, batch)
     assert answered.shape == (shape[0], 2, *shape[1:])
@@ -43,7 +45,9 @@ def test_what_depends_on_a_voxel_alone_comes_back_whatever_the_windows(shape, wi
 
 @settings(max_examples=40)
 @given(shape=st.tuples(sides, sides, sides), window=st.tuples(sides, sides, sides))
-def test_slabs_are_the_sums_over_all_windows_at_once(shape, window) -> None:
+def test_slabs_are_the_sums_over_all_windows_at_once(
+    shape: tuple[int, int, int], window: tuple[int, int, int]
+) -> None:
     """Added up over the whole volume, in the plainest way."""
     levels = volume(shape)
     padded = np.pad(levels, [(0, max(0, w - s)) for s, w in zip(shape, window, strict=True)] + [(0, 0)])

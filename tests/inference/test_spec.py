@@ -65,7 +65,7 @@ def test_the_hash_of_files_beside_it_may_be_there() -> None:
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused(text, message) -> None:
+def test_what_cannot_be_used_is_refused(text: str, message: str) -> None:
     with pytest.raises(UserError) as error:
         spec.parse(text, "model.onnx")
     assert str(error.value) == message

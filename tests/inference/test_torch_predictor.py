@@ -14,19 +14,19 @@ from tests.fixtures import trainings
 class Lopsided(nn.Module):
     """Logits that differ between left and right; remembers what it was given."""
 
-    def __init__(self, channels) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.conv = nn.Conv2d(channels, 2, 5, padding=2)
         self.seen: list[np.ndarray] = []
 
-    def forward(self, windows):
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
         self.seen.append(windows.numpy().copy())
         return self.conv(windows.permute(0, 1, 4, 2, 3).flatten(1, 2) / 100)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory):
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return trainings.blobs(tmp_path_factory.mktemp("store"), cases=3, slices=5)
 
 
@@ -35,7 +35,7 @@ def predict(net, store, rows=None, context=0, tta="none", batch_size=4):
     return list(cases.of(TorchPredictor(net, 2 * context + 1, batch_size), store, rows, tta))
 
 
-def test_cases_in_order_with_their_rows_whatever_the_batch_size(store) -> None:
+def test_cases_in_order_with_their_rows_whatever_the_batch_size(store: Store) -> None:
     rows = np.array([0, 1, 2, 3, 4, 10, 12, 13])
     wide = predict(Lopsided(3), store, rows, batch_size=16)
     assert [case_id for case_id, _, _ in wide] == ["case00", "case02"]
@@ -46,14 +46,14 @@ def test_cases_in_order_with_their_rows_whatever_the_batch_size(store) -> None:
         np.testing.assert_allclose(one[2], other[2], atol=1e-6)
 
 
-def test_probabilities_belong_to_their_rows(store) -> None:
+def test_probabilities_belong_to_their_rows(store: Store) -> None:
     net = Lopsided(3)
     ((_, members, found),) = predict(net, store, np.array([6, 8]))
     alone = torch.from_numpy(store.images(members[1:2])[:, None])
     np.testing.assert_allclose(found[1:], net(alone).sigmoid().detach().numpy(), atol=1e-6)
 
 
-def test_flips_make_the_answer_symmetric(store) -> None:
+def test_flips_make_the_answer_symmetric(store: Store) -> None:
     net = Lopsided(3)
     mirrored = Store(
         store.meta, store.index, [shard[:, :, ::-1] for shard in store.image_shards], store.mask_shards
@@ -65,7 +65,7 @@ def test_flips_make_the_answer_symmetric(store) -> None:
             assert np.allclose(one, other[..., ::-1], atol=1e-6) is symmetric
 
 
-def test_flips_average_both_views(store) -> None:
+def test_flips_average_both_views(store: Store) -> None:
     net = Lopsided(3)
     images = torch.from_numpy(store.images(np.arange(5))[:, None])
     with torch.inference_mode():
@@ -74,7 +74,7 @@ def test_flips_average_both_views(store) -> None:
     np.testing.assert_allclose(found, ((here + there) / 2).numpy(), atol=1e-6)
 
 
-def test_windows_are_never_of_another_case(store) -> None:
+def test_windows_are_never_of_another_case(store: Store) -> None:
     net = Lopsided(9)
     predict(net, store, np.arange(5, 10), context=1, batch_size=8)
     (given,) = net.seen
@@ -83,7 +83,7 @@ def test_windows_are_never_of_another_case(store) -> None:
         np.testing.assert_array_equal(given[place], store.images(np.array(around)))
 
 
-def test_the_network_is_left_in_evaluation_mode(store) -> None:
+def test_the_network_is_left_in_evaluation_mode(store: Store) -> None:
     net = Lopsided(3).train()
     predict(net, store, np.arange(2))
     assert not net.training

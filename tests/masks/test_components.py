@@ -11,7 +11,7 @@ from tests.fixtures.flooding import flooded
 
 @settings(max_examples=60)
 @given(hnp.arrays(bool, (2, 5, 6), elements=st.sampled_from([False, False, False, True])), st.integers(0, 8))
-def test_keeps_exactly_the_components_that_are_large_enough(mask, smallest) -> None:
+def test_keeps_exactly_the_components_that_are_large_enough(mask: np.ndarray, smallest: int) -> None:
     expected = np.zeros_like(mask)
     for component in flooded(mask):
         if len(component) >= smallest:
@@ -21,7 +21,9 @@ def test_keeps_exactly_the_components_that_are_large_enough(mask, smallest) -> N
 
 @settings(max_examples=60)
 @given(hnp.arrays(bool, (2, 5, 6), elements=st.sampled_from([False, False, True])), st.integers(0, 2**32))
-def test_sizes_are_those_of_the_components_and_of_their_part_in_the_truth(mask, seed) -> None:
+def test_sizes_are_those_of_the_components_and_of_their_part_in_the_truth(
+    mask: np.ndarray, seed: int
+) -> None:
     truth = np.random.default_rng(seed).random(mask.shape) < 0.5
     sets = [np.array(sorted(one)) for one in flooded(mask)]
     expected = sorted((len(one), int(truth[tuple(one.T)].sum())) for one in sets)

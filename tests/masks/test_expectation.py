@@ -1,5 +1,7 @@
 """The Dice to expect of a mask, against labels drawn by the probabilities."""
 
+import random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,7 +32,7 @@ def drawn_dice(own: np.ndarray, mask: np.ndarray, draws: int, seed: int = 0) -> 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
 @pytest.mark.parametrize("softness", [0.3, 1.0, 4.0])
-def test_expected_dice_is_that_of_drawn_labels(softness, threshold) -> None:
+def test_expected_dice_is_that_of_drawn_labels(softness: float, threshold: float) -> None:
     own = blob(1, softness)
     mask = own >= levels.at(threshold)
     scores = drawn_dice(own, mask, 400)
@@ -38,7 +40,7 @@ def test_expected_dice_is_that_of_drawn_labels(softness, threshold) -> None:
 
 
 @pytest.mark.parametrize("voxels", [0, 1, 3, 20])
-def test_of_an_empty_mask_it_is_the_chance_that_nothing_is_there(voxels) -> None:
+def test_of_an_empty_mask_it_is_the_chance_that_nothing_is_there(voxels: int) -> None:
     own = np.zeros((2, 5, 5), np.uint8)
     own.flat[:voxels] = np.linspace(20, 80, voxels).astype(np.uint8)
     mask = np.zeros(own.shape, bool)
@@ -47,7 +49,7 @@ def test_of_an_empty_mask_it_is_the_chance_that_nothing_is_there(voxels) -> None
 
 
 @given(VOLUMES, st.integers(1, LEVELS))
-def test_it_counts_wrong_voxels_voxel_by_voxel(own, threshold) -> None:
+def test_it_counts_wrong_voxels_voxel_by_voxel(own: np.ndarray, threshold: int) -> None:
     mask = own >= threshold
     wrong = both = 0.0
     for level, inside in zip(own.ravel().tolist(), mask.ravel().tolist(), strict=True):
@@ -60,7 +62,7 @@ def test_it_counts_wrong_voxels_voxel_by_voxel(own, threshold) -> None:
 
 
 @given(VOLUMES, st.integers(1, LEVELS), st.randoms(use_true_random=False))
-def test_neither_places_nor_size_matter(own, threshold, random) -> None:
+def test_neither_places_nor_size_matter(own: np.ndarray, threshold: int, random: random.Random) -> None:
     """A tumour twice as large with twice the errors is worth the same."""
     expected = expectation.dice(own, own >= threshold)
     shuffled = own.ravel().tolist()

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +21,18 @@ COVERAGES = st.sampled_from([0.5, 0.625, 0.75, 0.8, 0.875, 0.9, 0.95])
 NESTED = {"whole": [1, 2], "core": [2]}
 
 
-def ranks(scores) -> Ranks:
+def ranks(scores: list[float]) -> Ranks:
     return Ranks(len(scores), tuple(sorted(scores)))
 
 
-def promised(levels=(60.0,), volume=0.5, trust=TRUSTED, dice=0.125, patients=9, **other) -> Guarantees:
+def promised(
+    levels: tuple[Any, ...] = (60.0,),
+    volume: float = 0.5,
+    trust: float = TRUSTED,
+    dice: float = 0.125,
+    patients: int = 9,
+    **other: Any,
+) -> Guarantees:
     """Of patients who are all alike; levels: of each region of `NESTED`, or of its first."""
     same = {name: Ranks(patients, (level,) * patients) for name, level in zip(NESTED, levels, strict=False)}
     alike = [Ranks(patients, (score,) * patients) for score in (volume, trust, dice)]
@@ -36,7 +44,9 @@ def rule(threshold=0.5, smallest=0.0, regions=NESTED) -> Rule:
 
 
 @given(SCORES, COVERAGES)
-def test_it_is_the_least_bound_that_conformal_risk_control_allows(scores, coverage) -> None:
+def test_it_is_the_least_bound_that_conformal_risk_control_allows(
+    scores: list[float], coverage: float
+) -> None:
     """Angelopoulos et al. 2024, equation 4, over every bound that could be it; losses are 0 or 1."""
     n, alpha = len(scores), 1 - coverage
     allowed = [
@@ -49,7 +59,7 @@ def test_it_is_the_least_bound_that_conformal_risk_control_allows(scores, covera
 
 @pytest.mark.filterwarnings("ignore:the no. of calibration examples")
 @given(SCORES, st.sampled_from([0.5, 0.75, 0.875]))  # which floats hold exactly, as crepes needs them
-def test_it_is_the_quantile_of_crepes(scores, coverage) -> None:
+def test_it_is_the_quantile_of_crepes(scores: list[float], coverage: float) -> None:
     regressor = ConformalRegressor()
     regressor.fit(residuals=np.array(scores))
     ((low, high),) = regressor.predict_int(np.array([3.0]), confidence=coverage)
@@ -61,7 +71,7 @@ def test_it_is_the_quantile_of_crepes(scores, coverage) -> None:
 
 
 @pytest.mark.parametrize("patients", [1, 8, 9, 10, 18, 19, 99])
-def test_few_patients_reach_no_high_coverage(patients) -> None:
+def test_few_patients_reach_no_high_coverage(patients: int) -> None:
     own = Ranks(patients, tuple(float(n) for n in range(patients)))
     assert own.highest == patients / (patients + 1)
     assert own.bound(own.highest) == patients - 1
@@ -76,7 +86,7 @@ def test_nobody_promises_nothing() -> None:
 
 
 @given(SCORES, COVERAGES, COVERAGES)
-def test_more_coverage_asks_for_more(scores, coverage, other) -> None:
+def test_more_coverage_asks_for_more(scores: list[float], coverage: float, other: float) -> None:
     low, high = (ranks(scores).bound(share) for share in sorted((coverage, other)))
     assert high is None or (low is not None and low <= high)
 
@@ -103,7 +113,7 @@ def test_of_all_who_are_left_out_in_turn_no_more_miss_than_may(scores, coverage)
         (0, (1.0,)),
     ],
 )
-def test_scores_that_nobody_is_ranked_by_are_refused(patients, scores) -> None:
+def test_scores_that_nobody_is_ranked_by_are_refused(patients: int, scores: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match="score"):
         Ranks(patients, scores)
 
@@ -135,7 +145,7 @@ def test_an_outer_mask_holds_the_rule_s_mask_and_its_level_region_by_region(
 
 
 @given(LEVELS_OF_TWO, st.integers(1, LEVELS))
-def test_a_lower_level_makes_a_larger_mask(levels, level) -> None:
+def test_a_lower_level_makes_a_larger_mask(levels: np.ndarray, level: int) -> None:
     small, large = (
         guarantee.outer(levels, NESTED, rule(), 1.0, promised((bound, bound)), 0.9) > 0
         for bound in (float(level), level - 1.0)
@@ -150,7 +160,7 @@ def test_level_0_is_the_whole_scan() -> None:
 
 
 @pytest.mark.parametrize("own", [promised((9.0, 9.0), patients=8), promised((9.0, 9.0), withheld="because")])
-def test_no_outer_mask_where_none_is_promised(own) -> None:
+def test_no_outer_mask_where_none_is_promised(own: guarantee.Guarantees) -> None:
     with pytest.raises(ValueError, match=r"8 patients can promise|because"):
         guarantee.outer(np.zeros((1, 2, 2, 2), np.uint8), NESTED, rule(), 1.0, own, 0.9)
 
@@ -202,7 +212,9 @@ def test_what_cannot_be_promised_is_empty() -> None:
 
 
 @given(st.floats(0, 500), st.floats(0, 500), st.floats(0, 3))
-def test_the_volumes_of_an_interval_are_those_with_a_score_within_the_bound(predicted, true, bound) -> None:
+def test_the_volumes_of_an_interval_are_those_with_a_score_within_the_bound(
+    predicted: float, true: float, bound: float
+) -> None:
     low, high = guarantee.volumes(predicted, bound)
     assert low is not None
     assert high is not None
@@ -213,7 +225,9 @@ def test_the_volumes_of_an_interval_are_those_with_a_score_within_the_bound(pred
 
 
 @given(LEVELS_OF_TWO, st.floats(-0.5, 0.5))
-def test_expected_dice_is_the_mean_over_regions_shifted_within_0_and_1(levels, shift) -> None:
+def test_expected_dice_is_the_mean_over_regions_shifted_within_0_and_1(
+    levels: np.ndarray, shift: float
+) -> None:
     own = promised((9.0, 9.0))
     own = replace(own, dice_shift={"whole": shift, "core": 0.0})
     whole, core = (expectation.dice(levels[:, n], levels[:, n] >= 100) for n in range(2))

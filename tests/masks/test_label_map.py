@@ -12,7 +12,7 @@ from tests.fixtures.graphs import BRATS
 FIVE = {f"class{number}": [number] for number in range(1, 6)}
 
 
-def rule(regions, threshold=0.5) -> Rule:
+def rule(regions: dict[str, list[int]], threshold: float = 0.5) -> Rule:
     return Rule(dict.fromkeys(regions, threshold), "none", dict.fromkeys(regions, 0.0))
 
 
@@ -25,7 +25,7 @@ def test_regions_become_labels() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_nested_regions_come_back_from_their_labels(seed) -> None:
+def test_nested_regions_come_back_from_their_labels(seed: int) -> None:
     truth = np.random.default_rng(seed).integers(0, 4, (2, 5, 5))
     shades = np.stack([np.isin(truth, own) * np.uint8(200) for own in BRATS.values()], axis=1)
     np.testing.assert_array_equal(label_map.of(shades, BRATS, rule(BRATS), 1.0), truth)
@@ -41,7 +41,7 @@ def test_the_order_of_regions_in_a_model_does_not_matter() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.5, 0.9]))
-def test_of_exclusive_regions_the_most_probable_has_the_pixel(seed, threshold) -> None:
+def test_of_exclusive_regions_the_most_probable_has_the_pixel(seed: int, threshold: float) -> None:
     """Against numpy's own argmax over probabilities, where the best one passes its threshold."""
     shades = np.random.default_rng(seed).integers(0, 201, (2, 5, 6, 6), np.uint8)
     labels = label_map.of(levels.exclusive(shades), FIVE, rule(FIVE, threshold), 1.0)

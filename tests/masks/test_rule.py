@@ -12,7 +12,7 @@ from scipy import ndimage
 from stages.masks.rule import Rule
 
 
-def rule(threshold=0.5, smallest=0.0) -> Rule:
+def rule(threshold: float = 0.5, smallest: float = 0.0) -> Rule:
     return Rule({"tumour": threshold}, "none", {"tumour": smallest})
 
 
@@ -22,7 +22,9 @@ def rule(threshold=0.5, smallest=0.0) -> Rule:
     st.sampled_from([0.0, 0.1, 0.3, 1.0]),
     st.sampled_from([0.004, 0.05, 0.6]),
 )
-def test_a_mask_has_every_large_component_above_the_threshold(seed, threshold, smallest, voxel_ml) -> None:
+def test_a_mask_has_every_large_component_above_the_threshold(
+    seed: int, threshold: float, smallest: float, voxel_ml: float
+) -> None:
     random = np.random.default_rng(seed)
     shades = random.integers(0, 201, (4, 9, 9), np.uint8) * random.integers(0, 2, (4, 9, 9), np.uint8)
     above = shades >= 200 * threshold

@@ -38,7 +38,7 @@ def saved(tmp_path: Path):
     return net, *paths
 
 
-def test_round_trip(saved) -> None:
+def test_round_trip(saved: tuple[network.Network, Path, Path]) -> None:
     net, model_path, weights_path = saved
     model, again = modelfile.load(model_path, weights_path)
     assert model == MODEL.model_copy(update={"weights_hash": model.weights_hash})
@@ -48,7 +48,7 @@ def test_round_trip(saved) -> None:
         assert torch.equal(again(given), net.eval()(given))
 
 
-def test_equal_weights_give_equal_files(saved, tmp_path: Path) -> None:
+def test_equal_weights_give_equal_files(saved: tuple[network.Network, Path, Path], tmp_path: Path) -> None:
     net, model_path, weights_path = saved
     other = tmp_path / "b.json", tmp_path / "b.safetensors"
     modelfile.save(MODEL, checkpoint.weights(net), *other)
@@ -56,7 +56,7 @@ def test_equal_weights_give_equal_files(saved, tmp_path: Path) -> None:
     assert other[1].read_bytes() == weights_path.read_bytes()
 
 
-def test_changed_weights_are_refused(saved) -> None:
+def test_changed_weights_are_refused(saved: tuple[network.Network, Path, Path]) -> None:
     _, model_path, weights_path = saved
     content = bytearray(weights_path.read_bytes())
     content[-1] ^= 1
@@ -69,7 +69,7 @@ def test_changed_weights_are_refused(saved) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff" * 100])
-def test_missing_or_broken_weights(saved, content) -> None:
+def test_missing_or_broken_weights(saved: tuple[network.Network, Path, Path], content: bytes | None) -> None:
     _, model_path, weights_path = saved
     weights_path.unlink()
     if content is not None:
@@ -80,11 +80,11 @@ def test_missing_or_broken_weights(saved, content) -> None:
     assert str(error.value).endswith("); `dvc repro train` or `dvc pull` makes it")
 
 
-def test_missing_damaged_and_foreign_json(saved, tmp_path: Path) -> None:
+def test_missing_damaged_and_foreign_json(saved: tuple[network.Network, Path, Path], tmp_path: Path) -> None:
     path = saved[1]
     described = json.loads(path.read_text())
 
-    def told(content):
+    def told(content: str) -> str:
         path.write_text(content, encoding="utf-8")
         with pytest.raises(UserError) as error:
             modelfile.read(path)

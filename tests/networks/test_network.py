@@ -1,9 +1,11 @@
 """The network: input, names, and encoder weights from elsewhere."""
 
 import pickle
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import segmentation_models_pytorch as smp
@@ -27,13 +29,13 @@ def build(
     return network.build(architecture, weights, regions, levels, std)
 
 
-def slices(count=2, size=32, channels=3):
+def slices(count: int = 2, size: int = 32, channels: int = 3) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     shape = (count, 1, size, size, channels)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
-def refused(**options):
+def refused(**options: Any) -> str:
     with pytest.raises(UserError) as error:
         build(**options)
     return str(error.value)
@@ -53,7 +55,7 @@ def refused(**options):
         ("linknet", "resnet18"),
     ],
 )
-def test_slices_in_logits_out(arch, encoder) -> None:
+def test_slices_in_logits_out(arch: str, encoder: str) -> None:
     net = build(arch, encoder, channels=6, regions=3).eval()
     with torch.inference_mode():
         logits = net(slices(2, 64, 6))
@@ -120,7 +122,9 @@ def test_unknown_names() -> None:
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "mit_b0", "tu-resnet18"])
-def test_imagenet_weights_without_a_network(encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_imagenet_weights_without_a_network(
+    encoder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The real download code with the client's own offline switch: the errors are those of a cut cable."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
@@ -131,7 +135,7 @@ def test_imagenet_weights_without_a_network(encoder, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture(scope="module")
-def encoder_file(tmp_path_factory: pytest.TempPathFactory):
+def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """Weights of another resnet18 for three channels, with a classifier that is not needed."""
     torch.manual_seed(7)
     encoder = smp.encoders.get_encoder("resnet18", weights=None)
@@ -163,15 +167,15 @@ def test_weights_as_pth(encoder_file, tmp_path: Path) -> None:
 
 
 class Bomb:
-    def __init__(self, path) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Path]]:
         return (Path.touch, (self.path,))
 
 
 @pytest.mark.parametrize("with_torch", [True, False])
-def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, with_torch) -> None:
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, with_torch: bool) -> None:
     path, proof = tmp_path / "encoder.pth", tmp_path / "it-ran"
     if with_torch:
         torch.save({"conv1.weight": Bomb(proof)}, path)
@@ -182,7 +186,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, with_torch) -
     assert not proof.exists()
 
 
-def test_weights_that_cannot_be_used(encoder_file, tmp_path: Path) -> None:
+def test_weights_that_cannot_be_used(encoder_file: tuple[Path, Any], tmp_path: Path) -> None:
     missing = tmp_path / "none.safetensors"
     assert refused(weights=str(missing)) == (
         f"train.encoder_weights {missing} does not exist; set it to null, packaged, imagenet or a local file"
@@ -225,7 +229,7 @@ def test_the_full_width_is_smp_s_own_decoder(arch) -> None:
 
 
 @pytest.mark.parametrize("arch", network.U_SHAPED)
-def test_a_shallower_network_is_smp_s_without_the_stages_below(arch) -> None:
+def test_a_shallower_network_is_smp_s_without_the_stages_below(arch: str) -> None:
     ours = build(arch, depth=4).eval()
     options = {} if arch == "linknet" else {"decoder_channels": (64, 32, 32, 16)}
     smps = smp.create_model(arch, "resnet18", None, 3, 1, encoder_depth=4, **options).eval()
@@ -249,7 +253,7 @@ ENCODERS = ("resnet18", "mobilenet_v2", "efficientnet-b0", "mit_b0", "densenet12
     # smp draws 124 million weights of vgg11's classifier to throw them away: one depth, drawn once, will do.
     [*product(ENCODERS, [3, 4]), ("vgg11", 4)],
 )
-def test_no_weight_is_kept_that_no_output_depends_on(encoder, depth) -> None:
+def test_no_weight_is_kept_that_no_output_depends_on(encoder: str, depth: int) -> None:
     net = build(encoder=encoder, depth=depth)
     net(slices()).sum().backward()
     assert [name for name, weight in net.named_parameters() if weight.grad is None] == []

@@ -23,7 +23,7 @@ PALACE = 698  # of ImageNet's thousand classes
 
 
 @pytest.mark.parametrize("encoder", pretrained.PACKAGES)
-def test_timm_s_network_with_the_packaged_weights_knows_a_palace(encoder) -> None:
+def test_timm_s_network_with_the_packaged_weights_knows_a_palace(encoder: str) -> None:
     """A tensor out of place, and the photograph of one is anything."""
     classifier = timm.create_model(encoder.removeprefix("tu-"), pretrained=False)
     pretrained.load(classifier, pretrained.packaged(encoder))
@@ -35,10 +35,10 @@ def test_timm_s_network_with_the_packaged_weights_knows_a_palace(encoder) -> Non
 
 
 @pytest.mark.parametrize("depth", [3, 4, 5])
-def test_an_encoder_of_any_depth_has_the_weights_of_the_whole(depth) -> None:
+def test_an_encoder_of_any_depth_has_the_weights_of_the_whole(depth: int) -> None:
     path = str(pretrained.packaged(LITE0))
 
-    def built(depth):
+    def built(depth: int):
         architecture = Architecture(arch="unet", encoder=LITE0, depth=depth, decoder_width=1.0)
         return network.build(architecture, path, 1, [0.0] * 3, [1.0] * 3).eval()
 
@@ -51,7 +51,7 @@ def test_an_encoder_of_any_depth_has_the_weights_of_the_whole(depth) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 9])
-def test_any_number_of_channels_gets_the_three_filters_as_smp_shares_them_out(channels) -> None:
+def test_any_number_of_channels_gets_the_three_filters_as_smp_shares_them_out(channels: int) -> None:
     path = pretrained.packaged(LITE0)
     ours = smp.encoders.get_encoder(LITE0, in_channels=channels, weights=None)
     pretrained.load(ours, path)
@@ -79,7 +79,7 @@ def test_what_a_value_of_encoder_weights_stands_for(tmp_path: Path) -> None:
 
 
 def test_encoders_and_packages_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(encoder):
+    def refused(encoder: str) -> str:
         with pytest.raises(UserError) as error:
             pretrained.packaged(encoder)
         return str(error.value)

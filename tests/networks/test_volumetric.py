@@ -43,7 +43,9 @@ sides = st.tuples(*[st.integers(1, 160)] * 3)
 
 
 @given(sides, st.tuples(*[st.floats(0.2, 20)] * 3))
-def test_every_window_fits_its_plan(window, spacing) -> None:
+def test_every_window_fits_its_plan(
+    window: tuple[int, int, int], spacing: tuple[float, float, float]
+) -> None:
     down = [1, 1, 1]
     kernels = []
     for level in plan.steps(window, spacing):
@@ -67,7 +69,7 @@ def test_every_window_fits_its_plan(window, spacing) -> None:
         ("unetr", (16, 32, 32)),
     ],
 )
-def test_a_logit_for_each_voxel_and_region(arch, window) -> None:
+def test_a_logit_for_each_voxel_and_region(arch: str, window: tuple[int, int, int]) -> None:
     net = built(arch=arch, window=window)
     windows = torch.randint(0, 256, (2, *window, 2), dtype=torch.uint8)
     with torch.inference_mode():
@@ -79,7 +81,7 @@ def test_a_logit_for_each_voxel_and_region(arch, window) -> None:
 
 
 @pytest.mark.parametrize("arch", volumetric.NETWORKS)
-def test_weights_are_kept_once_and_all_are_trained(arch) -> None:
+def test_weights_are_kept_once_and_all_are_trained(arch: str) -> None:
     net = built(arch=arch, window=(16, 32, 32))
     weights = net.state_dict()
     assert len({tensor.data_ptr() for tensor in weights.values()}) == len(weights)
@@ -102,7 +104,7 @@ def test_weights_are_kept_once_and_all_are_trained(arch) -> None:
         ("dynunet", (4, 8, 6), "is too small to be halved twice"),
     ],
 )
-def test_a_window_that_does_not_fit(arch, window, what) -> None:
+def test_a_window_that_does_not_fit(arch: str, window: tuple[int, int, int], what: str) -> None:
     with pytest.raises(UserError) as error:
         built(arch=arch, window=window)
     assert str(error.value).startswith(f"train.window {list(window)} {what}")

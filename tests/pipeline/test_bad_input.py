@@ -42,7 +42,7 @@ Stage = Callable[..., str]
 
 
 @pytest.fixture
-def stage(project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Stage:
+def stage(project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Stage:
     """Runs a stage by name, as `python -m` does but within this process, and tells what it prints. Fails on
     another status.
     """
@@ -81,13 +81,13 @@ def a_slice(project: Project, ending: str) -> Path:
         ),
     ],
 )
-def test_a_wrong_value_is_named_before_anything_runs(project, stage, key, value, sentence) -> None:
+def test_a_wrong_value_is_named_before_anything_runs(project: Project, stage, key, value, sentence) -> None:
     project.set(key, value)
     assert only_sentence(stage("ingest", status=2)) == sentence
     assert not (project.root / "data").exists()
 
 
-def test_an_unknown_key_is_named_with_the_likely_one(project, stage) -> None:
+def test_an_unknown_key_is_named_with_the_likely_one(project: Project, stage) -> None:
     params = project.root / "params.yaml"
     params.write_text(
         params.read_text(encoding="utf-8").replace("batch_size:", "bach_size:"), encoding="utf-8"
@@ -113,7 +113,7 @@ def test_an_unknown_key_is_named_with_the_likely_one(project, stage) -> None:
         ("text.zip", "is neither a folder nor a zip archive; unpack or download it again"),
     ],
 )
-def test_a_location_without_scans(project, stage, location, told) -> None:
+def test_a_location_without_scans(project: Project, stage, location, told) -> None:
     outside = project.root.parent
     (outside / "empty").mkdir()
     with zipfile.ZipFile(outside / "holiday.zip", "w") as archive:
@@ -128,23 +128,23 @@ def test_a_location_without_scans(project, stage, location, told) -> None:
     assert project.leftovers() == []
 
 
-def damage_image(project):
+def damage_image(project: Project):
     a_slice(project, "_1.tif").write_bytes(b"II*\0 torn")
     return "kaggle_3m", "_1.tif: it is not a readable TIFF"
 
 
-def remove_mask(project):
+def remove_mask(project: Project):
     a_slice(project, "_1_mask.tif").unlink()
     return "kaggle_3m", "_1.tif: there is no mask"
 
 
-def remove_image(project):
+def remove_image(project: Project):
     a_slice(project, "_1.tif").unlink()
     return "kaggle_3m", "_1_mask.tif: there is no image"
 
 
 @pytest.mark.parametrize("harm", [damage_image, remove_mask, remove_image], ids=lambda harm: harm.__name__)
-def test_one_bad_slice_stops_the_run_or_is_quarantined(project, stage, harm) -> None:
+def test_one_bad_slice_stops_the_run_or_is_quarantined(project: Project, stage, harm) -> None:
     folder, told = harm(project)
     stage("ingest")
     sentence = only_sentence(stage("validate", status=2))
@@ -157,7 +157,7 @@ def test_one_bad_slice_stops_the_run_or_is_quarantined(project, stage, harm) -> 
     assert not (project.root / "data/validated.csv").exists()
 
 
-def test_quarantine_goes_on_without_the_bad_slice_up_to_a_share(project, stage) -> None:
+def test_quarantine_goes_on_without_the_bad_slice_up_to_a_share(project: Project, stage) -> None:
     _, told = damage_image(project)
     stage("ingest")
     project.set("validate.on_error", "quarantine")

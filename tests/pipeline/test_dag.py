@@ -27,7 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture
-def project(finished, tmp_path: Path):
+def project(finished: Project, tmp_path: Path):
     """A copy of the finished project that a test may change; its cache and git history come along."""
     copy = object.__new__(Project)
     copy.root = tmp_path / "copy"
@@ -49,11 +49,11 @@ def locked_outs(project: Project, *stages: str) -> list[Path]:
     return [project.root / out["path"] for stage in stages for out in lock[stage]["outs"]]
 
 
-def metrics(project, stage):
+def metrics(project: Project, stage):
     return json.loads((project.root / f"reports/{stage}/metrics.json").read_text(encoding="utf-8"))
 
 
-def test_the_headline_and_its_companions_are_under_their_names(finished) -> None:
+def test_the_headline_and_its_companions_are_under_their_names(finished: Project) -> None:
     test = metrics(finished, "evaluate")["test"]
     names = "dice dice_ci_low dice_ci_high iou precision recall specificity pixel_accuracy hd95_mm nsd"
     assert list(test)[:11] == [*names.split(), "volume_error_ml"]
@@ -66,7 +66,7 @@ def test_the_headline_and_its_companions_are_under_their_names(finished) -> None
     assert '"dice_ci_low"' in shown
 
 
-def test_onnx_answers_as_torch_does(finished) -> None:
+def test_onnx_answers_as_torch_does(finished: Project) -> None:
     exported = metrics(finished, "export")
     assert exported["onnx"]["max_probability_change"] < 1e-4
     assert abs(exported["onnx"]["dice_change"]) < 1e-4
@@ -75,7 +75,7 @@ def test_onnx_answers_as_torch_does(finished) -> None:
     assert exported["int8"]["shipped"] is shipped
 
 
-def test_no_patient_straddles_the_split(finished) -> None:
+def test_no_patient_straddles_the_split(finished: Project) -> None:
     where: dict[str, set[str]] = {}
     for row in csv.DictReader((finished.root / "data/splits.csv").open(encoding="utf-8")):
         where.setdefault(row["patient_id"], set()).add(row["split"])
@@ -84,7 +84,7 @@ def test_no_patient_straddles_the_split(finished) -> None:
     assert {split for splits in where.values() for split in splits} == {"train", "val", "test"}
 
 
-def test_the_report_needs_no_network(finished) -> None:
+def test_the_report_needs_no_network(finished: Project) -> None:
     page = (finished.root / "reports/index.html").read_text(encoding="utf-8")
     assert "test Dice" in page
     assert 'src="http' not in page
@@ -95,7 +95,7 @@ def test_the_report_needs_no_network(finished) -> None:
     assert len(page) < 5_000_000
 
 
-def test_dvc_plots_training_curves_cases_and_pictures(finished) -> None:
+def test_dvc_plots_training_curves_cases_and_pictures(finished: Project) -> None:
     plots = json.loads(finished.dvc("plots", "show", "--json"))["data"]
     curves = (
         *("Loss", "Precision and recall", "Calibration"),
@@ -111,7 +111,7 @@ def test_dvc_plots_training_curves_cases_and_pictures(finished) -> None:
     assert pictures
 
 
-def test_mlflow_holds_what_may_not_be_in_the_artefacts(finished) -> None:
+def test_mlflow_holds_what_may_not_be_in_the_artefacts(finished: Project) -> None:
     with sqlite3.connect(finished.root / "mlflow.db") as runs:
         names = {name for (name,) in runs.execute("select distinct key from metrics")}
         tags = dict(runs.execute("select key, value from tags"))
@@ -125,7 +125,7 @@ def test_mlflow_holds_what_may_not_be_in_the_artefacts(finished) -> None:
     assert status == ["FINISHED"]
 
 
-def test_artefacts_hold_no_trace_of_this_machine_or_day(finished) -> None:
+def test_artefacts_hold_no_trace_of_this_machine_or_day(finished: Project) -> None:
     today = datetime.date.today().isoformat()
     for path in sorted(finished.root.joinpath("reports").rglob("*")) + sorted(
         finished.root.joinpath("models").rglob("*")
@@ -137,7 +137,7 @@ def test_artefacts_hold_no_trace_of_this_machine_or_day(finished) -> None:
             assert today.replace("-", "").encode() not in content or path.suffix in (".png", ".onnx"), path
 
 
-def test_nothing_changed_nothing_runs(finished) -> None:
+def test_nothing_changed_nothing_runs(finished: Project) -> None:
     assert ran(finished.dvc("repro")) == []
     assert finished.git("status", "--porcelain") == ""
 
@@ -152,7 +152,7 @@ for stage in sys.argv[1:]:
 """
 
 
-def test_everything_again_is_bit_exact(project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_again_is_bit_exact(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one process instead of ten, from the scans on, and shared out among another number of workers."""
     monkeypatch.setenv("BRAINSEG_KEPT_GIB", "0")  # nothing of the run before is read
     before = project.hashes()
@@ -166,14 +166,14 @@ def test_everything_again_is_bit_exact(project, monkeypatch: pytest.MonkeyPatch)
     assert project.git("status", "--porcelain") == ""
 
 
-def test_a_split_param_does_not_rerun_preprocess(project) -> None:
+def test_a_split_param_does_not_rerun_preprocess(project: Project) -> None:
     assert ran(project.dvc("exp", "run", "-S", "split.seed=1", "split")) == ["split"]
     experiments = csv.DictReader(StringIO(project.dvc("exp", "show", "--csv")))
     assert {row["split.seed"] for row in experiments} == {"0", "1"}
     assert set(stale(project)) == {"augment", "train", "evaluate", "export", "report"}
 
 
-def test_a_training_param_reruns_training_and_what_follows(project) -> None:
+def test_a_training_param_reruns_training_and_what_follows(project: Project) -> None:
     project.set("train.lr", "1e-3")
     assert stale(project) == {"train": [{"changed deps": {"params.yaml": {"train": "modified"}}}]}
     for out in locked_outs(project, "train"):
@@ -181,14 +181,14 @@ def test_a_training_param_reruns_training_and_what_follows(project) -> None:
     assert set(stale(project)) == {"train", "evaluate", "export", "report"}
 
 
-def test_another_size_prepares_the_slices_anew(project) -> None:
+def test_another_size_prepares_the_slices_anew(project: Project) -> None:
     """DVC's run cache sees no param called `size` (treeverse/dvc#10296): it would hand out the old slices."""
     project.set("preprocess.size", "32")
     assert ran(project.dvc("repro", "preprocess")) == ["preprocess"]
     assert json.loads((project.root / "data/slices/meta.json").read_text(encoding="utf-8"))["size"] == 32
 
 
-def test_wording_retrains_nothing(project) -> None:
+def test_wording_retrains_nothing(project: Project) -> None:
     (project.root / "README.md").write_text("another wording\n", encoding="utf-8")
     template = project.root / "stages/reporting/templates/report.html.j2"
     template.write_text(
@@ -197,7 +197,7 @@ def test_wording_retrains_nothing(project) -> None:
     assert stale(project) == {"report": [{"changed deps": {"stages/reporting": "modified"}}]}
 
 
-def test_an_experiment_elsewhere_reads_a_relative_location(project) -> None:
+def test_an_experiment_elsewhere_reads_a_relative_location(project: Project) -> None:
     """`--temp` runs in a copy without git-ignored files; a relative location still means the user's."""
     scans = project.root / "scans"
     shutil.copytree(project.root / "data/raw", scans)

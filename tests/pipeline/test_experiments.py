@@ -15,11 +15,11 @@ pytestmark = pytest.mark.slow
 CHANGED = ["train", "evaluate", "export", "report"]
 
 
-def lock(project, revision):
+def lock(project: Project, revision):
     return project.git("show", f"{revision}:dvc.lock")
 
 
-def refs(project):
+def refs(project: Project):
     """Ref of every experiment by its name."""
     found = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
     return {ref.split("/")[-1]: ref for ref in found if ref.count("/") == 4}
@@ -46,7 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory):
     return project
 
 
-def test_the_same_params_give_the_same_result_wherever_they_run(project) -> None:
+def test_the_same_params_give_the_same_result_wherever_they_run(project: Project) -> None:
     before = project.hashes()
     told = project.dvc("exp", "run", "--temp", "--name", "beside", "-S", "train.lr=1e-3")
     assert ran(told) == CHANGED
@@ -69,7 +69,7 @@ def test_the_same_params_give_the_same_result_wherever_they_run(project) -> None
     assert project.hashes() == before
 
 
-def test_a_queue_of_two_at_a_time_disturbs_nobody(project) -> None:
+def test_a_queue_of_two_at_a_time_disturbs_nobody(project: Project) -> None:
     before = project.hashes()
     project.dvc("exp", "run", "--queue", "--name", "swept", "-S", "train.seed=choice(1,2)")
     project.dvc("queue", "start", "-j", "2")
@@ -93,7 +93,7 @@ def test_a_queue_of_two_at_a_time_disturbs_nobody(project) -> None:
         assert lock(project, refs(project)[f"alone{seed}"]) == lock(project, ref)
 
 
-def test_the_table_has_the_columns_that_a_person_wants(project) -> None:
+def test_the_table_has_the_columns_that_a_person_wants(project: Project) -> None:
     told = project.dvc("exp", "show", "--only-changed", "--csv", "--drop", columns())
     header = next(csv.reader(StringIO(told)))
     assert {"Experiment", "test.dice", "val.dice", "train.lr", "train.seed"} <= set(header)

@@ -24,7 +24,7 @@ def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return found
 
 
-def locks(project):
+def locks(project: Project):
     """dvc.lock of each experiment by its name, which ends in a hash of its params."""
     refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
     return {ref.split("/")[-1]: project.git("show", f"{ref}:dvc.lock") for ref in refs if "leak-tax" in ref}

@@ -31,13 +31,13 @@ def project(tmp_path: Path):
     return project
 
 
-def experiments(project):
+def experiments(project: Project):
     """Ref of each experiment by its name without the key."""
     refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
     return {re.sub(r"-[0-9a-f]{8}$", "", ref.split("/")[-1]): ref for ref in refs if "leak-tax" in ref}
 
 
-def test_every_fold_of_both_arms_once_then_the_table_and_nothing_else_touched(project) -> None:
+def test_every_fold_of_both_arms_once_then_the_table_and_nothing_else_touched(project: Project) -> None:
     run = (sys.executable, "-m", "stages.cli", "preset", "leak-tax", "--run", "-S", "split.folds=3")
     project.set("train.epochs", "1")  # and not committed: what is in the work tree is what runs
     (project.root / "notes.txt").write_text("mine\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from tests.pipeline.project import TINY, Project
 pytestmark = pytest.mark.slow
 
 
-def history(project):
+def history(project: Project):
     return [
         {name: float(value) for name, value in row.items()}
         for row in csv.DictReader((project.root / "reports/train/history.csv").open(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory):
         yield project
 
 
-def submitted(cluster, project, *words):
+def submitted(cluster, project: Project, *words: Any):
     """Write a script and submit it; the folder of the jobs' outputs."""
     logs = project.root.parent
     script = logs / "job.sh"
@@ -51,7 +52,7 @@ def outputs(logs):
     return found
 
 
-def locks(project):
+def locks(project: Project):
     refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
     return {ref.split("/")[-1]: project.git("show", f"{ref}:dvc.lock") for ref in refs if ref.count("/") == 4}
 
@@ -60,7 +61,7 @@ def weights(lock):
     return lock.split("models/model.safetensors\n")[1].split("md5: ")[1].split()[0]
 
 
-def test_jobs_of_an_array_bring_their_experiments_home(cluster, project) -> None:
+def test_jobs_of_an_array_bring_their_experiments_home(cluster, project: Project) -> None:
     logs = submitted(cluster, project, "--set", "train.lr=1e-3,2e-3", "--name", "lr")
     cluster.wait()
     told = outputs(logs)
@@ -83,7 +84,7 @@ def test_jobs_of_an_array_bring_their_experiments_home(cluster, project) -> None
     assert locks(project)["here"] in first.values()
 
 
-def test_two_nodes_train_as_two_processes_do_here(cluster, project) -> None:
+def test_two_nodes_train_as_two_processes_do_here(cluster, project: Project) -> None:
     logs = submitted(cluster, project, "--nodes", "2", "--name", "both")
     cluster.wait()
     (told,) = outputs(logs)
@@ -94,7 +95,7 @@ def test_two_nodes_train_as_two_processes_do_here(cluster, project) -> None:
     assert weights(both) == weights(found["pair"])
 
 
-def test_a_job_that_is_cancelled_leaves_nothing(cluster, project) -> None:
+def test_a_job_that_is_cancelled_leaves_nothing(cluster, project: Project) -> None:
     before = locks(project)
     logs = submitted(cluster, project, "--set", "train.epochs=500", "--name", "long")
     until = time.monotonic() + 600
@@ -109,7 +110,7 @@ def test_a_job_that_is_cancelled_leaves_nothing(cluster, project) -> None:
     outputs(logs)
 
 
-def test_a_job_that_fails_says_why_and_leaves_nothing(cluster, project) -> None:
+def test_a_job_that_fails_says_why_and_leaves_nothing(cluster, project: Project) -> None:
     before = locks(project)
     logs = submitted(cluster, project, "--set", "train.encoder_weights=nowhere.pth", "--name", "bad")
     cluster.wait()

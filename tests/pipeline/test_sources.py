@@ -16,7 +16,7 @@ from tests.pipeline.project import STAGES, TINY, Project, ran
 REGIONS = ["whole_tumour", "tumour_core", "enhancing_tumour"]
 
 
-def read(project, name):
+def read(project: Project | Paths, name):
     return json.loads((project.root / name).read_text(encoding="utf-8"))
 
 

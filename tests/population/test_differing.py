@@ -20,14 +20,14 @@ def compared(patients: np.ndarray, scans: np.ndarray) -> differing.Comparison:
 
 @settings(max_examples=60)
 @given(numbers, numbers)
-def test_cliff_s_delta_is_that_of_all_pairs(first, second) -> None:
+def test_cliff_s_delta_is_that_of_all_pairs(first: list[int], second: list[int]) -> None:
     pairs = np.sign(np.subtract.outer(first, second)).mean()
     assert differing.cliffs_delta(np.array(first), np.array(second)) == pytest.approx(pairs)
 
 
 @settings(max_examples=25)
 @given(st.integers(0, 9999), st.integers(2, 8), st.integers(2, 12))
-def test_p_of_equal_values_is_scipy_s_of_all_permutations(seed, scans, patients) -> None:
+def test_p_of_equal_values_is_scipy_s_of_all_permutations(seed: int, scans: int, patients: int) -> None:
     rng = np.random.default_rng(seed)
     first, second = rng.integers(0, 4, scans), rng.integers(0, 4, patients)
     ranks = stats.rankdata(np.concatenate([first, second]))
@@ -48,7 +48,7 @@ def test_p_of_equal_values_is_scipy_s_of_all_permutations(seed, scans, patients)
 
 
 @pytest.mark.parametrize(("scans", "patients", "method"), [(5, 40, "exact"), (60, 80, "asymptotic")])
-def test_p_of_different_values_is_scipy_s(scans, patients, method) -> None:
+def test_p_of_different_values_is_scipy_s(scans: int, patients: int, method: str) -> None:
     rng = np.random.default_rng(3)
     first, second = rng.normal(0.5, 1, scans), rng.normal(0, 1, patients)
     expected = stats.mannwhitneyu(first, second, method=method).pvalue
@@ -57,7 +57,7 @@ def test_p_of_different_values_is_scipy_s(scans, patients, method) -> None:
 
 @settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_holm_s_correction_by_its_definition(p_values) -> None:
+def test_holm_s_correction_by_its_definition(p_values: list[float]) -> None:
     """Rejects step by step: the smallest at a / m, the next at a / (m - 1), until the first that holds."""
     corrected = differing.holm(p_values)
     for level in (0.01, 0.05, 0.3):
@@ -78,7 +78,7 @@ def test_folders_like_the_patients_differ_in_at_most_one_of_20() -> None:
 
 
 @pytest.mark.parametrize("name", ["noise:flair", "slice_distance_mm", "slices", "confidence"])
-def test_a_measure_that_moved_is_the_one_that_differs(name) -> None:
+def test_a_measure_that_moved_is_the_one_that_differs(name: str) -> None:
     rows = populations.table(70)
     patients, scans = rows[:60], rows[60:].copy()
     place = NAMES.index(name)

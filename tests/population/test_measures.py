@@ -42,7 +42,7 @@ def named(slices: np.ndarray, frame: Frame = FRAME, confidence: float | None = N
 
 
 @pytest.mark.parametrize("noise", [2.0, 5.0, 12.0])
-def test_noise_is_the_deviation_that_was_added(noise) -> None:
+def test_noise_is_the_deviation_that_was_added(noise: float) -> None:
     assert named(head(noise))["noise:c0"] == pytest.approx(noise, rel=0.04)
 
 
@@ -97,7 +97,7 @@ def test_what_a_scan_does_not_tell_is_not_known() -> None:
 
 
 @pytest.mark.parametrize("level", [0, 77])
-def test_a_blank_and_a_constant_scan_are_measured_without_complaint(level) -> None:
+def test_a_blank_and_a_constant_scan_are_measured_without_complaint(level: int) -> None:
     own = named(np.full((3, SIDE, SIDE, 1), level, np.uint8))
     assert np.isnan(own["skewness:c0"])
     assert own["slices"] == (3 if level else 0)

@@ -37,7 +37,7 @@ def test_of_500_scans_like_the_patients_at_most_one_in_20_is_far_out() -> None:
 
 @settings(max_examples=10)
 @given(st.integers(0, 10_000), st.integers(5, 45))
-def test_each_of_a_set_held_against_the_others_is_far_out_in_one_of_20(seed, patients) -> None:
+def test_each_of_a_set_held_against_the_others_is_far_out_in_one_of_20(seed: int, patients: int) -> None:
     """Exactly, not only on average: what full conformal prediction guarantees of exchangeable rows."""
     rows = rounded(populations.table(patients + 1, seed))
     p = [standing(np.delete(rows, place, 0), rows[place]).p for place in range(len(rows))]
@@ -47,14 +47,14 @@ def test_each_of_a_set_held_against_the_others_is_far_out_in_one_of_20(seed, pat
 
 @settings(max_examples=20)
 @given(st.integers(0, 10_000), st.permutations(range(25)))
-def test_the_order_of_patients_changes_nothing(seed, order) -> None:
+def test_the_order_of_patients_changes_nothing(seed: int, order: list[int]) -> None:
     rows = rounded(populations.table(26, seed))
     assert standing(rows[:25], rows[25]) == standing(rows[:25][list(order)], rows[25])
 
 
 @settings(max_examples=30)
 @given(st.integers(0, 10_000), st.sampled_from([n for n in NAMES if n != CONFIDENCE]))
-def test_one_measure_far_away_is_enough_and_is_named_first(seed, name) -> None:
+def test_one_measure_far_away_is_enough_and_is_named_first(seed: int, name: str) -> None:
     patients = populations.table(40, seed)
     place = NAMES.index(name)
     scan = np.nanmedian(patients, axis=0)
@@ -68,7 +68,7 @@ def test_one_measure_far_away_is_enough_and_is_named_first(seed, name) -> None:
 
 
 @pytest.mark.parametrize(("spacing", "far_out"), [(5.5, True), (4.5, True), (5.0002, False)])
-def test_another_spacing_than_the_only_one_is_far_and_rounding_is_not(spacing, far_out) -> None:
+def test_another_spacing_than_the_only_one_is_far_and_rounding_is_not(spacing: float, far_out: bool) -> None:
     patients = populations.table(40)
     place = NAMES.index("slice_distance_mm")
     patients[:, place] = 5.0

@@ -1,6 +1,7 @@
 """The patients of a model as text that travels with it."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_measures_are_found_by_name_and_unknown_ones_are_not_known() -> None:
         {"measures": ["a"], "patients": [1]},
     ],
 )
-def test_damage_is_an_error(damaged) -> None:
+def test_damage_is_an_error(damaged: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Population.model_validate(damaged)
 

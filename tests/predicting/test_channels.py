@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stages.inference.spec import Input
 from stages.predicting import channels
 from stages.scan.header import Unreadable
 from tests.fixtures import graphs
@@ -47,7 +48,9 @@ BRATS = graphs.describe(channels=("t1ce", "flair"), modalities=("flair", "t1", "
         (SEQUENCES, np.zeros_like(RANDOM), np.zeros_like(RANDOM)),
     ],
 )
-def test_a_picture_by_the_number_of_its_channels(wanted, scan, expected) -> None:
+def test_a_picture_by_the_number_of_its_channels(
+    wanted: Input, scan: np.ndarray, expected: np.ndarray
+) -> None:
     found = channels.arranged(scan, wanted, raster=True)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert found.shape == expected.shape
@@ -64,7 +67,7 @@ def test_equal_channels_of_a_case_are_sequences_that_were_copied() -> None:
 
 
 @pytest.mark.parametrize("model_input", [FLAIR, ONE_OF_THREE, GRAY, MEAN, ANY_MEAN])
-def test_equal_channels_of_a_case_are_one_sequence_to_a_model_of_one(model_input) -> None:
+def test_equal_channels_of_a_case_are_one_sequence_to_a_model_of_one(model_input: Input) -> None:
     np.testing.assert_array_equal(channels.arranged(AS_RGB, model_input), GREY)
 
 
@@ -111,7 +114,7 @@ def test_equal_channels_of_a_case_are_one_sequence_to_a_model_of_one(model_input
         (ONE_OF_THREE, RANDOM[..., :2], "", "it has 2 channels, the model takes 3 (pre, flair, post)"),
     ],
 )
-def test_what_does_not_fit(wanted, scan, blended, message) -> None:
+def test_what_does_not_fit(wanted: Input, scan: np.ndarray, blended: str, message: str) -> None:
     with pytest.raises(Unreadable) as error:
         channels.arranged(scan, wanted, raster=True, blended=blended)
     assert str(error.value) == message

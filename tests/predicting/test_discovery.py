@@ -1,6 +1,7 @@
 """What counts as a scan in what a user names."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +13,13 @@ from stages.predicting import discovery
 from tests.fixtures import dicom, scans, volumes
 
 
-def found(*paths) -> list[tuple[str, str, list[str]]]:
+def found(*paths: Any) -> list[tuple[str, str, list[str]]]:
     return [
         (one.name, one.kind, [path.name for path in one.files]) for one in discovery.find(list(paths)).scans
     ]
 
 
-def refused(*paths) -> str:
+def refused(*paths: Any) -> str:
     with pytest.raises(UserError) as error:
         discovery.find(list(paths))
     return str(error.value)
@@ -59,7 +60,7 @@ def test_masks_beside_pictures_are_no_scans(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("year", [2015, 2020, 2023])
-def test_a_brats_case_of_any_year(tmp_path: Path, year) -> None:
+def test_a_brats_case_of_any_year(tmp_path: Path, year: int) -> None:
     (case,) = volumes.write_brats(tmp_path, cases=1, year=year, slices=2, size=16)
     (case / "brainmask.nii.gz").write_bytes(b"")
     (scan,) = discovery.find([tmp_path]).scans

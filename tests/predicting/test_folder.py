@@ -60,7 +60,7 @@ def test_cases_in_one_folder_by_the_rest_of_their_names(tmp_path: Path) -> None:
         ("p7-0001-t2f.nii.gz", "p7-0001-t1c.nii.gz"),
     ],
 )
-def test_one_case_is_called_as_its_folder(tmp_path: Path, names) -> None:
+def test_one_case_is_called_as_its_folder(tmp_path: Path, names: tuple[str, str]) -> None:
     made(tmp_path / "p7", *names)
     ((name, kind, roles),) = cases(tmp_path)
     assert (name, kind, set(roles)) == ("p7", "brats", {"flair", "t1ce"})
@@ -134,7 +134,7 @@ NAMES = st.builds(
 
 
 @given(st.lists(NAMES, unique_by=str.casefold, max_size=12))
-def test_every_file_is_in_one_scan(names) -> None:
+def test_every_file_is_in_one_scan(names: list[str]) -> None:
     scans: list[Scan] = list(folder.scans(Path("case"), [Path("case") / name for name in names]))
     assert sorted(file.name for scan in scans for file in scan.files) == sorted(names)
     for scan in scans:

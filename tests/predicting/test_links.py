@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -111,7 +112,7 @@ def test_the_same_path_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_file_that_was_not_fetched_is_a_scan_that_fails(tmp_path: Path, named) -> None:
+def test_a_file_that_was_not_fetched_is_a_scan_that_fails(tmp_path: Path, named: bool) -> None:
     path = link(tmp_path / "x.nii.gz", ".git/annex/k.nii.gz")
     picture(tmp_path / "y.png")
     listing = discovery.find([path, tmp_path / "y.png"] if named else [tmp_path])
@@ -124,7 +125,7 @@ def test_a_file_that_was_not_fetched_is_a_scan_that_fails(tmp_path: Path, named)
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif", "x.dcm", "x.nii", "loop.png"])
-def test_each_kind_of_a_file_that_was_not_fetched(tmp_path: Path, name) -> None:
+def test_each_kind_of_a_file_that_was_not_fetched(tmp_path: Path, name: str) -> None:
     link(tmp_path / name, "loop.png" if name == "loop.png" else "gone")
     (scan,) = discovery.find([tmp_path]).scans
     with pytest.raises(Unreadable, match=r"where nothing is; mend it|which leads in a circle"):
@@ -144,7 +145,7 @@ def test_a_case_that_was_not_fetched_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("name", ["case_1", "1.2.840.113619", "IM0001"])
-def test_a_folder_that_is_not_there_is_a_failure(tmp_path: Path, name, named) -> None:
+def test_a_folder_that_is_not_there_is_a_failure(tmp_path: Path, name: str, named: bool) -> None:
     path = link(tmp_path / name, "/mnt/gone")
     link(tmp_path / "notes.json", "gone")
     picture(tmp_path / "y.png")
@@ -161,7 +162,7 @@ def test_a_folder_that_cannot_be_read_is_a_failure(tmp_path: Path, monkeypatch: 
     closed.mkdir()
     picture(tmp_path / "y.png")
 
-    def scandir(path):
+    def scandir(path: Path) -> Any:
         if Path(path) == closed:
             raise PermissionError(13, "Permission denied", str(path))
         return listed(path)

@@ -38,7 +38,7 @@ def places(*scans: Scan) -> list[str]:
         (["/d/p\udce9/x.png", "/d/p2/x.png"], ["p%xe9/x", "p2/x"]),
     ],
 )
-def test_files(paths, expected) -> None:
+def test_files(paths: list[str], expected: list[str]) -> None:
     assert places(*map(scan, paths)) == expected
 
 
@@ -57,7 +57,7 @@ PATHS = st.lists(PARTS, min_size=1, max_size=4).map(lambda parts: "/" + "/".join
 
 
 @given(st.lists(st.tuples(PATHS, st.sampled_from(["", ".png", ".jpg", ".nii"])), max_size=8, unique=True))
-def test_whatever_the_paths(paths) -> None:
+def test_whatever_the_paths(paths: list[tuple[str, str]]) -> None:
     scans = [scan(path + end) for path, end in paths if Path(path).name != ".."]
     named = naming.apart(scans)
     written = [PurePosixPath(one.folder, f"{one.name}_mask") for one in named]

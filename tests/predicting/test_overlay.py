@@ -1,6 +1,7 @@
 """Pictures of masks: which slices, in which colours, in what proportions."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from tests.fixtures import graphs
 INPUT = graphs.describe().input
 
 
-def painted(voxels, labels, tmp_path: Path) -> np.ndarray:
+def painted(voxels: np.ndarray, labels: np.ndarray, tmp_path: Path) -> np.ndarray:
     overlay.write(voxels, labels, INPUT, tmp_path / "x.png")
     return cv2.cvtColor(cv2.imread(str(tmp_path / "x.png")), cv2.COLOR_BGR2RGB)
 
@@ -48,7 +49,7 @@ def test_slices_with_tumour_are_shown_evenly() -> None:
 
 
 @pytest.mark.parametrize(("tumours", "shape"), [(1, (256, 512, 3)), (4, (256, 2048, 3)), (5, (512, 2048, 3))])
-def test_a_sheet_of_slices(tmp_path: Path, tumours, shape) -> None:
+def test_a_sheet_of_slices(tmp_path: Path, tumours: int, shape: tuple[int, int, int]) -> None:
     labels = np.zeros((6, 64, 64), np.uint8)
     labels[:tumours, 3, 3] = 1
     voxels = np.random.default_rng(0).normal(900, 50, (6, 64, 64, 3)).astype(np.float32)
@@ -56,7 +57,7 @@ def test_a_sheet_of_slices(tmp_path: Path, tumours, shape) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
-def test_any_dtype_fills_the_range(dtype) -> None:
+def test_any_dtype_fills_the_range(dtype: type[Any]) -> None:
     planes = np.linspace(-100 if dtype != np.uint8 else 0, 250, 1000).astype(dtype).reshape(1, 20, 50)
     found = overlay.levels(planes)
     assert (found.min(), found.max()) == (0, 255)

@@ -37,16 +37,16 @@ def rule(threshold: float, smallest_ml: float = 0.0) -> Rule:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory):
+def model(tmp_path_factory: pytest.TempPathFactory) -> onnx_predictor.Exported:
     path = tmp_path_factory.mktemp("model") / "model.onnx"
     return onnx_predictor.open_model(graphs.write(path, graphs.describe()))
 
 
-def of(voxels: np.ndarray, model) -> priority.Priority:
+def of(voxels: np.ndarray, model: onnx_predictor.Exported) -> priority.Priority:
     return priority.of(segmenting.answer(voxels, None, model), model.spec, NONE)
 
 
-def test_of_a_scan_through_a_model(model) -> None:
+def test_of_a_scan_through_a_model(model: onnx_predictor.Exported) -> None:
     images, masks = scans.volume(5, seed=2)
     own = of(images, model)
     labels = segmenting.segment(images, None, model).labels
@@ -56,7 +56,7 @@ def test_of_a_scan_through_a_model(model) -> None:
     assert not own.blank
 
 
-def test_a_blank_scan_and_one_without_foreground(model) -> None:
+def test_a_blank_scan_and_one_without_foreground(model: onnx_predictor.Exported) -> None:
     blank = of(np.zeros((3, 64, 64, 3), np.uint8), model)
     assert (blank.blank, blank.volume_ml, blank.expected_error) == (True, 0, 0)
     healthy = of(np.stack([scans.healthy(3)] * 3, axis=3), model)

@@ -1,6 +1,8 @@
 """Orders of scans: the same whatever order they come in, and diverse where that is asked for."""
 
-from typing import get_args
+import random
+from collections.abc import Callable
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ def scan(content: str, error: float = 0.5, volume: float = 1.0, looks=(0.0, 0.0)
 
 
 @st.composite
-def pools(draw) -> list[Priority]:
+def pools(draw: Callable[..., Any]) -> list[Priority]:
     """Scans with few values, so that ties and copies come often."""
     count = draw(st.integers(0, 9))
     return [
@@ -66,7 +68,7 @@ def test_blank_scans_come_after_all_others_and_copies_last(pool, strategy) -> No
 
 
 @given(pools())
-def test_what_each_strategy_goes_by(pool) -> None:
+def test_what_each_strategy_goes_by(pool: list[Priority]) -> None:
     pool = [own for own in {own.hash: own for own in pool}.values() if not own.blank]
     assert hashes(pool, "random") == sorted(own.hash for own in pool)
     by_foreground = [pool[place].volume_ml > 0 for place in ranking.order(pool, "foreground")]
@@ -89,7 +91,7 @@ def farthest_first(pool: list[Priority]) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_diverse_is_weighted_farthest_first(seed) -> None:
+def test_diverse_is_weighted_farthest_first(seed: int) -> None:
     rng = np.random.default_rng(seed)
     pool = [scan(f"{n:02}", rng.random(), looks=rng.normal(0, (1, 9, 0.1), 3)) for n in range(25)]
     assert ranking.order(pool, "diverse") == farthest_first(pool)
@@ -131,7 +133,9 @@ def test_none_and_one(strategy) -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12), st.randoms(use_true_random=False))
-def test_distances_are_the_same_to_the_last_bit_in_any_order(numbers, random) -> None:
+def test_distances_are_the_same_to_the_last_bit_in_any_order(
+    numbers: list[float], random: random.Random
+) -> None:
     pool = [scan(f"{number:02}", looks=(value, value / 3)) for number, value in enumerate(numbers)]
     mixed = random.sample(pool, len(pool))
     points = dict(zip((own.hash for own in mixed), ranking.standardised(mixed).tolist(), strict=True))
@@ -139,7 +143,7 @@ def test_distances_are_the_same_to_the_last_bit_in_any_order(numbers, random) ->
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=8))
-def test_nearest_before(places) -> None:
+def test_nearest_before(places: list[tuple[float, float]]) -> None:
     ranked = [scan(f"{number:02}", looks=looks) for number, looks in enumerate(places)]
     points = ranking.standardised(ranked)
     for place, (other, far) in enumerate(ranking.nearest_before(ranked), start=1):

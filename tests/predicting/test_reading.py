@@ -8,8 +8,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from stages.inference.spec import Input
 from stages.predicting import discovery, reading
 from stages.scan.header import Unreadable
+from stages.scan.volume import Volume
 from tests.fixtures import dicom, graphs, scans, volumes
 
 SEQUENCES = graphs.describe().input
@@ -18,19 +20,19 @@ BRATS = graphs.describe(channels=("flair", "t1", "t1ce", "t2")).input
 PICTURE = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
 
 
-def read(path, wanted):
+def read(path: Path, wanted: Input) -> Volume:
     (scan,) = discovery.find([path]).scans
     return reading.read(scan, wanted)
 
 
-def refused(path, wanted) -> str:
+def refused(path: Path, wanted: Input) -> str:
     with pytest.raises(Unreadable) as error:
         read(path, wanted)
     return str(error.value)
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".png"])
-def test_three_sequences_in_their_order(tmp_path: Path, suffix) -> None:
+def test_three_sequences_in_their_order(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     tifffile.imwrite(path, PICTURE) if suffix == ".tif" else Image.fromarray(PICTURE).save(path)
     np.testing.assert_array_equal(read(path, SEQUENCES).voxels, PICTURE[None])
@@ -38,7 +40,7 @@ def test_three_sequences_in_their_order(tmp_path: Path, suffix) -> None:
 
 
 @pytest.mark.parametrize("kind", ["rgb", "minisblack"])
-def test_three_equal_channels_of_a_tiff_are_three_sequences(tmp_path: Path, kind) -> None:
+def test_three_equal_channels_of_a_tiff_are_three_sequences(tmp_path: Path, kind: str) -> None:
     """So are those of 10 patients of LGG, whose only sequence was copied, which models are trained on."""
     equal = PICTURE[..., :1].repeat(3, axis=2)
     tifffile.imwrite(tmp_path / "x.tif", equal, photometric=kind, planarconfig="contig")
@@ -72,7 +74,7 @@ def test_a_grey_jpeg(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_photos(tmp_path: Path, mode) -> None:
+def test_photos(tmp_path: Path, mode: str) -> None:
     photo = Image.fromarray(PICTURE).convert(mode)
     photo.save(tmp_path / "x.png")
     assert refused(tmp_path / "x.png", FLAIR).startswith("it is a colour picture, ")
@@ -216,6 +218,6 @@ def test_a_dicom_series(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif", "x.nii.gz", "x.dcm", "x.jpg"])
 @pytest.mark.parametrize("content", [b"", b"no scan", b"\x89PNG\r\n\x1a\n", b"II*\0", b"\x1f\x8b\x08"])
-def test_files_that_are_none(tmp_path: Path, name, content) -> None:
+def test_files_that_are_none(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     assert "\n" not in refused(tmp_path / name, FLAIR)

@@ -57,7 +57,7 @@ SCANS = (
 
 
 @pytest.mark.parametrize("name", MASKS)
-def test_masks(tmp_path: Path, name) -> None:
+def test_masks(tmp_path: Path, name: str) -> None:
     made(tmp_path, name, "zz.png")
     assert split(tmp_path) == (["zz.png"], [name])
     assert split(tmp_path / name) == ([name], [])  # whoever names it means it
@@ -69,7 +69,7 @@ def test_a_mask_that_is_named_beside_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SCANS)
-def test_names_that_only_resemble(tmp_path: Path, name) -> None:
+def test_names_that_only_resemble(tmp_path: Path, name: str) -> None:
     made(tmp_path, name)
     assert split(tmp_path) == ([name], [])
 
@@ -80,14 +80,14 @@ def test_the_name_of_a_case_says_nothing_of_its_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["masks", "mask", "Labels", "labelsTr", "segmentations", "ground_truth"])
-def test_folders_of_masks(tmp_path: Path, folder) -> None:
+def test_folders_of_masks(tmp_path: Path, folder: str) -> None:
     made(tmp_path, "images/1.png", f"{folder}/1.png", f"{folder}/deeper/2.nii.gz", f"{folder}/list.csv")
     assert split(tmp_path) == (["1.png"], ["1.png", "2.nii.gz"])
     assert split(tmp_path / folder) == (["1.png", "2.nii.gz"], [])
 
 
 @pytest.mark.parametrize("folder", ["lgg-mri-segmentation", "segmentation", "masked", "unlabelled"])
-def test_folders_of_scans(tmp_path: Path, folder) -> None:
+def test_folders_of_scans(tmp_path: Path, folder: str) -> None:
     made(tmp_path, f"{folder}/1.png")
     assert split(tmp_path) == (["1.png"], [])
 
@@ -119,7 +119,7 @@ def test_scans_in_a_folder_that_results_were_written_into(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"\xff\xfe", json.dumps({"decision": 1}).encode()])
-def test_a_summary_of_something_else(tmp_path: Path, content) -> None:
+def test_a_summary_of_something_else(tmp_path: Path, content: bytes) -> None:
     made(tmp_path, "x_overlay.png")
     (tmp_path / "summary.json").write_bytes(content)
     assert split(tmp_path) == (["x_overlay.png"], [])

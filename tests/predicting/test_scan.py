@@ -21,7 +21,7 @@ from stages.scan.header import Unreadable
         ("a\\b", "a\\b", "a%b"),
     ],
 )
-def test_names(name, text, written) -> None:
+def test_names(name: str, text: str, written: str) -> None:
     assert (legible(name), writable(name)) == (text, written)
     path = Path("/in") / f"{name}.png"
     scan = Scan.at(path, "flat", [path])
@@ -29,7 +29,7 @@ def test_names(name, text, written) -> None:
 
 
 @given(st.binary(max_size=20))
-def test_any_bytes_of_a_name(content) -> None:
+def test_any_bytes_of_a_name(content: bytes) -> None:
     name = os.fsdecode(content)
     assert legible(name).encode("utf-8").decode().isprintable() or not name.isascii()
     assert legible(legible(name)) == legible(name)

@@ -1,7 +1,7 @@
 """The way of a scan through a model is that of preprocess and evaluate: nothing is done in another way."""
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -21,14 +21,14 @@ from tests.fixtures import graphs, scans, stores
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory):
+def model(tmp_path_factory: pytest.TempPathFactory) -> onnx_predictor.Exported:
     return onnx_predictor.open_model(
         graphs.write(tmp_path_factory.mktemp("m") / "model.onnx", graphs.describe())
     )
 
 
 @pytest.mark.parametrize("context", [0, 1, 2])
-def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path: Path, context) -> None:
+def test_a_raw_case_gets_the_probabilities_of_its_stored_slices(tmp_path: Path, context: int) -> None:
     """No train/serve skew: files -> preprocess's own code -> graph, against files -> predict's -> graph."""
     described = graphs.describe(context=context)
     model = onnx_predictor.open_model(graphs.write(tmp_path / "model.onnx", described))
@@ -84,7 +84,7 @@ def test_promises_are_of_the_frame_in_which_evaluate_measures_them(tmp_path: Pat
 
 
 @pytest.mark.parametrize("context", [0, 1, 3])
-def test_windows_as_in_training(tmp_path: Path, context) -> None:
+def test_windows_as_in_training(tmp_path: Path, context: int) -> None:
     stores.write(tmp_path / "s", [4, 1, 2])
     opened = shards.open_store(tmp_path / "s")
     depth = 2 * context + 1
@@ -98,7 +98,7 @@ def test_windows_as_in_training(tmp_path: Path, context) -> None:
             self.depth = depth
             self.windows: list[np.ndarray] = []
 
-        def answer(self, batch):
+        def answer(self, batch: np.ndarray) -> np.ndarray:
             self.windows.append(batch)
             return np.zeros((len(batch), 1, *batch.shape[2:4]), np.float32)
 
@@ -113,7 +113,7 @@ def test_windows_as_in_training(tmp_path: Path, context) -> None:
         np.testing.assert_array_equal(np.concatenate(in_training.windows), np.concatenate(in_predict.windows))
 
 
-def test_the_tumour_is_found_where_it_is(model) -> None:
+def test_the_tumour_is_found_where_it_is(model: onnx_predictor.Exported) -> None:
     images, masks = scans.volume(6, seed=5)
     found = segmenting.segment(images, Spacing(2.0, 1.0, 1.0), model)
     assert found.labels.shape == masks.shape
@@ -126,14 +126,14 @@ def test_the_tumour_is_found_where_it_is(model) -> None:
     assert not found.blank
 
 
-def test_a_blank_scan_has_no_head(model) -> None:
+def test_a_blank_scan_has_no_head(model: onnx_predictor.Exported) -> None:
     found = segmenting.segment(np.zeros((2, 40, 30, 3), np.uint8), None, model)
     assert found.blank
     assert not found.labels.any()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_no_number(model, value) -> None:
+def test_what_is_no_number(model: onnx_predictor.Exported, value: float) -> None:
     voxels = np.zeros((1, 8, 8, 3), np.float32)
     voxels[0, 3, 3, 1] = value
     with pytest.raises(Unreadable) as error:
@@ -143,6 +143,8 @@ def test_what_is_no_number(model, value) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 3), (1, 1, 200, 3), (3, 300, 7, 3), (17, 20, 20, 3)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32, bool])
-def test_any_size_and_dtype(model, shape, dtype) -> None:
+def test_any_size_and_dtype(
+    model: onnx_predictor.Exported, shape: tuple[int, int, int, int], dtype: type[Any]
+) -> None:
     voxels = np.random.default_rng(0).integers(0, 200, shape).astype(dtype)
     assert segmenting.segment(voxels, None, model).labels.shape == shape[:3]

@@ -69,7 +69,7 @@ def test_what_is_promised_of_a_scan() -> None:
 
 
 @pytest.mark.parametrize("patients", [9, 99])
-def test_nothing_is_promised_of_a_scan_of_another_kind(patients) -> None:
+def test_nothing_is_promised_of_a_scan_of_another_kind(patients: int) -> None:
     own = NESTED.model_copy(update={"guarantees": graphs.guarantees(list(graphs.BRATS))})
     far = replace(found(), standing=Standing(1 / (patients + 1), patients))
     row = summary.row(SCAN, far, volume(Spacing(5.0, 2.0, 3.0)), own, [])

@@ -3,6 +3,7 @@
 import gzip
 import struct
 from pathlib import Path
+from typing import Any
 
 import highdicom as hd
 import nibabel as nib
@@ -13,6 +14,7 @@ import tifffile
 from PIL import Image
 
 from stages.core.errors import UserError
+from stages.inference.spec import Spec
 from stages.predicting import discovery, reading, writing
 from stages.scan.header import Unreadable
 from tests.fixtures import dicom, graphs, scans, volumes
@@ -23,7 +25,7 @@ T2 = graphs.describe(channels=("t2",))
 NESTED = graphs.describe(channels=("flair",), regions=graphs.BRATS)
 
 
-def written(path, labels, spec, out):
+def written(path: Path, labels: np.ndarray, spec: Spec, out: Path) -> list[str]:
     """Write labels for the only scan of a path; the names of the files."""
     (scan,) = discovery.find([path]).scans
     out.mkdir(exist_ok=True)
@@ -31,7 +33,7 @@ def written(path, labels, spec, out):
 
 
 @pytest.fixture
-def out(tmp_path: Path):
+def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
@@ -39,7 +41,7 @@ def out(tmp_path: Path):
     ("suffix", "name"), [(".png", "x_mask.png"), (".jpg", "x_mask.png"), (".tif", "x_mask.tif")]
 )
 @pytest.mark.parametrize("spec", [ONE, NESTED])
-def test_pictures(tmp_path: Path, out, suffix, name, spec) -> None:
+def test_pictures(tmp_path: Path, out: Path, suffix: str, name: str, spec: Spec) -> None:
     path = tmp_path / f"x{suffix}"
     Image.fromarray(np.full((12, 10), 90, np.uint8)).save(path)
     labels = np.random.default_rng(0).integers(0, 2 if spec is ONE else 4, (1, 12, 10), np.uint8)
@@ -48,7 +50,7 @@ def test_pictures(tmp_path: Path, out, suffix, name, spec) -> None:
     np.testing.assert_array_equal(found, labels[0] * (255 if spec is ONE else 1))
 
 
-def test_an_lgg_case_gets_a_mask_for_each_slice(tmp_path: Path, out) -> None:
+def test_an_lgg_case_gets_a_mask_for_each_slice(tmp_path: Path, out: Path) -> None:
     scans.write_lgg(tmp_path, patients=1, slices=11, size=16)
     spec = graphs.describe()
     labels = np.zeros((11, 16, 16), np.uint8)
@@ -62,7 +64,7 @@ def test_an_lgg_case_gets_a_mask_for_each_slice(tmp_path: Path, out) -> None:
 
 
 @pytest.mark.parametrize("codes", ["LPS", "RAS", "PIR", "SLA", "AIL"])
-def test_a_volume_keeps_its_grid(tmp_path: Path, out, codes) -> None:
+def test_a_volume_keeps_its_grid(tmp_path: Path, out: Path, codes: str) -> None:
     """The mask of a thresholded volume is the threshold of the file's own voxels, in any orientation."""
     voxels = np.random.default_rng(0).integers(0, 9, (3, 4, 5)).astype(np.int16)
     path = volumes.save(tmp_path / "x.nii.gz", voxels, codes, spacing_mm=(3.0, 2.0, 1.0))
@@ -73,7 +75,7 @@ def test_a_volume_keeps_its_grid(tmp_path: Path, out, codes) -> None:
     assert mask.get_data_dtype() == np.uint8
 
 
-def test_a_header_is_kept_but_for_what_concerns_the_numbers(tmp_path: Path, out) -> None:
+def test_a_header_is_kept_but_for_what_concerns_the_numbers(tmp_path: Path, out: Path) -> None:
     path = tmp_path / "x.nii"
     image = nib.Nifti1Image(np.zeros((5, 4, 3, 1), np.int16), np.diag([-1.0, -2.0, 3.0, 1.0]))
     image.set_sform(image.affine, code=4)
@@ -99,7 +101,7 @@ def test_a_header_is_kept_but_for_what_concerns_the_numbers(tmp_path: Path, out)
     assert b"Jane" not in content
 
 
-def test_a_gzipped_file_without_the_name_for_it(tmp_path: Path, out) -> None:
+def test_a_gzipped_file_without_the_name_for_it(tmp_path: Path, out: Path) -> None:
     volumes.save(tmp_path / "a.nii", volumes.numbered())
     (tmp_path / "x.nii").write_bytes(gzip.compress((tmp_path / "a.nii").read_bytes()))
     assert written(tmp_path / "x.nii", np.ones((2, 3, 4), np.uint8), ONE, out) == ["x_mask.nii"]
@@ -107,7 +109,7 @@ def test_a_gzipped_file_without_the_name_for_it(tmp_path: Path, out) -> None:
 
 
 @pytest.mark.parametrize("kind", [nib.Nifti2Image, nib.Nifti1Image])
-def test_big_endian_and_nifti_2(tmp_path: Path, out, kind) -> None:
+def test_big_endian_and_nifti_2(tmp_path: Path, out: Path, kind: type[Any]) -> None:
     header = kind.header_class(endianness=">")
     header.set_data_dtype(">i2")
     kind(np.arange(24, dtype=">i2").reshape(4, 3, 2), np.diag([-1.0, -1, 1, 1]), header).to_filename(
@@ -120,7 +122,7 @@ def test_big_endian_and_nifti_2(tmp_path: Path, out, kind) -> None:
     assert isinstance(found, kind)
 
 
-def test_sequences_in_one_file_get_one_mask(tmp_path: Path, out) -> None:
+def test_sequences_in_one_file_get_one_mask(tmp_path: Path, out: Path) -> None:
     stored = np.random.default_rng(0).integers(0, 9, (3, 4, 5, 4), np.int16)
     nib.Nifti1Image(stored, np.diag([-1.0, -2, 3, 1])).to_filename(tmp_path / "x.nii.gz")
     spec = graphs.describe(channels=("flair", "t1", "t1ce", "t2"))
@@ -131,7 +133,7 @@ def test_sequences_in_one_file_get_one_mask(tmp_path: Path, out) -> None:
     np.testing.assert_array_equal(mask.affine, np.diag([-1.0, -2, 3, 1]))
 
 
-def test_a_brats_case_gets_labels_on_the_grid_of_its_first_volume(tmp_path: Path, out) -> None:
+def test_a_brats_case_gets_labels_on_the_grid_of_its_first_volume(tmp_path: Path, out: Path) -> None:
     (case,) = volumes.write_brats(tmp_path, cases=1, year=2021, slices=3, size=16)
     labels = np.random.default_rng(0).integers(0, 4, (3, 16, 16), np.uint8)
     assert written(case, labels, NESTED, out) == [f"{case.name}_mask.nii.gz"]
@@ -141,7 +143,9 @@ def test_a_brats_case_gets_labels_on_the_grid_of_its_first_volume(tmp_path: Path
 
 
 @pytest.mark.parametrize("plane", [dicom.AXIAL, dicom.SAGITTAL])
-def test_a_series_gets_nifti_and_dicom(tmp_path: Path, out, plane) -> None:
+def test_a_series_gets_nifti_and_dicom(
+    tmp_path: Path, out: Path, plane: tuple[tuple[float, float, float], tuple[float, float, float]]
+) -> None:
     voxels = np.random.default_rng(0).integers(0, 9, (6, 5, 7)).astype(np.uint16)
     files = dicom.write_series(tmp_path / "s", voxels, plane, spacing_mm=(3.0, 2.0, 1.0))
     labels = (voxels > 4).astype(np.uint8)
@@ -159,7 +163,7 @@ def test_a_series_gets_nifti_and_dicom(tmp_path: Path, out, plane) -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_series_that_no_segmentation_can_be_made_of_gets_its_nifti(
-    tmp_path: Path, out, monkeypatch: pytest.MonkeyPatch, fails
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
     """Where the series lacks what it takes, and where highdicom fails in a way that nobody foresaw."""
     voxels = np.random.default_rng(0).integers(0, 9, (6, 5, 7)).astype(np.uint16)
@@ -167,7 +171,7 @@ def test_a_series_that_no_segmentation_can_be_made_of_gets_its_nifti(
     why = "its files do not tell their SOPInstanceUID"
     if fails:
 
-        def save_as(self, path) -> None:
+        def save_as(self, path: Path) -> None:
             path.write_bytes(b"half")
             raise ValueError("Doe^Jane")
 
@@ -186,8 +190,10 @@ def test_a_series_that_no_segmentation_can_be_made_of_gets_its_nifti(
     np.testing.assert_array_equal(reading.read(again, ONE.input).voxels[..., 0], labels)
 
 
-def test_a_full_disk_is_no_lack_of_the_series(tmp_path: Path, out, monkeypatch: pytest.MonkeyPatch) -> None:
-    def save_as(self, path) -> None:
+def test_a_full_disk_is_no_lack_of_the_series(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save_as(self, path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     dicom.write_series(tmp_path / "s", np.ones((3, 5, 7), np.uint16))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from selenium import webdriver
@@ -70,7 +71,7 @@ def test_no_error_and_nothing_but_the_file_itself_is_asked_for(opened, report) -
     assert opened.execute_script(broken) == 0
 
 
-def test_the_policy_stops_any_other_script(opened) -> None:
+def test_the_policy_stops_any_other_script(opened: Any) -> None:
     opened.execute_script(
         "const other = document.createElement('script'); other.textContent = 'window.ran = true';"
         "document.body.append(other);"
@@ -90,7 +91,7 @@ def cells(driver: webdriver.Chrome, place: int) -> list[str]:
     return driver.execute_script(f"return {rows}.map((row) => row.cells[arguments[0]].innerText)", place)
 
 
-def test_the_table_sorts_by_numbers_and_says_so(opened) -> None:
+def test_the_table_sorts_by_numbers_and_says_so(opened: Any) -> None:
     head, place = column(opened, "true (ml)")
     for order, sign in (("ascending", 1), ("descending", -1)):
         head.find_element(By.TAG_NAME, "button").click()
@@ -102,7 +103,7 @@ def test_the_table_sorts_by_numbers_and_says_so(opened) -> None:
     assert [one.text for one in sorted_by] == ["true (ml)"]
 
 
-def test_what_has_no_number_stands_last_both_ways(opened) -> None:
+def test_what_has_no_number_stands_last_both_ways(opened: Any) -> None:
     head, place = column(opened, "contrast")
     for _ in range(2):
         head.find_element(By.TAG_NAME, "button").click()
@@ -111,7 +112,7 @@ def test_what_has_no_number_stands_last_both_ways(opened) -> None:
         assert "–" not in values[:-2]
 
 
-def test_the_keyboard_sorts_by_name(opened) -> None:
+def test_the_keyboard_sorts_by_name(opened: Any) -> None:
     head, place = column(opened, "case")
     head.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
     names = cells(opened, place)
@@ -137,7 +138,7 @@ def told(frame: int) -> str:
     return f"slice {10 + frame}: {found} pixels found, {missed} missed, 0 false alarm"
 
 
-def test_arrow_keys_move_through_the_slices(opened) -> None:
+def test_arrow_keys_move_through_the_slices(opened: Any) -> None:
     films = opened.find_elements(By.CSS_SELECTOR, ".film")
     assert len(films) == 12
     slider = films[0].find_element(By.TAG_NAME, "input")
@@ -149,7 +150,7 @@ def test_arrow_keys_move_through_the_slices(opened) -> None:
 
 
 @pytest.mark.parametrize("by", ["finger", "mouse"])
-def test_a_finger_or_the_mouse_on_the_picture_moves_through_the_slices(opened, by) -> None:
+def test_a_finger_or_the_mouse_on_the_picture_moves_through_the_slices(opened: Any, by: str) -> None:
     film = opened.find_elements(By.CSS_SELECTOR, ".film")[2]
     panes = film.find_element(By.CSS_SELECTOR, ".panes")
     opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", panes)
@@ -164,10 +165,10 @@ def test_a_finger_or_the_mouse_on_the_picture_moves_through_the_slices(opened, b
     assert shown(film) == (told(1), told(1), [1, 1])
 
 
-def test_a_screen_reader_is_told_what_things_are(opened) -> None:
+def test_a_screen_reader_is_told_what_things_are(opened: Any) -> None:
     tree = opened.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
 
-    def named(role):
+    def named(role: str):
         return [
             one.get("name", {}).get("value", "")
             for one in tree
@@ -183,7 +184,7 @@ def test_a_screen_reader_is_told_what_things_are(opened) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_in_light_and_dark(opened, scheme) -> None:
+def test_text_can_be_read_in_light_and_dark(opened: Any, scheme: str) -> None:
     browser.in_colours(opened, scheme)
     paper = opened.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (browser.luminance(paper) < 0.2) is (scheme == "dark")
@@ -196,14 +197,14 @@ def test_text_can_be_read_in_light_and_dark(opened, scheme) -> None:
         assert browser.contrast(colour, paper) >= 4.5, colour
 
 
-def test_a_phone_scrolls_downwards_only(opened) -> None:
+def test_a_phone_scrolls_downwards_only(opened: Any) -> None:
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", browser.PHONE)
     assert opened.execute_script("return [innerWidth, document.documentElement.scrollWidth]") == [390, 390]
     film = opened.find_elements(By.CSS_SELECTOR, ".film")[0]
     assert film.size["width"] > 300
 
 
-def test_the_keyboard_shows_where_it_is_and_can_skip_to_the_content(opened) -> None:
+def test_the_keyboard_shows_where_it_is_and_can_skip_to_the_content(opened: Any) -> None:
     opened.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
     skip = opened.switch_to.active_element
     assert skip.text == "To the content"
@@ -213,7 +214,7 @@ def test_the_keyboard_shows_where_it_is_and_can_skip_to_the_content(opened) -> N
         assert "solid 3px" in opened.execute_script(style)
 
 
-def test_without_a_script_everything_is_there(opened, report) -> None:
+def test_without_a_script_everything_is_there(opened: Any, report: str) -> None:
     opened.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         opened.get(report)

@@ -7,6 +7,7 @@ from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,14 +57,14 @@ class Page(HTMLParser):
 
 
 def render(
-    root,
-    regions=False,
-    leaky=False,
-    int8=True,
-    card_text=CARD,
-    ttas=("none", "flip"),
-    sites=None,
-    **of_folder,
+    root: Path,
+    regions: bool = False,
+    leaky: bool = False,
+    int8: bool | None = True,
+    card_text: str = CARD,
+    ttas: tuple[str, ...] = ("none", "flip"),
+    sites: Sites | None = None,
+    **of_folder: Any,
 ):
     evaluated = reports.evaluated(regions, leaky, ttas=ttas)
     paths = reports.folder(root, evaluated, reports.exported(int8), **of_folder)
@@ -73,7 +74,7 @@ def render(
 @pytest.mark.parametrize(
     ("regions", "leaky", "int8"), [(False, False, True), (True, False, False), (False, True, None)]
 )
-def test_variants(tmp_path: Path, regions, leaky, int8) -> None:
+def test_variants(tmp_path: Path, regions: bool, leaky: bool, int8: bool | None) -> None:
     parsed = Page(render(tmp_path, regions, leaky, int8))
     assert parsed.open == []
     words = parsed.words
@@ -167,7 +168,7 @@ def test_names_from_the_data_stay_text(tmp_path: Path) -> None:
     assert any(one.get("aria-label") == f"Slice of {EVIL}" for one in parsed.all("input"))
 
 
-def found(check, severity, count):
+def found(check: str, severity: str, count: int) -> list[dict[str, str]]:
     return [
         {
             "severity": severity,
@@ -221,7 +222,7 @@ def test_suspicious_labels_are_listed_and_cut(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [0, 2])
-def test_of_very_many_cases_the_worst_are_listed(tmp_path: Path, more) -> None:
+def test_of_very_many_cases_the_worst_are_listed(tmp_path: Path, more: int) -> None:
     html = render(tmp_path, cases=results.CASES + more)
     assert html.count('<th scope="row">case') == results.CASES
     last = f'<th scope="row">case{results.CASES - 1}</th>'
@@ -239,7 +240,7 @@ def test_sites_worst_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_sites_by_networks_that_have_not_seen_them(tmp_path: Path, same) -> None:
+def test_sites_by_networks_that_have_not_seen_them(tmp_path: Path, same: bool) -> None:
     unseen = [Group("site", "B<", 9, 0.4321, 0.1, 0.3, 0.5), Group("site", "C", 2, 0.7, 0.6, None, None)]
     words = Page(render(tmp_path, cases=4, sites=Sites(unseen, "size 64, channels all", same))).words
     assert "Sites that were not trained on" in words

@@ -22,7 +22,9 @@ MM = st.floats(-50, 50)
 
 
 @given(st.sampled_from(CODES), st.sampled_from(CODES), st.tuples(MM, MM, MM))
-def test_files_with_other_axes_lie_together_unless_one_is_moved(first, second, shift) -> None:
+def test_files_with_other_axes_lie_together_unless_one_is_moved(
+    first: str, second: str, shift: tuple[float, float, float]
+) -> None:
     """However their own axes run: what counts is where slices, rows and columns are."""
     here, there = (placed(codes) for codes in (first, second))
     assert here.away(there) == pytest.approx(0, abs=1e-9)
@@ -86,7 +88,7 @@ def test_the_first_slice_is_the_lowest() -> None:
 
 
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
-def test_spacing_follows_the_axes(axes) -> None:
+def test_spacing_follows_the_axes(axes: tuple[int, int, int]) -> None:
     affine = np.diag([2.0, -3.0, 5.0, 1.0])
     spacing = Grid((4, 4, 4), affine, axes, (False, False, False)).spacing
     assert spacing == tuple((2.0, 3.0, 5.0)[axis] for axis in axes)

@@ -1,5 +1,7 @@
 """Scores of cases and patient means, against numbers worked out by hand."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,7 +36,7 @@ def test_a_row_pools_the_slices_of_a_case_and_measures_ml() -> None:
     assert set(metrics.NAMES) <= set(row)
 
 
-def rows(**columns):
+def rows(**columns: Any) -> pd.DataFrame:
     values = {name: [0.0, 1.0, 0.5, 0.5] for name in metrics.NAMES}
     volumes = {"truth_ml": 1.0, "predicted_ml": 1.0}
     return pd.DataFrame({"patient_id": ["p", "q", "q", "r"], **values, **volumes, **columns})
@@ -74,6 +76,6 @@ def test_contrast_is_of_the_channel_that_shows_the_tumour_best() -> None:
 
 @settings(max_examples=100)
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
-def test_training_and_evaluation_mean_the_same_dice(tp, fp, fn) -> None:
+def test_training_and_evaluation_mean_the_same_dice(tp: int, fp: int, fn: int) -> None:
     in_training = volume_dice(torch.tensor([tp, tp + fp, tp + fn], dtype=torch.float64))
     assert float(in_training) == pytest.approx(overlap.dice(overlap.Counts(tp, tp + fp, tp + fn)))

@@ -10,7 +10,13 @@ from stages.scoring import conventions
 from stages.scoring.decision import Scored
 
 
-def table(predicted, truth, case_id="a", patient_id="p", region="tumour"):
+def table(
+    predicted: list[list[int]] | np.ndarray,
+    truth: list[list[int]] | np.ndarray,
+    case_id: str = "a",
+    patient_id: str = "p",
+    region: str = "tumour",
+) -> pd.DataFrame:
     """Slices of 4 pixels in a row; (S, 4) zeros and ones."""
     predicted, truth = (np.array(mask, dtype=bool)[:, None] for mask in (predicted, truth))
     case = Scored(

@@ -1,8 +1,10 @@
 """Levels, thresholds and the choices made on validation."""
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,9 @@ from stages.scoring.decision import Decision, Scored
 MM = Spacing(1.0, 1.0, 1.0)
 
 
-def case(probabilities, truth, case_id="a", spacing=MM):
+def case(
+    probabilities: np.ndarray, truth: np.ndarray, case_id: str = "a", spacing: Spacing = MM
+) -> decision.Scored:
     """One region; arrays (S, H, W)."""
     quantised = levels.quantise(np.asarray(probabilities, dtype=np.float32))[:, None]
     truth = np.asarray(truth, dtype=bool)[:, None]
@@ -29,7 +33,7 @@ def case(probabilities, truth, case_id="a", spacing=MM):
 class Cases(list):
     """Cases that no store is asked about."""
 
-    def map(self, task):
+    def map(self, task: Callable[..., Any]) -> Iterator[Any]:
         return (task(case, None) for case in self)
 
 
@@ -38,13 +42,13 @@ def choose(by_tta, threshold="auto", postprocess="none", regions=("tumour",)):
     return decision.choose(held, list(regions), threshold, postprocess)
 
 
-def keep_all(threshold):
+def keep_all(threshold: float) -> decision.Decision:
     return Decision(
         threshold={"tumour": threshold}, tta="none", smallest_component_ml={"tumour": 0.0}, val_dice=0.0
     )
 
 
-def around(threshold):
+def around(threshold: float) -> np.ndarray:
     """float32 numbers at, just below and just above a threshold."""
     here = [np.float32(threshold)]
     for towards in (0, 2):
@@ -56,7 +60,7 @@ def around(threshold):
 
 
 @pytest.mark.parametrize("step", range(1, LEVELS))
-def test_levels_compare_as_the_probabilities_themselves(step) -> None:
+def test_levels_compare_as_the_probabilities_themselves(step: int) -> None:
     threshold = step / LEVELS
     probabilities = around(threshold)
     expected = probabilities.astype(np.float64) >= threshold
@@ -68,7 +72,9 @@ def test_levels_compare_as_the_probabilities_themselves(step) -> None:
 
 @settings(max_examples=200)
 @given(st.floats(0, 1, width=32), st.sampled_from(decision.THRESHOLDS))
-def test_any_probability_compares_right_with_the_thresholds_tried(probability, threshold) -> None:
+def test_any_probability_compares_right_with_the_thresholds_tried(
+    probability: float, threshold: float
+) -> None:
     level = levels.quantise(np.array([[[probability]]], dtype=np.float32))
     assert bool(keep_all(threshold).mask(level, "tumour", 1)[0, 0, 0]) == (probability >= threshold)
 
@@ -77,7 +83,7 @@ def test_levels_reach_both_ends() -> None:
     np.testing.assert_array_equal(levels.quantise(np.array([0, 1], dtype=np.float32)), [0, LEVELS])
 
 
-def planted(best, seed=0, size=40):
+def planted(best: float, seed: int = 0, size: int = 40) -> decision.Scored:
     """A case whose Dice is perfect at `best` and wrong at every other threshold tried."""
     random = np.random.default_rng(seed)
     truth = np.zeros((2, size, size), bool)
@@ -88,7 +94,7 @@ def planted(best, seed=0, size=40):
 
 
 @pytest.mark.parametrize("best", [0.1, 0.35, 0.5, 0.85])
-def test_finds_a_planted_threshold(best) -> None:
+def test_finds_a_planted_threshold(best: float) -> None:
     found = choose({"none": [planted(best)]})
     assert found.threshold == {"tumour": best}
     assert found.val_dice == 1
@@ -121,7 +127,7 @@ def test_a_fixed_threshold_is_kept_though_another_is_better() -> None:
     assert found.val_dice == 0
 
 
-def speckled(speck, spacing=MM):
+def speckled(speck: int, spacing: Spacing = MM) -> decision.Scored:
     """A lesion of 8 ml (at 1 mm) and a false alarm of `speck` voxels."""
     truth = np.zeros((20, 40, 40), bool)
     truth[:, 5:25, 5:25] = True
@@ -147,7 +153,7 @@ def test_a_component_rule_must_pay() -> None:
 
 
 @pytest.mark.parametrize(("spacing", "kept"), [(MM, False), (Spacing(5.0, 1.0, 1.0), True)])
-def test_the_mask_drops_components_by_volume(spacing, kept) -> None:
+def test_the_mask_drops_components_by_volume(spacing: Spacing, kept: bool) -> None:
     rule = Decision(
         threshold={"tumour": 0.5}, tta="none", smallest_component_ml={"tumour": 0.1}, val_dice=0.0
     )

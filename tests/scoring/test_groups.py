@@ -7,7 +7,7 @@ from stages.scoring import groups
 from stages.scoring.intervals import patient_bootstrap
 
 
-def table(rows) -> pd.DataFrame:
+def table(rows: list[tuple[str, float, str, str]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["patient_id", "dice", "site", "traits"])
 
 

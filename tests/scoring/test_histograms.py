@@ -22,7 +22,7 @@ VOXELS = st.integers(1, 60).flatmap(
 
 @settings(max_examples=100)
 @given(VOXELS)
-def test_a_histogram_counts_every_voxel_once(voxels) -> None:
+def test_a_histogram_counts_every_voxel_once(voxels: tuple[np.ndarray, np.ndarray]) -> None:
     values, truth = voxels
     counts = histograms.count(values, truth)
     assert counts.shape == (2, LEVELS + 1)
@@ -33,7 +33,7 @@ def test_a_histogram_counts_every_voxel_once(voxels) -> None:
 
 @settings(max_examples=25)
 @given(VOXELS)
-def test_the_curve_is_scikit_learns_at_its_thresholds(voxels) -> None:
+def test_the_curve_is_scikit_learns_at_its_thresholds(voxels: tuple[np.ndarray, np.ndarray]) -> None:
     values, truth = voxels
     curve = histograms.precision_recall(histograms.count(values, truth))
     assert list(curve["threshold"]) == pytest.approx([0.05 * n for n in range(1, 20)])
@@ -47,7 +47,7 @@ def test_the_curve_is_scikit_learns_at_its_thresholds(voxels) -> None:
 
 @settings(max_examples=40)
 @given(VOXELS)
-def test_the_calibration_error_is_that_of_torchmetrics(voxels) -> None:
+def test_the_calibration_error_is_that_of_torchmetrics(voxels: tuple[np.ndarray, np.ndarray]) -> None:
     values, truth = voxels
     # Below 1: torchmetrics gives a probability of exactly 1 a bin of its own, behind the last.
     probabilities = torch.from_numpy(np.minimum((values.astype(np.float64) + 0.5) / LEVELS, 1 - 1e-7))

@@ -30,7 +30,7 @@ def test_it_covers_the_true_mean_of_skewed_scores_about_nineteen_times_in_twenty
     assert 0.86 <= hits / trials <= 1
 
 
-def bca(values, resamples):
+def bca(values: np.ndarray, resamples: int) -> tuple[np.ndarray, np.ndarray]:
     """Efron 1987 written out: percentiles moved by the bias z0 and the acceleration a."""
     random = np.random.default_rng(5)
     means = random.choice(values, (resamples, len(values))).mean(axis=1)
@@ -51,13 +51,13 @@ def test_skewed_scores_get_the_bias_corrected_accelerated_interval() -> None:
 
 
 @pytest.mark.parametrize("values", [[0.7], [0.7, 0.7, 0.7], [0.0, 0.0], [1.0] * 5])
-def test_without_spread_both_ends_are_the_mean(values) -> None:
+def test_without_spread_both_ends_are_the_mean(values: list[float]) -> None:
     low, high = patient_bootstrap(np.array(values), 200)
     assert low == high == pytest.approx(values[0], abs=1e-12)
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.9], [0.0, 0.0, 1.0], [0.5, 0.5 + 1e-9]])
-def test_a_few_patients_give_finite_ends_within_the_data(values) -> None:
+def test_a_few_patients_give_finite_ends_within_the_data(values: list[float]) -> None:
     low, high = patient_bootstrap(np.array(values), 200)
     assert min(values) <= low <= np.mean(values) <= high <= max(values)
 

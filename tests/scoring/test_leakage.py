@@ -86,7 +86,9 @@ def test_pooled_counts_are_the_dice_of_the_pooled_masks(
 @pytest.mark.long
 @settings(max_examples=8)
 @given(scans=scans_in_folds())
-def test_one_fold_of_everything_is_the_headline(tmp_path_factory: pytest.TempPathFactory, scans) -> None:
+def test_one_fold_of_everything_is_the_headline(
+    tmp_path_factory: pytest.TempPathFactory, scans: list[tuple[np.ndarray | str, ...]]
+) -> None:
     whole = [(*scan[:4], np.zeros(len(scan[2]), dtype=int)) for scan in scans]
     table = per_case(whole, 0, tmp_path_factory.mktemp("fold"))
     numbers = [name for name in metrics.NAMES if name not in leakage.SCHEMA.columns]

@@ -14,7 +14,7 @@ MASKS = hnp.arrays(bool, (2, 5, 6), elements=st.sampled_from([False, False, Fals
 
 @settings(max_examples=100)
 @given(MASKS, MASKS)
-def test_f1_is_that_of_sets_of_voxels(predicted, truth) -> None:
+def test_f1_is_that_of_sets_of_voxels(predicted: np.ndarray, truth: np.ndarray) -> None:
     true, found = list(flooded(truth)), list(flooded(predicted))
     tp = sum(any(lesion & other for other in found) for lesion in true)
     fp = sum(not any(lesion & other for other in true) for lesion in found)

@@ -24,7 +24,7 @@ EMPTY, FULL = np.zeros((2, 3, 4), bool), np.ones((2, 3, 4), bool)
 @pytest.mark.long
 @settings(max_examples=60)
 @given(MASKS, MASKS)
-def test_counts_and_metrics_are_those_of_scikit_learn(predicted, truth) -> None:
+def test_counts_and_metrics_are_those_of_scikit_learn(predicted: np.ndarray, truth: np.ndarray) -> None:
     counts = overlap.count(predicted, truth)
     tn, fp, fn, tp = metrics.confusion_matrix(truth.ravel(), predicted.ravel(), labels=[False, True]).ravel()
     assert (counts.tp, counts.predicted, counts.true) == (tp, tp + fp, tp + fn)
@@ -57,7 +57,7 @@ def test_specificity_is_one_where_nothing_is_negative() -> None:
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(MASKS, MASKS), max_size=4))
-def test_arrays_of_counts_are_scored_one_by_one(pairs) -> None:
+def test_arrays_of_counts_are_scored_one_by_one(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
     counts = [overlap.count(*pair) for pair in pairs]
     columns = (np.array([getattr(c, name) for c in counts], int) for name in ("tp", "predicted", "true"))
     together = overlap.Counts(*columns)
@@ -67,7 +67,7 @@ def test_arrays_of_counts_are_scored_one_by_one(pairs) -> None:
 
 @settings(max_examples=50)
 @given(MASKS, MASKS)
-def test_all_lie_between_zero_and_one_and_iou_follows_dice(predicted, truth) -> None:
+def test_all_lie_between_zero_and_one_and_iou_follows_dice(predicted: np.ndarray, truth: np.ndarray) -> None:
     counts = overlap.count(predicted, truth)
     assert all(0 <= metric(counts) <= 1 for metric in ALL)
     dice = overlap.dice(counts)

@@ -8,17 +8,18 @@ import pytest
 from stages.inference.cases import Prediction
 from stages.scoring import prediction
 from stages.scoring.decision import Decision
+from stages.store.shards import Store
 from tests.fixtures import trainings
 
 REGIONS = {"whole": [1, 2, 3], "core": [2, 3], "enhancing": [3]}
 
 
 @pytest.fixture
-def store(tmp_path: Path):
+def store(tmp_path: Path) -> Store:
     return trainings.blobs(tmp_path, regions=REGIONS, spacing_mm=(3.0, 1.0, 0.5))
 
 
-def test_truth_and_identity_come_from_the_store(store) -> None:
+def test_truth_and_identity_come_from_the_store(store: Store) -> None:
     rows = np.array([8, 9, 10, 11])
     probabilities = np.full((4, 3, 32, 32), 0.25, dtype=np.float32)
     found = prediction.scored(store, Prediction("case02", rows, probabilities))
@@ -36,7 +37,7 @@ def test_truth_and_identity_come_from_the_store(store) -> None:
     assert prediction.dice(found, 1, "core", keep) == pytest.approx(2 * share / (1 + share))
 
 
-def test_packed_predictions_come_back_whole_as_often_as_wanted(store) -> None:
+def test_packed_predictions_come_back_whole_as_often_as_wanted(store: Store) -> None:
     random = np.random.default_rng(0)
     values = random.random((4, 3, 32, 32)).astype(np.float32)
     as_channels_last = np.ascontiguousarray(values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

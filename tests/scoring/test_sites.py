@@ -1,5 +1,6 @@
 """Sites by networks that have not seen them: which rows a report takes for its own, what replaces what."""
 
+import random
 from pathlib import Path
 
 import pandas as pd
@@ -23,11 +24,17 @@ SCORES = pd.DataFrame(
 )
 
 
-def rows(recipe=RECIPE, patients=PATIENTS, scores=SCORES):
+def rows(
+    recipe: dict[str, float | int | None] = RECIPE,
+    patients: list[str] = PATIENTS,
+    scores: pd.DataFrame = SCORES,
+) -> pd.DataFrame:
     return sites.of(scores, patients, "size 64", recipe)
 
 
-def known(path, recipe=RECIPE, patients=PATIENTS) -> sites.Sites:
+def known(
+    path: Path, recipe: dict[str, float | int | None] = RECIPE, patients: list[str] = PATIENTS
+) -> sites.Sites:
     read = sites.read(path, patients, recipe)
     assert read is not None
     return read
@@ -89,7 +96,9 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text("abc", min_size=1)), st.randoms())
-def test_the_order_of_patients_and_how_often_each_comes_does_not_matter(patients, random) -> None:
+def test_the_order_of_patients_and_how_often_each_comes_does_not_matter(
+    patients: list[str], random: random.Random
+) -> None:
     mixed = patients + patients[:3]
     random.shuffle(mixed)
     assert sites.hash_of(mixed) == sites.hash_of(patients)

@@ -1,6 +1,7 @@
 """Surface distances against a brute-force implementation on the whole volume, and MONAI's own metrics."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ SPACINGS = st.tuples(
 )
 
 
-def edge(mask):
+def edge(mask: np.ndarray) -> np.ndarray:
     """Voxels with a face towards the outside; beyond the volume is outside."""
     padded = np.pad(mask, 1)
     inner = np.ones_like(padded)
@@ -29,7 +30,7 @@ def edge(mask):
     return mask & ~inner[tuple(slice(1, -1) for _ in mask.shape)]
 
 
-def distances(a, b, spacing):
+def distances(a: np.ndarray, b: np.ndarray, spacing: tuple[Any, ...]) -> np.ndarray:
     """From each surface voxel of `a` to the nearest of `b`, all pairs measured."""
     first, second = (np.argwhere(edge(mask)) * np.array(spacing) for mask in (a, b))
     return np.sqrt(((first[:, None] - second[None]) ** 2).sum(-1)).min(1)
@@ -43,7 +44,7 @@ def oracle(predicted, truth, spacing, tolerance):
     return hd95, np.mean(np.concatenate([there, back]) <= tolerance)
 
 
-def masks(seed, shape, level=0.02):
+def masks(seed: int, shape: tuple[int, int, int], level: float = 0.02) -> list[np.ndarray]:
     random = np.random.default_rng(seed)
     return [ndimage.gaussian_filter(random.normal(size=shape), 1.2) > level for _ in range(2)]
 
@@ -60,7 +61,9 @@ def test_both_are_those_of_brute_force_and_of_monai(seed, shape, spacing) -> Non
     assert found == pytest.approx(of_monai(predicted, truth, spacing, 1.2345), rel=1e-5, abs=1e-5)
 
 
-def of_monai(predicted, truth, spacing, tolerance):
+def of_monai(
+    predicted: np.ndarray, truth: np.ndarray, spacing: tuple[float, float, float], tolerance: float
+) -> tuple[float, float]:
     inside = 0 if len(truth) == 1 else slice(None)
     a, b = (torch.from_numpy(mask[inside])[None, None] for mask in (predicted, truth))
     steps = list(spacing)[-(a.ndim - 2) :]

@@ -1,6 +1,7 @@
 """Labels that a sure model contradicts."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stages.core import tables as schemas
@@ -11,12 +12,12 @@ from stages.scoring.decision import Scored
 IDS = ["s0", "s1", "s2"]
 
 
-def of(levels, truth, spacing=Spacing(10.0, 10.0, 10.0)):
+def of(levels: np.ndarray, truth: np.ndarray, spacing: Spacing = Spacing(10.0, 10.0, 10.0)) -> pd.DataFrame:
     case = Scored("a", "p", levels[:, None], truth[:, None], spacing, np.arange(3))
     return suspects.of_case(case, 0, "lesion", "val", IDS)
 
 
-def blank():
+def blank() -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((3, 20, 20), np.uint8), np.zeros((3, 20, 20), bool)
 
 
@@ -42,14 +43,14 @@ def test_both_kinds_with_their_area_and_probability() -> None:
 
 
 @pytest.mark.parametrize(("level", "suspicious"), [(179, False), (180, True)])
-def test_the_model_must_be_sure_of_tumour(level, suspicious) -> None:
+def test_the_model_must_be_sure_of_tumour(level: int, suspicious: bool) -> None:
     levels, truth = blank()
     levels[1, 5:9, 5:9] = level
     assert (len(of(levels, truth)) == 1) is suspicious
 
 
 @pytest.mark.parametrize(("level", "suspicious"), [(20, False), (19, True)])
-def test_the_model_must_be_sure_of_none(level, suspicious) -> None:
+def test_the_model_must_be_sure_of_none(level: int, suspicious: bool) -> None:
     levels, truth = blank()
     levels[1, 5:9, 5:9], truth[1, 5:9, 5:9] = level, True
     assert (len(of(levels, truth)) == 1) is suspicious

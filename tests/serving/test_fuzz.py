@@ -35,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def scan(server) -> str:
+def scan(server: requested.Server) -> str:
     """The id of a scan that has its mask."""
     flair = scans.volume(5, seed=1)[0][2, ..., scans.FLAIR]
     key: str = server.done(server.send(requested.png(flair), "x.png")["id"])["id"]
@@ -52,7 +52,7 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_no_request_is_unforeseen(server, scan, method, path) -> None:
+def test_no_request_is_unforeseen(server: requested.Server, scan: str, method: str, path: str) -> None:
     schema = schemathesis.openapi.from_dict(DESCRIPTION)
     schema.config.base_url = server.address
     operation = schema[path][method.upper()]

@@ -49,7 +49,7 @@ def status(access: Access, path: str = "/", **named: str) -> int | None:
         ("localhost@evil.example", False),
     ],
 )
-def test_names_under_which_a_server_of_this_machine_answers(host, answered) -> None:
+def test_names_under_which_a_server_of_this_machine_answers(host: str, answered: bool) -> None:
     assert status(Access.to("127.0.0.1", None), host=host) == (None if answered else 421)
 
 
@@ -73,14 +73,14 @@ def test_a_server_of_another_address_answers_under_its_own_name_too() -> None:
         ({"sec_fetch_site": "same-site"}, 403),
     ],
 )
-def test_pages_that_may_not_ask(named, expected) -> None:
+def test_pages_that_may_not_ask(named: dict[str, str], expected: int | None) -> None:
     access = Access.to("127.0.0.1", None)
     assert status(access, "/api/scans", host="127.0.0.1:8765", **named) == expected
     assert access.refusal("/", headers(host="127.0.0.1:8765", sec_fetch_site="cross-site")) is None  # a link
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126)))
-def test_no_other_token_opens(sent) -> None:
+def test_no_other_token_opens(sent: str) -> None:
     access = Access.to("127.0.0.1", TOKEN)
     for words in (sent, f"Bearer {sent}", f"Basic {TOKEN}", TOKEN):
         refusal = access.refusal("/api/scans", headers(host="localhost", authorization=words))
@@ -89,12 +89,12 @@ def test_no_other_token_opens(sent) -> None:
 
 
 @given(st.sampled_from(["localhost", "127.0.0.1", "a.b"]), st.integers(0, 65535))
-def test_a_port_is_no_part_of_a_name(name, port) -> None:
+def test_a_port_is_no_part_of_a_name(name: str, port: int) -> None:
     assert hostname(name) == hostname(f"{name}:{port}") == name
     assert hostname(f"[::1]:{port}") == "::1"
 
 
-def test_without_the_token_nothing_of_a_scan_is_answered(server) -> None:
+def test_without_the_token_nothing_of_a_scan_is_answered(server: Server) -> None:
     for method, path in (
         ("get", "scans"),
         ("post", "scans"),
@@ -111,7 +111,7 @@ def test_without_the_token_nothing_of_a_scan_is_answered(server) -> None:
         assert requests.get(server.address + path, timeout=30).status_code == 200
 
 
-def test_every_answer_forbids_what_is_elsewhere(server) -> None:
+def test_every_answer_forbids_what_is_elsewhere(server: Server) -> None:
     for method, path in (
         ("get", ""),
         ("get", "page/main.js"),

@@ -32,7 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(model) -> Iterator[Server]:
+def server(model: Path) -> Iterator[Server]:
     with served.running(model, "--max-bytes", "3000000", "--max-waiting", "40") as address:
         yield Server(address)
 
@@ -70,7 +70,7 @@ def unpacked(content: bytes) -> dict[str, bytes]:
 
 
 def test_results_are_what_predict_writes(
-    server, model, made, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    server: requested.Server, model: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Byte for byte, but for a segmentation in DICOM, which has its own numbers and time."""
     shutil.rmtree(made / "f" / "g" / "nothing", ignore_errors=True)
@@ -147,7 +147,7 @@ def test_a_case_of_slices_has_a_folder_of_masks(
         ({"data": iter([png()[:100], png()[100:]]), "params": {"name": "parts.png"}}, "parts.png"),
     ],
 )
-def test_ways_to_send_a_picture(server, send, name) -> None:
+def test_ways_to_send_a_picture(server: requested.Server, send: dict[str, Any], name: str) -> None:
     answer = server.ask("post", "scans", **send)
     assert answer.status_code == 202, answer.text
     scan = server.done(answer.json()["id"])
@@ -155,7 +155,7 @@ def test_ways_to_send_a_picture(server, send, name) -> None:
     assert scan["row"]["tumour_slices"] == 1
 
 
-def test_scans_of_one_name_do_not_get_into_each_others_way(server) -> None:
+def test_scans_of_one_name_do_not_get_into_each_others_way(server: requested.Server) -> None:
     first, second = (server.send(pixels, "same.png") for pixels in (png(FLAIR[2]), png(FLAIR[3])))
     assert server.done(first["id"])["status"] == server.done(second["id"])["status"] == "done"
     files = unpacked(server.ask("get", "files").content)
@@ -186,7 +186,7 @@ def form(boundary: str) -> dict[str, str]:
         (400, "the body is no multipart", {"data": b"--y", "headers": form("boundary=x")}),
     ],
 )  # fmt: skip
-def test_what_is_refused(server, status, sentence, send) -> None:
+def test_what_is_refused(server: requested.Server, status: int, sentence: str, send: dict[str, Any]) -> None:
     answer = server.ask("post", "scans", **send)
     assert (answer.status_code, list(answer.json())) == (status, ["error"]), answer.text
     assert sentence in answer.json()["error"]
@@ -217,14 +217,16 @@ def archived(**entries: bytes) -> bytes:
         (415, "one name for a file and a folder", archived(**{"x.png": b"1", "x.png/y.png": b"1"})),
     ],
 )
-def test_archives_that_are_refused(server, status, sentence, content) -> None:
+def test_archives_that_are_refused(
+    server: requested.Server, status: int, sentence: str, content: bytes
+) -> None:
     answer = server.ask("post", "scans", data=content)
     assert answer.status_code == status, answer.text
     assert sentence in answer.json()["error"]
     assert "/tmp" not in answer.json()["error"]
 
 
-def test_a_damaged_scan_fails_with_a_sentence_and_leaves_the_others(server) -> None:
+def test_a_damaged_scan_fails_with_a_sentence_and_leaves_the_others(server: requested.Server) -> None:
     damaged = server.send(png()[:200], "damaged.png")
     whole = server.send(png(), "whole.png")
     scan = server.done(damaged["id"])
@@ -237,7 +239,7 @@ def test_a_damaged_scan_fails_with_a_sentence_and_leaves_the_others(server) -> N
     assert server.done(whole["id"])["status"] == "done"
 
 
-def test_a_removed_scan_is_gone(server) -> None:
+def test_a_removed_scan_is_gone(server: requested.Server) -> None:
     scan = server.send(png(), "gone.png")
     server.done(scan["id"])
     assert server.ask("delete", f"scans/{scan['id']}").status_code == 204
@@ -246,7 +248,7 @@ def test_a_removed_scan_is_gone(server) -> None:
     assert all(other["id"] != scan["id"] for other in server.scans())
 
 
-def test_the_line_is_full(model) -> None:
+def test_the_line_is_full(model: Path) -> None:
     """Nothing is lost that was accepted, in the order of arrival, and the rest is told to come again."""
     with served.running(model, "--max-waiting", "3") as address:
         server = Server(address)
@@ -265,7 +267,7 @@ def test_the_line_is_full(model) -> None:
 
 
 @pytest.fixture
-def volume(server, tmp_path: Path) -> dict[str, Any]:
+def volume(server: requested.Server, tmp_path: Path) -> dict[str, Any]:
     """A volume at the server, of three different sides."""
     voxels = np.random.default_rng(0).integers(0, 900, (5, 12, 9), np.int16)
     volumes.save(tmp_path / "v.nii.gz", voxels, spacing_mm=(3.0, 2.0, 1.0))
@@ -273,7 +275,7 @@ def volume(server, tmp_path: Path) -> dict[str, Any]:
     return scan | {"voxels": voxels}
 
 
-def test_planes_hold_the_values_of_the_scan(server, volume) -> None:
+def test_planes_hold_the_values_of_the_scan(server: requested.Server, volume: dict[str, Any]) -> None:
     view, voxels = volume["view"], volume["voxels"]
     assert (view["slices"], view["rows"], view["columns"]) == voxels.shape
     assert (view["spacing_mm"], view["flat"]) == ([3.0, 2.0, 1.0], False)
@@ -297,7 +299,9 @@ def test_planes_hold_the_values_of_the_scan(server, volume) -> None:
         assert server.ask("get", f"scans/{volume['id']}/{path}").status_code == 404
 
 
-def test_a_corrected_mask_takes_the_place_of_the_model_s(server, volume, tmp_path: Path) -> None:
+def test_a_corrected_mask_takes_the_place_of_the_model_s(
+    server: requested.Server, volume: dict[str, Any], tmp_path: Path
+) -> None:
     import nibabel as nib
 
     path = f"scans/{volume['id']}"
@@ -330,7 +334,9 @@ def test_a_corrected_mask_takes_the_place_of_the_model_s(server, volume, tmp_pat
         (413, "it is longer than", {"data": bytes(10**6)}),
     ],
 )
-def test_labels_that_are_none(server, volume, status, sentence, send) -> None:
+def test_labels_that_are_none(
+    server: requested.Server, volume: dict[str, Any], status: int, sentence: str, send: dict[str, Any]
+) -> None:
     before = server.ask("get", f"scans/{volume['id']}/labels").content
     answer = server.ask("put", f"scans/{volume['id']}/labels", **send)
     assert answer.status_code == status, answer.text
@@ -341,7 +347,7 @@ def test_labels_that_are_none(server, volume, status, sentence, send) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"null", b'{"verdict": "wrong"}', b'{"verdict": "accepted", "who": 7}', b"\xff"]
 )
-def test_verdicts_that_are_none(server, volume, body) -> None:
+def test_verdicts_that_are_none(server: requested.Server, volume: dict[str, Any], body: bytes) -> None:
     answer = server.ask("put", f"scans/{volume['id']}/verdict", data=body)
     assert (answer.status_code, "a verdict is" in answer.json()["error"]) == (400, True)
 
@@ -364,7 +370,7 @@ def test_every_route_is_described() -> None:
     assert routes - {("/", "GET"), ("/openapi.json", "GET")} == documented
 
 
-def test_unknown_paths_and_methods_are_answered_in_json(server) -> None:
+def test_unknown_paths_and_methods_are_answered_in_json(server: requested.Server) -> None:
     for method, path, status in (("get", "nothing", 404), ("post", "model", 405), ("patch", "scans", 405)):
         answer = server.ask(method, path)
         assert (answer.status_code, list(answer.json())) == (status, ["error"])

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ Started = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def started(temporary) -> Iterator[Started]:
+def started(temporary: Path) -> Iterator[Started]:
     """Starts servers; those that a test leaves are killed."""
     processes: list[subprocess.Popen[str]] = []
 
@@ -68,7 +69,9 @@ def png() -> bytes:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_at_a_signal_and_leaves_nothing(started, model, temporary, number) -> None:
+def test_it_ends_at_a_signal_and_leaves_nothing(
+    started: Callable[..., Any], model: Path, temporary: Path, number: Any
+) -> None:
     process = started(model)
     server = Server(address(process))
     (folder,) = temporary.glob("brainseg-serve-*")
@@ -83,7 +86,7 @@ def test_it_ends_at_a_signal_and_leaves_nothing(started, model, temporary, numbe
 
 
 def test_what_a_killed_server_left_ends_or_is_removed_at_the_next_start(
-    started, model, temporary, monkeypatch: pytest.MonkeyPatch
+    started: Callable[..., Any], model: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workspace.tempfile, "gettempdir", lambda: str(temporary))
     first = started(model)
@@ -118,7 +121,9 @@ def worker_of(server: int) -> list[int]:
     return children
 
 
-def test_a_process_that_dies_takes_one_scan_along(started, model, temporary) -> None:
+def test_a_process_that_dies_takes_one_scan_along(
+    started: Callable[..., Any], model: Path, temporary: Path
+) -> None:
     process = started(model)
     server = Server(address(process))
     (worker,) = worker_of(process.pid)
@@ -133,7 +138,9 @@ def test_a_process_that_dies_takes_one_scan_along(started, model, temporary) -> 
     assert server.done(second["id"])["status"] == "done"
 
 
-def test_results_are_kept_where_that_is_asked(started, model, temporary, tmp_path: Path) -> None:
+def test_results_are_kept_where_that_is_asked(
+    started: Callable[..., Any], model: Path, temporary: Path, tmp_path: Path
+) -> None:
     keep = tmp_path / "keep"
     process = started(model, "--keep", str(keep))
     server = Server(address(process))
@@ -161,7 +168,12 @@ def test_results_are_kept_where_that_is_asked(started, model, temporary, tmp_pat
     ],
 )
 def test_what_cannot_be_served(
-    model, temporary, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], words, sentence
+    model: Path,
+    temporary: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    words: tuple[Any, ...],
+    sentence: str,
 ) -> None:
     monkeypatch.setattr(workspace.tempfile, "gettempdir", lambda: str(temporary))
     status, out, err = programs.run(serve.app, "serve", ("--model", model, "--port", "0", *words), capfd)
@@ -172,7 +184,9 @@ def test_what_cannot_be_served(
     assert list(temporary.iterdir()) == []
 
 
-def test_a_model_that_cannot_be_opened(started, model, temporary, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_opened(
+    started: Callable[..., Any], model: Path, temporary: Path, tmp_path: Path
+) -> None:
     process = started(tmp_path / "nothing")
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (2, "")
@@ -181,7 +195,9 @@ def test_a_model_that_cannot_be_opened(started, model, temporary, tmp_path: Path
     assert list(temporary.iterdir()) == []
 
 
-def test_a_second_start_on_a_port_is_told_so(started, model, temporary) -> None:
+def test_a_second_start_on_a_port_is_told_so(
+    started: Callable[..., Any], model: Path, temporary: Path
+) -> None:
     first = started(model)
     port = address(first).rstrip("/").rpartition(":")[2]
     second = started(model, "--port", port)
@@ -207,7 +223,9 @@ def test_a_folder_of_another_s_is_left_alone(tmp_path: Path, monkeypatch: pytest
     assert not folder.exists()
 
 
-def test_only_scans_that_are_looked_at_are_drawn_on_disk(started, model, temporary) -> None:
+def test_only_scans_that_are_looked_at_are_drawn_on_disk(
+    started: Callable[..., Any], model: Path, temporary: Path
+) -> None:
     server = Server(address(started(model)))
     keys = [server.done(server.send(png(), f"{place}.png")["id"])["id"] for place in range(DRAWN + 2)]
     assert not list(temporary.rglob("voxels.npy"))

@@ -30,7 +30,7 @@ def flair() -> np.ndarray:
     return scans.volume(5, seed=1)[0][..., scans.FLAIR]
 
 
-def test_before_the_first_scan_the_page_says_what_to_do(page) -> None:
+def test_before_the_first_scan_the_page_says_what_to_do(page: served.Page) -> None:
     assert "Drop brain scans on this page" in page.id("empty").text
     assert "nothing leaves this machine" in page.id("empty").text
     assert not page.id("viewer").is_displayed()
@@ -52,7 +52,7 @@ def test_a_picture(page, flair, tmp_path: Path) -> None:
     )
 
 
-def test_a_volume(page, flair, tmp_path: Path) -> None:
+def test_a_volume(page: served.Page, flair: np.ndarray, tmp_path: Path) -> None:
     volumes.save(tmp_path / "b.nii.gz", flair, spacing_mm=(3.0, 1.0, 1.0))
     page.bring(tmp_path / "b.nii.gz")
     page.choose("b.nii.gz")
@@ -79,7 +79,7 @@ def test_a_volume(page, flair, tmp_path: Path) -> None:
     assert promised["trusted"] == ("yes" if row["trusted"] else "no")
 
 
-def test_a_series_in_a_folder_is_one_scan(page, flair, tmp_path: Path) -> None:
+def test_a_series_in_a_folder_is_one_scan(page: served.Page, flair: np.ndarray, tmp_path: Path) -> None:
     dicom.write_series(tmp_path / "series", flair.astype(np.uint16) * 4, spacing_mm=(3.0, 1.0, 1.0))
     (tmp_path / "series" / ".DS_Store").write_bytes(b"of a file manager")
     page.bring(tmp_path / "series")
@@ -89,7 +89,7 @@ def test_a_series_in_a_folder_is_one_scan(page, flair, tmp_path: Path) -> None:
     assert formats == ["mask", "overlay", "dicom-seg", "files"]
 
 
-def test_loose_slices_are_one_scan(page, flair, tmp_path: Path) -> None:
+def test_loose_slices_are_one_scan(page: served.Page, flair: np.ndarray, tmp_path: Path) -> None:
     paths = dicom.write_series(tmp_path, flair.astype(np.uint16) * 4, series=2)
     before = page.scans()
     page.bring(*paths)
@@ -97,7 +97,9 @@ def test_loose_slices_are_one_scan(page, flair, tmp_path: Path) -> None:
     assert page.scans()[name]["view"]["slices"] == len(flair)
 
 
-def test_a_file_and_a_folder_within_folders_dropped_at_once(page, flair, tmp_path: Path) -> None:
+def test_a_file_and_a_folder_within_folders_dropped_at_once(
+    page: served.Page, flair: np.ndarray, tmp_path: Path
+) -> None:
     Image.fromarray(flair[3]).save(tmp_path / "dropped.png")
     series = flair[:4].astype(np.uint16) * 4
     dicom.write_series(tmp_path / "patient" / "study" / "series", series, series=3)
@@ -115,7 +117,7 @@ def test_a_file_and_a_folder_within_folders_dropped_at_once(page, flair, tmp_pat
     assert page.scans()[name]["view"]["slices"] == len(series)
 
 
-def test_a_refusal_stands_at_what_was_refused(page, tmp_path: Path) -> None:
+def test_a_refusal_stands_at_what_was_refused(page: served.Page, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no scan", encoding="utf-8")
     (tmp_path / "large.nii").write_bytes(b"\0" * 4_000_000)
     for name in ("notes.txt", "large.nii"):
@@ -127,7 +129,7 @@ def test_a_refusal_stands_at_what_was_refused(page, tmp_path: Path) -> None:
     assert not page.all("[data-upload]")
 
 
-def test_a_scan_that_cannot_be_read_says_why(page, tmp_path: Path) -> None:
+def test_a_scan_that_cannot_be_read_says_why(page: served.Page, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "whole.png")
     content = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "half.png").write_bytes(content[: len(content) // 2])
@@ -136,7 +138,7 @@ def test_a_scan_that_cannot_be_read_says_why(page, tmp_path: Path) -> None:
     assert not page.entry("half.png").find_element(By.CSS_SELECTOR, "[data-open]").is_enabled()
 
 
-def test_one_that_is_doubtful_can_stand_first(page, tmp_path: Path) -> None:
+def test_one_that_is_doubtful_can_stand_first(page: served.Page, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "blank.png")
     page.bring(tmp_path / "blank.png")
     row = page.scans()["blank.png"]["row"]
@@ -149,7 +151,7 @@ def test_one_that_is_doubtful_can_stand_first(page, tmp_path: Path) -> None:
     page.id("doubt-first").click()
 
 
-def test_a_scan_is_removed(page) -> None:
+def test_a_scan_is_removed(page: served.Page) -> None:
     page.choose("blank.png")
     assert page.id("doubt").is_displayed()
     page.entry("blank.png").find_element(By.CSS_SELECTOR, "[data-remove]").click()
@@ -158,7 +160,7 @@ def test_a_scan_is_removed(page) -> None:
     page.until(lambda: page.id("scan-name").text not in ("", "blank.png"))  # another opened by itself
 
 
-def test_the_next_scan_by_key(page) -> None:
+def test_the_next_scan_by_key(page: served.Page) -> None:
     page.choose("a.png")
     page.press("j")
     page.until(lambda: page.id("scan-name").text == "b.nii.gz")
@@ -166,7 +168,7 @@ def test_the_next_scan_by_key(page) -> None:
     page.until(lambda: page.id("scan-name").text == "a.png")
 
 
-def test_the_model_is_one_click_away(page) -> None:
+def test_the_model_is_one_click_away(page: served.Page) -> None:
     page.id("model-open").click()
     assert page.api("model")["hash"] in page.id("model").text
     page.until(lambda: page.id("card").text)
@@ -174,7 +176,7 @@ def test_the_model_is_one_click_away(page) -> None:
     assert not page.id("model").is_displayed()
 
 
-def test_a_card_can_run_nothing(page) -> None:
+def test_a_card_can_run_nothing(page: served.Page) -> None:
     hostile = (
         "<p onclick='window.ran=1' style='color:red'>text<script>window.ran=1</script>"
         "<img src=x onerror='window.ran=1'><a href='javascript:window.ran=1'>a</a>"
@@ -192,7 +194,7 @@ def test_a_card_can_run_nothing(page) -> None:
     page.driver.get_log("browser")  # the policy says what it stopped while the fragment was parsed
 
 
-def test_a_full_queue_is_tried_again_by_itself(page) -> None:
+def test_a_full_queue_is_tried_again_by_itself(page: served.Page) -> None:
     full = """
     const done = arguments[0];
     const {Uploads} = await import('/page/upload.js');
@@ -219,7 +221,7 @@ def test_a_full_queue_is_tried_again_by_itself(page) -> None:
     assert sent == ["1"]
 
 
-def test_nothing_but_the_server_is_asked_and_the_policy_has_nothing_to_say(page) -> None:
+def test_nothing_but_the_server_is_asked_and_the_policy_has_nothing_to_say(page: served.Page) -> None:
     page.open()
     page.choose("b.nii.gz")
     page.press("n")

@@ -29,7 +29,7 @@ def phantom() -> np.ndarray:
     """A head (S, H, W) uint8 with two lesions that do not touch."""
     place = np.indices(SHAPE).astype(float)
 
-    def ball(centre, radii):
+    def ball(centre: tuple[Any, ...], radii: tuple[float, int, int]) -> np.ndarray:
         return sum(((place[axis] - centre[axis]) / radii[axis]) ** 2 for axis in range(3)) < 1
 
     head = np.random.default_rng(0).normal(110, 8, SHAPE) * ball((9.5, 31.5, 23.5), (9.4, 30, 22))
@@ -98,7 +98,7 @@ def save(page: Page) -> np.ndarray:
 
 
 @pytest.mark.parametrize("plane", AXES)
-def test_a_dot_of_the_brush_is_one_voxel_where_it_was_drawn(head, plane) -> None:
+def test_a_dot_of_the_brush_is_one_voxel_where_it_was_drawn(head: served.Page, plane: str) -> None:
     before = head.labels("head.nii.gz")
     assert before[FREE] == 0
     size(head, 1)
@@ -109,7 +109,7 @@ def test_a_dot_of_the_brush_is_one_voxel_where_it_was_drawn(head, plane) -> None
     assert head.scans()["head.nii.gz"]["verdict"] == "corrected"
 
 
-def test_a_brush_is_round_in_mm_and_stays_in_its_slice(head) -> None:
+def test_a_brush_is_round_in_mm_and_stays_in_its_slice(head: served.Page) -> None:
     before = head.labels("head.nii.gz")
     size(head, 9)
     draw(head, "b", "coronal", FREE)  # 3 mm from slice to slice, 1.25 mm from column to column
@@ -119,7 +119,7 @@ def test_a_brush_is_round_in_mm_and_stays_in_its_slice(head) -> None:
     assert (changed == disc).all()
 
 
-def test_a_line_has_no_gap_and_one_undo_takes_it_all(head) -> None:
+def test_a_line_has_no_gap_and_one_undo_takes_it_all(head: served.Page) -> None:
     before = head.labels("head.nii.gz")
     size(head, 1)
     draw(head, "b", "axial", FREE, (5, 50, 14))
@@ -141,7 +141,7 @@ def test_a_line_has_no_gap_and_one_undo_takes_it_all(head) -> None:
     assert row["volume_ml"] == pytest.approx(volume, rel=0.01)
 
 
-def test_the_eraser(head) -> None:
+def test_the_eraser(head: served.Page) -> None:
     before = head.labels("head.nii.gz")
     size(head, 1)
     draw(head, "e", "sagittal", LESIONS[0])
@@ -150,7 +150,7 @@ def test_the_eraser(head) -> None:
     assert after[LESIONS[0]] == 0
 
 
-def test_what_is_hidden_is_not_erased(head) -> None:
+def test_what_is_hidden_is_not_erased(head: served.Page) -> None:
     before = head.labels("head.nii.gz")
     head.driver.find_element(By.CSS_SELECTOR, "[data-region=tumour]").click()
     size(head, 20)
@@ -159,7 +159,7 @@ def test_what_is_hidden_is_not_erased(head) -> None:
     assert (head.labels("head.nii.gz") == before).all()
 
 
-def test_fill_takes_what_is_closed_in_and_nothing_else(head) -> None:
+def test_fill_takes_what_is_closed_in_and_nothing_else(head: served.Page) -> None:
     before = head.labels("head.nii.gz")
     size(head, 2)
     corners = [(5, 40, 24), (5, 40, 36), (5, 52, 36), (5, 52, 24), (5, 40, 24)]
@@ -173,7 +173,7 @@ def test_fill_takes_what_is_closed_in_and_nothing_else(head) -> None:
     assert not head.id("save").is_enabled()
 
 
-def test_delete_takes_one_lesion_of_two(head) -> None:
+def test_delete_takes_one_lesion_of_two(head: served.Page) -> None:
     before = head.labels("head.nii.gz")
     parts, count = ndimage.label(before, np.ones((3, 3, 3)))
     assert count == 2
@@ -183,7 +183,7 @@ def test_delete_takes_one_lesion_of_two(head) -> None:
     assert (after == before * (parts != parts[LESIONS[0]])).all()
 
 
-def test_accept_keeps_the_mask_and_who_looked(head, corrections) -> None:
+def test_accept_keeps_the_mask_and_who_looked(head: served.Page, corrections: Path) -> None:
     before = head.labels("head.nii.gz")
     head.id("who").clear()
     head.id("who").send_keys("Dr. Müller & Co")
@@ -197,7 +197,7 @@ def test_accept_keeps_the_mask_and_who_looked(head, corrections) -> None:
     assert head.id("who").get_attribute("value") == "Dr. Müller & Co"
 
 
-def test_a_correction_is_kept_with_who_drew_it(head, corrections) -> None:
+def test_a_correction_is_kept_with_who_drew_it(head: served.Page, corrections: Path) -> None:
     head.id("who").clear()
     head.id("who").send_keys("Ada", Keys.ENTER)
     size(head, 3)
@@ -211,7 +211,9 @@ def test_a_correction_is_kept_with_who_drew_it(head, corrections) -> None:
 
 
 @pytest.mark.parametrize(("choice", "is_left", "is_saved"), [("stay", 0, 0), ("drop", 1, 0), ("save", 1, 1)])
-def test_leaving_asks_what_becomes_of_corrections(head, tmp_path: Path, choice, is_left, is_saved) -> None:
+def test_leaving_asks_what_becomes_of_corrections(
+    head: served.Page, tmp_path: Path, choice: str, is_left: int, is_saved: int
+) -> None:
     volumes.save(tmp_path / "second.nii.gz", phantom()[::-1], spacing_mm=MM)
     head.bring(tmp_path / "second.nii.gz")
     leaving = "return !dispatchEvent(new Event('beforeunload', {cancelable: true}))"
@@ -251,7 +253,7 @@ def in_page(page: Page, script: str, *arguments: object) -> Any:
     )
 
 
-def test_parts_are_those_of_scipy(page) -> None:
+def test_parts_are_those_of_scipy(page: served.Page) -> None:
     page.open()
     rng = np.random.default_rng(0)
     for share in (0.1, 0.2, 0.3):
@@ -270,7 +272,7 @@ def test_parts_are_those_of_scipy(page) -> None:
         assert sorted(voxels) == np.flatnonzero(parts == parts.ravel()[start]).tolist()
 
 
-def test_memory_of_corrections_is_bounded_and_what_is_left_can_be_undone(page) -> None:
+def test_memory_of_corrections_is_bounded_and_what_is_left_can_be_undone(page: served.Page) -> None:
     page.open()
     answer = in_page(
         page,
@@ -287,7 +289,7 @@ def test_memory_of_corrections_is_bounded_and_what_is_left_can_be_undone(page) -
     assert answer == [2, 3, 3_000_000, False]  # of 18 MB each, two are kept
 
 
-def test_another_correction_in_the_place_of_a_saved_one_is_not_saved(page) -> None:
+def test_another_correction_in_the_place_of_a_saved_one_is_not_saved(page: served.Page) -> None:
     page.open()
     answer = in_page(
         page,
@@ -305,7 +307,7 @@ def test_another_correction_in_the_place_of_a_saved_one_is_not_saved(page) -> No
     assert answer == [True, False, True, False, False]
 
 
-def test_counts_follow_corrections(page) -> None:
+def test_counts_follow_corrections(page: served.Page) -> None:
     page.open()
     rng = np.random.default_rng(1)
     start, end = (rng.integers(0, 3, (4, 5, 6)) for _ in range(2))

@@ -64,7 +64,7 @@ def narrow(page: Page, width: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read(seen, scheme) -> None:
+def test_text_can_be_read(seen: served.Page, scheme: str) -> None:
     browser.in_colours(seen.driver, scheme)
     texts = seen.driver.execute_script(TEXTS)
     assert len(texts) >= 8
@@ -78,7 +78,7 @@ def test_text_can_be_read(seen, scheme) -> None:
     assert browser.luminance(viewer) < 0.02
 
 
-def test_the_button_turns_the_colours_round_and_stays(seen) -> None:
+def test_the_button_turns_the_colours_round_and_stays(seen: served.Page) -> None:
     browser.in_colours(seen.driver, "light")
     ground = "return getComputedStyle(document.body).backgroundColor"
     assert seen.id("theme").text == "Dark"
@@ -94,7 +94,7 @@ def test_the_button_turns_the_colours_round_and_stays(seen) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_scrolls_sideways(seen, width) -> None:
+def test_nothing_scrolls_sideways(seen: served.Page, width: int) -> None:
     narrow(seen, width)
     assert (
         seen.driver.execute_script("return [innerWidth, document.documentElement.scrollWidth]") == [width] * 2
@@ -109,7 +109,7 @@ def test_nothing_scrolls_sideways(seen, width) -> None:
     assert seen.canvas("axial").size["width"] >= min(width, 390) * 0.9
 
 
-def test_on_a_phone_choosing_a_scan_goes_to_it(seen) -> None:
+def test_on_a_phone_choosing_a_scan_goes_to_it(seen: served.Page) -> None:
     narrow(seen, 390)
     seen.driver.execute_script("scrollTo(0, 0)")
     seen.choose("head.nii.gz")
@@ -118,7 +118,7 @@ def test_on_a_phone_choosing_a_scan_goes_to_it(seen) -> None:
     )
 
 
-def test_everything_that_can_be_used_has_a_name(seen) -> None:
+def test_everything_that_can_be_used_has_a_name(seen: served.Page) -> None:
     tree = seen.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
 
     def named(role: str) -> list[str]:
@@ -141,7 +141,7 @@ def test_everything_that_can_be_used_has_a_name(seen) -> None:
     assert live["live"] == "polite"
 
 
-def test_what_happens_is_said(seen) -> None:
+def test_what_happens_is_said(seen: served.Page) -> None:
     heard = "return document.getElementById('status').textContent"
     seen.entry(f"{'blank_' * 12}.png").find_element(By.CSS_SELECTOR, "[data-open]").click()
     seen.until(lambda: "blank_" in seen.driver.execute_script(heard))
@@ -149,7 +149,7 @@ def test_what_happens_is_said(seen) -> None:
     assert seen.driver.execute_script(heard) == "head.nii.gz is open."
 
 
-def test_the_keyboard_shows_where_it_is(seen) -> None:
+def test_the_keyboard_shows_where_it_is(seen: served.Page) -> None:
     seen.open()  # opens the first scan by itself
     seen.until(lambda: seen.id("scan-name").text == "head.nii.gz")
     names = set()
@@ -165,7 +165,7 @@ def test_the_keyboard_shows_where_it_is(seen) -> None:
     assert {"axial", "coronal", "sagittal", "level", "auto", "choose-files", "accept", "who"} <= names
 
 
-def test_keys_in_a_field_are_text(seen) -> None:
+def test_keys_in_a_field_are_text(seen: served.Page) -> None:
     before = seen.canvas("axial").get_attribute("data-tool")
     seen.id("who").clear()
     seen.id("who").send_keys("bme")
@@ -174,7 +174,7 @@ def test_keys_in_a_field_are_text(seen) -> None:
     seen.id("who").clear()
 
 
-def test_the_list_of_keys(seen) -> None:
+def test_the_list_of_keys(seen: served.Page) -> None:
     seen.driver.execute_script("document.activeElement.blur()")
     seen.press("?")
     assert seen.id("help").is_displayed()
@@ -187,7 +187,7 @@ def test_the_list_of_keys(seen) -> None:
     assert seen.canvas("axial").get_attribute("data-tool") == ""
 
 
-def test_nothing_moves_for_who_wants_no_motion(seen) -> None:
+def test_nothing_moves_for_who_wants_no_motion(seen: served.Page) -> None:
     features = [{"name": "prefers-reduced-motion", "value": "reduce"}]
     seen.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     moving = seen.driver.execute_script(

@@ -33,7 +33,7 @@ def phantom() -> np.ndarray:
     place = np.indices(SHAPE).astype(float)
     middle = (np.array(SHAPE) - 1) / 2
 
-    def ball(centre, radii):
+    def ball(centre: np.ndarray | tuple[int, int, int], radii: tuple[float, int, int]) -> np.ndarray:
         return sum(((place[axis] - centre[axis]) / radii[axis]) ** 2 for axis in range(3)) < 1
 
     head = np.random.default_rng(0).normal(110, 8, SHAPE) * ball(middle, (9.4, 30, 22))
@@ -80,7 +80,7 @@ def colour(page: Page, plane: str, voxel: tuple[int, ...]) -> np.ndarray:
     return np.median(page.picture(plane)[top - 2 : top + 3, left - 2 : left + 3].reshape(-1, 3), axis=0)
 
 
-def test_there_is_no_webgl(page) -> None:
+def test_there_is_no_webgl(page: served.Page) -> None:
     assert page.driver.execute_script("return document.createElement('canvas').getContext('webgl')") is None
 
 
@@ -114,7 +114,7 @@ SIDES = [
 ]
 
 
-def test_letters_say_which_side_is_which(head) -> None:
+def test_letters_say_which_side_is_which(head: served.Page) -> None:
     for plane, side, letter in SIDES:
         canvas = head.canvas(plane)
         element = head.driver.find_element(By.CSS_SELECTOR, f"figure.{plane} .letter.{side}")
@@ -126,7 +126,7 @@ def test_letters_say_which_side_is_which(head) -> None:
         assert [name for name, is_there in place.items() if is_there] == [side]
 
 
-def test_a_pixel_is_as_long_as_its_mm(head) -> None:
+def test_a_pixel_is_as_long_as_its_mm(head: served.Page) -> None:
     """The head in the axial plane: 61 mm from front to back and 56 mm across."""
     head.press("m")
     head.go("axial", 10)
@@ -136,11 +136,11 @@ def test_a_pixel_is_as_long_as_its_mm(head) -> None:
     assert (bottom - top) / (right - left) == pytest.approx(60 / (44 * 1.25), rel=0.06)
 
 
-def test_it_opens_at_the_slice_with_most_mask(head) -> None:
+def test_it_opens_at_the_slice_with_most_mask(head: served.Page) -> None:
     assert [abs(head.slice(plane) - TUMOUR[axes[0]]) <= 1 for plane, axes in AXES.items()] == [True] * 3
 
 
-def test_a_click_moves_the_other_planes(head) -> None:
+def test_a_click_moves_the_other_planes(head: served.Page) -> None:
     top, left = spot(head, "axial", HOLE)
     head.pointer("axial", (left, top))
     assert (head.slice("coronal"), head.slice("sagittal")) == HOLE[1:]
@@ -149,7 +149,7 @@ def test_a_click_moves_the_other_planes(head) -> None:
     assert head.slice("axial") == HOLE[0]
 
 
-def test_the_window_makes_it_darker_and_auto_takes_it_back(head) -> None:
+def test_the_window_makes_it_darker_and_auto_takes_it_back(head: served.Page) -> None:
     head.press("m")
     before = colour(head, "axial", (14, 32, 30))
     head.driver.execute_script(
@@ -163,7 +163,7 @@ def test_the_window_makes_it_darker_and_auto_takes_it_back(head) -> None:
     assert (colour(head, "axial", (14, 32, 30)) == before).all()
 
 
-def test_shift_and_drag_change_the_window(head) -> None:
+def test_shift_and_drag_change_the_window(head: served.Page) -> None:
     before = head.id("level-value").text, head.id("width-value").text
     head.driver.execute_script(
         "const canvas = document.querySelector('canvas[data-plane=axial]');"
@@ -177,7 +177,7 @@ def test_shift_and_drag_change_the_window(head) -> None:
     assert float(head.id("width-value").text) > float(before[1])
 
 
-def test_keys_move_through_slices(head) -> None:
+def test_keys_move_through_slices(head: served.Page) -> None:
     head.go("axial", 5)
     for key, index in (
         (Keys.ARROW_UP, 6),
@@ -196,7 +196,7 @@ def test_keys_move_through_slices(head) -> None:
     assert (head.slice("axial"), head.slice("coronal")) == (SHAPE[0] - 1, before + 1)
 
 
-def test_keys_move_from_mask_to_mask(head) -> None:
+def test_keys_move_from_mask_to_mask(head: served.Page) -> None:
     labelled = np.flatnonzero(head.labels("head.nii.gz").any(axis=(1, 2)))
     head.press(Keys.HOME)
     head.press("n")
@@ -206,7 +206,7 @@ def test_keys_move_from_mask_to_mask(head) -> None:
     assert head.slice("axial") == labelled[-1]
 
 
-def test_the_slider_has_marks_where_the_mask_is(head) -> None:
+def test_the_slider_has_marks_where_the_mask_is(head: served.Page) -> None:
     marks = head.driver.find_element(By.CSS_SELECTOR, "figure.axial .marks")
     row = head.driver.execute_script(
         "const marks = arguments[0];"
@@ -222,7 +222,7 @@ def test_the_slider_has_marks_where_the_mask_is(head) -> None:
     assert slices.max() == pytest.approx(labelled[-1], abs=0.7)
 
 
-def test_the_wheel_moves_through_slices_and_zooms_with_ctrl(head) -> None:
+def test_the_wheel_moves_through_slices_and_zooms_with_ctrl(head: served.Page) -> None:
     head.go("axial", 5)
     wheel = (
         "document.querySelector('canvas[data-plane=axial]').dispatchEvent(new WheelEvent('wheel',"
@@ -241,7 +241,7 @@ def test_the_wheel_moves_through_slices_and_zooms_with_ctrl(head) -> None:
     assert (head.picture("axial") == before).all()
 
 
-def test_zoomed_in_a_drag_moves_the_picture_and_not_the_crosshair(head) -> None:
+def test_zoomed_in_a_drag_moves_the_picture_and_not_the_crosshair(head: served.Page) -> None:
     for _ in range(4):
         head.press("+")
     before, slices = head.picture("axial").astype(int), head.slice("coronal")
@@ -251,14 +251,14 @@ def test_zoomed_in_a_drag_moves_the_picture_and_not_the_crosshair(head) -> None:
     assert head.slice("coronal") == slices
 
 
-def test_outlines_leave_the_inside_free(head) -> None:
+def test_outlines_leave_the_inside_free(head: served.Page) -> None:
     head.press("o")
     assert np.abs(colour(head, "axial", TUMOUR) - 255).max() <= 3
     picture = head.picture("axial").astype(int)
     assert (np.abs(picture - overlay.COLOURS[0]).max(axis=2) < 12).sum() > 20
 
 
-def test_a_finger_moves_through_slices_and_two_zoom(head) -> None:
+def test_a_finger_moves_through_slices_and_two_zoom(head: served.Page) -> None:
     head.go("axial", 5)
     canvas = head.canvas("axial")
     touch = ActionBuilder(head.driver, mouse=PointerInput(interaction.POINTER_TOUCH, "finger"))
@@ -279,7 +279,7 @@ def test_a_finger_moves_through_slices_and_two_zoom(head) -> None:
     assert (head.picture("axial").max(axis=2) > 60).sum() > 1.5 * before
 
 
-def test_a_screen_reader_hears_slice_and_mask(head) -> None:
+def test_a_screen_reader_hears_slice_and_mask(head: served.Page) -> None:
     head.go("axial", TUMOUR[0])
     assert head.canvas("axial").get_attribute("aria-label") == "flair, axial slice 15 of 20, mask: tumour"
     head.go("axial", 0)
@@ -343,12 +343,12 @@ def test_a_region_that_is_off_hides_what_no_other_shows(case) -> None:
     assert drawn() == {"none"}
 
 
-def test_what_does_not_say_how_it_lies_has_no_letters(case) -> None:
+def test_what_does_not_say_how_it_lies_has_no_letters(case: tuple[served.Page, Path]) -> None:
     page, _ = case
     assert page.id("spacing").is_displayed()
     assert not page.all(".letter")
 
 
-def test_what_was_left_out_of_an_upload_is_said(case) -> None:
+def test_what_was_left_out_of_an_upload_is_said(case: tuple[served.Page, Path]) -> None:
     page, _ = case
     assert "5 files are masks or earlier results and were left out" in page.id("remarks").text

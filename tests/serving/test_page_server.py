@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -30,7 +31,7 @@ def send(page: Page, picture: Path) -> None:
     page.until(lambda: page.canvas("axial").get_attribute("data-slice") == "0")
 
 
-def test_the_token_comes_with_the_address_or_is_asked_for(driver, model, picture) -> None:
+def test_the_token_comes_with_the_address_or_is_asked_for(driver: Any, model: Path, picture: Path) -> None:
     with served.running(model, "--token", TOKEN) as address:
         base = address.partition("#")[0]
         page = Page(driver, address).open()
@@ -49,7 +50,7 @@ def test_the_token_comes_with_the_address_or_is_asked_for(driver, model, picture
         assert not page.id("locked").is_displayed()
 
 
-def test_a_server_that_went_away_is_missed_until_it_is_back(driver, model, picture) -> None:
+def test_a_server_that_went_away_is_missed_until_it_is_back(driver: Any, model: Path, picture: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

@@ -120,7 +120,7 @@ def test_scans_of_one_patient(case: str, patient: str) -> None:
         ("sub-01_ses-2_acq-fast_FLAIR.nii.gz", "sub-01_ses-2_acq-fast"),
     ],
 )
-def test_the_rest_of_a_name(name, rest) -> None:
+def test_the_rest_of_a_name(name: str, rest: str) -> None:
     assert brats_cases.rest_of(name) == rest
 
 

@@ -1,17 +1,18 @@
 """Labels of a data set of its own kind: what names and numbers mean, and the line that the manifest holds."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.scan.task import harmonise
+from stages.scan.task import Task, harmonise
 from stages.sources import labels, sources
 
 
-def meaning(said):
+def meaning(said: dict[str, Any]) -> Task:
     return labels.parse(labels.text(labels.numbered(said)))
 
 
@@ -61,7 +62,7 @@ def test_one_label() -> None:
         ({"?": 1}, "label '?' has a name that is no word"),
     ],
 )
-def test_labels_that_are_refused(said, what) -> None:
+def test_labels_that_are_refused(said: dict[str, Any], what: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(what)}"):
         labels.numbered(said)
 
@@ -74,7 +75,7 @@ def test_labels_that_are_refused(said, what) -> None:
         max_size=4,
     )
 )
-def test_whatever_is_accepted_comes_back_from_a_row_of_the_manifest(said) -> None:
+def test_whatever_is_accepted_comes_back_from_a_row_of_the_manifest(said: dict[str, Any]) -> None:
     try:
         numbers = labels.numbered(said)
     except ValueError:
@@ -89,6 +90,6 @@ def test_whatever_is_accepted_comes_back_from_a_row_of_the_manifest(said) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "a", "a=", "a=1;", "=1", "a=x"])
-def test_other_text_is_no_meaning(text) -> None:
+def test_other_text_is_no_meaning(text: str) -> None:
     with pytest.raises(ValueError, match="is no meaning of labels"):
         labels.parse(text)

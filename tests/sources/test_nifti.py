@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from stages.core.errors import UserError
 from stages.sources import sources
+from stages.sources.source import Holding
 from tests.fixtures import layouts, volumes
 from tests.fixtures.layouts import pixels
 
@@ -16,12 +18,12 @@ holding = partial(layouts.holding, "nifti")
 refusal = partial(layouts.refusal, "nifti")
 
 
-def cases(scans):
+def cases(scans: Holding) -> dict[str, tuple[str, str, str]]:
     """Patient and names of files by case."""
     return {row.case_id: (row.patient_id, row.image, row.mask) for row in scans.records}
 
 
-def lay(root, *names, seed=0) -> None:
+def lay(root: Path, *names: Any, seed: int = 0) -> None:
     """A volume for each name; one of a mask where the name ends so."""
     for number, name in enumerate(names):
         anatomy = volumes.case(3, 16, seed=(seed, number))
@@ -31,7 +33,7 @@ def lay(root, *names, seed=0) -> None:
 
 
 @pytest.mark.parametrize("ending", ["_seg", "_mask", "-seg", "_Mask"])
-def test_a_label_beside_a_volume(tmp_path: Path, ending) -> None:
+def test_a_label_beside_a_volume(tmp_path: Path, ending: str) -> None:
     lay(tmp_path, "p1", f"p1{ending}", "p10", f"p10{ending}", "p2", f"p2{ending}", "alone")
     scans = holding(tmp_path)
     assert cases(scans) == {
@@ -149,7 +151,7 @@ def test_a_table_says_what_the_numbers_of_a_segmentation_mean(tmp_path: Path) ->
         (b"\xff\xfe\x00", "is no text in UTF-8"),
     ],
 )
-def test_a_damaged_table(tmp_path: Path, table, what) -> None:
+def test_a_damaged_table(tmp_path: Path, table: bytes, what: str) -> None:
     layouts.write_bids(tmp_path, subjects=1, sessions=1, lesion=False)
     (tmp_path / "dseg.tsv").write_bytes(table)
     said = refusal(tmp_path)

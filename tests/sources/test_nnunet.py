@@ -4,6 +4,7 @@ import json
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ refusal = partial(layouts.refusal, "nnunet")
 
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("place", ["", "nnUNet_raw/Dataset001_GLI"])
-def test_a_row_a_slice_with_the_sequences_in_their_order(tmp_path: Path, together, place) -> None:
+def test_a_row_a_slice_with_the_sequences_in_their_order(tmp_path: Path, together: bool, place: str) -> None:
     layouts.write_nnunet(tmp_path / place, cases=11, together=together)
     scans = holding(tmp_path)
     assert len(scans.records) == 11 * 4
@@ -51,7 +52,7 @@ def test_what_labels_mean(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", [{"labels": None}, {"labels": {"a": 1, "ignore": 2}}, {}])
-def test_the_user_may_say_what_labels_mean(tmp_path: Path, broken) -> None:
+def test_the_user_may_say_what_labels_mean(tmp_path: Path, broken: dict[str, Any]) -> None:
     layouts.write_nnunet(tmp_path, **broken)
     (label_set,) = {row.label_set for row in holding(tmp_path, labels="decathlon").records}
     assert label_set == "decathlon"
@@ -104,7 +105,7 @@ def test_images_without_a_label_are_left_out_and_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("numbers", [[1], [0, 1, 2]])
-def test_a_sequence_that_is_missing_is_left_to_validation(tmp_path: Path, numbers) -> None:
+def test_a_sequence_that_is_missing_is_left_to_validation(tmp_path: Path, numbers: list[int]) -> None:
     layouts.write_nnunet(tmp_path)
     for number in numbers:
         (tmp_path / "imagesTr" / f"{layouts.case_name(1)}_{number:04d}.nii.gz").unlink()
@@ -166,7 +167,7 @@ def test_pictures_of_a_slice(tmp_path: Path) -> None:
         ({"dataset": {}}, "dataset.json lists its files itself, under the key dataset, which is not read"),
     ],
 )
-def test_what_dataset_json_must_say(tmp_path: Path, said, what) -> None:
+def test_what_dataset_json_must_say(tmp_path: Path, said: dict[str, Any], what: str) -> None:
     layouts.write_nnunet(tmp_path, **said)
     assert refusal(tmp_path).startswith(what)
 
@@ -181,7 +182,7 @@ def test_none_or_several_data_sets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
-def test_a_damaged_dataset_json(tmp_path: Path, content) -> None:
+def test_a_damaged_dataset_json(tmp_path: Path, content: bytes) -> None:
     layouts.write_nnunet(tmp_path)
     (tmp_path / "dataset.json").write_bytes(content)
     assert refusal(tmp_path).startswith("dataset.json is n")

@@ -101,7 +101,7 @@ def test_the_folder_and_each_file_alone_say_the_same(exported) -> None:
     assert type(described).model_validate(told) == described
 
 
-def test_the_confidence_to_compare_with_is_of_validation(exported) -> None:
+def test_the_confidence_to_compare_with_is_of_validation(exported: Path) -> None:
     """Six validation cases; computed here with torch, the mask by hand."""
     described = onnx_predictor.open_model(exported / HERE.export).spec
     _, net = modelfile.load(exported / HERE.model, exported / HERE.weights)
@@ -116,11 +116,11 @@ def test_the_confidence_to_compare_with_is_of_validation(exported) -> None:
     assert described.decision.low_confidence_below == pytest.approx(np.percentile(sure, 10), abs=2e-4)
 
 
-def test_the_export_knows_what_the_training_has_seen(exported) -> None:
+def test_the_export_knows_what_the_training_has_seen(exported: Path) -> None:
     assert np.array_equal(seen.read(exported / HERE.seen, ""), seen.read(exported / HERE.learnt, ""))
 
 
-def test_metrics_and_card(exported) -> None:
+def test_metrics_and_card(exported: Path) -> None:
     metrics = json.loads((exported / HERE.export_metrics).read_text(encoding="utf-8"))
     assert metrics["onnx"]["max_probability_change"] < 1e-4
     assert metrics["int8"]["shipped"] == (exported / HERE.onnx_int8).exists()
@@ -129,7 +129,7 @@ def test_metrics_and_card(exported) -> None:
     assert "Validation found nothing amiss" in card
 
 
-def test_twice_gives_the_same_bytes(exported, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_twice_gives_the_same_bytes(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(exported)
     before = {path.name: path.read_bytes() for path in (exported / HERE.export).iterdir()}
     export.main()
@@ -137,7 +137,9 @@ def test_twice_gives_the_same_bytes(exported, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(("allowed", "shipped"), [(0.4, True), (0.39, False)])
-def test_an_int8_model_that_loses_too_much_is_not_shipped(tmp_path: Path, allowed, shipped) -> None:
+def test_an_int8_model_that_loses_too_much_is_not_shipped(
+    tmp_path: Path, allowed: float, shipped: bool
+) -> None:
     """The int8 form answers 0.6 on half of the tumour and misses the rest: a Dice of 2/3 against 1."""
     opened = trainings.blobs(tmp_path / "s", cases=1, slices=2)
     truth = opened.masks(np.arange(2)) > 0
@@ -168,14 +170,16 @@ def test_an_int8_model_that_loses_too_much_is_not_shipped(tmp_path: Path, allowe
         ([""] * 3, []),
     ],
 )
-def test_modalities_where_all_scans_have_the_same(tmp_path: Path, told, expected) -> None:
+def test_modalities_where_all_scans_have_the_same(
+    tmp_path: Path, told: list[str], expected: list[str]
+) -> None:
     opened = trainings.blobs(tmp_path / "s", cases=1, slices=3)
     opened.index["modalities"] = pd.Series(told)
     chosen = reports.decision()
     assert description.of(reports.model(channels=["flair"]), chosen, opened).input.modalities == expected
 
 
-def test_the_model_carries_its_patients_and_how_sure_it_is_of_those_not_trained_on(exported) -> None:
+def test_the_model_carries_its_patients_and_how_sure_it_is_of_those_not_trained_on(exported: Path) -> None:
     population = onnx_predictor.open_model(exported / HERE.export / "model.onnx").spec.population
     assert population is not None
     assert len(population) == 5  # two cases each

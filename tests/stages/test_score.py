@@ -3,6 +3,8 @@
 import json
 import shutil
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +40,7 @@ def lgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory, model, lgg) -> Path:
+def results(tmp_path_factory: pytest.TempPathFactory, model: Path, lgg: Path) -> Path:
     """Of a score that went well."""
     out = tmp_path_factory.mktemp("results") / "out"
     words = ("--model", model, "--source", "lgg", "--location", lgg, "--out", out)
@@ -46,7 +48,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, model, lgg) -> Path:
     return out
 
 
-def run(capfd: pytest.CaptureFixture[str], *words, command=score) -> tuple[int, str, str]:
+def run(capfd: pytest.CaptureFixture[str], *words: Any, command: ModuleType = score) -> tuple[int, str, str]:
     return programs.run(command.app, "score", words, capfd)
 
 
@@ -70,7 +72,7 @@ def hashes(folder: Path) -> np.ndarray:
 
 
 def test_what_evaluate_writes_is_written_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], model, lgg
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], model: Path, lgg: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     metrics = scored(capfd, model, "lgg", lgg, tmp_path / "out")
@@ -104,7 +106,7 @@ def test_twice_gives_the_same_bytes(
 
 @pytest.mark.usefixtures("undrawn", "without_processes")
 def test_an_lgg_model_on_brats_says_that_the_definitions_differ(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], model
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model: Path
 ) -> None:
     volumes.write_brats(tmp_path / "brats", cases=3, year=2020, slices=6)
     metrics = scored(capfd, model, "brats", tmp_path / "brats", tmp_path / "out")
@@ -115,7 +117,7 @@ def test_an_lgg_model_on_brats_says_that_the_definitions_differ(
 
 @pytest.mark.usefixtures("undrawn", "without_processes")
 def test_patients_whose_pictures_it_has_seen_are_left_out_however_they_are_turned(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg: Path
 ) -> None:
     """One patient has seen all it takes, with its slices mirrored and larger."""
     model = graphs.export(tmp_path / "model", graphs.describe(channels=("flair",)))
@@ -133,7 +135,7 @@ def test_patients_whose_pictures_it_has_seen_are_left_out_however_they_are_turne
 
 
 def test_a_score_on_seen_patients_alone_is_refused_and_nothing_is_written(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg: Path
 ) -> None:
     model = graphs.export(tmp_path / "model", graphs.describe(channels=("flair",)))
     seen.write(hashes(lgg), model / FILE)
@@ -146,7 +148,7 @@ def test_a_score_on_seen_patients_alone_is_refused_and_nothing_is_written(
 
 @pytest.mark.usefixtures("undrawn", "without_processes")
 def test_a_model_that_does_not_say_what_it_has_seen_is_scored_with_a_word(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg: Path
 ) -> None:
     model = graphs.export(tmp_path / "model", graphs.describe(channels=("flair",)))
     metrics = scored(capfd, model, "lgg", lgg, tmp_path / "out")
@@ -156,7 +158,7 @@ def test_a_model_that_does_not_say_what_it_has_seen_is_scored_with_a_word(
 
 @pytest.mark.usefixtures("undrawn", "without_processes")
 def test_slices_that_cannot_be_used_are_left_out_and_listed(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], model
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model: Path
 ) -> None:
     scans.write_lgg(tmp_path / "lgg", patients=PATIENTS, slices=SLICES)
     case = scans.case_name(0)
@@ -182,7 +184,12 @@ def test_slices_that_cannot_be_used_are_left_out_and_listed(
     ],
 )
 def test_bad_words_are_sentences(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], model, lgg, words, sentence
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    model: Path,
+    lgg: Path,
+    words: tuple[Any, ...],
+    sentence: str,
 ) -> None:
     status, _, complaints = run(capfd, "--model", model, *words, "--location", lgg, "--out", tmp_path / "out")
     assert status == 2
@@ -192,7 +199,9 @@ def test_bad_words_are_sentences(
 
 
 @pytest.mark.usefixtures("undrawn", "without_processes")
-def test_a_full_folder_is_left_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str], model, lgg) -> None:
+def test_a_full_folder_is_left_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model: Path, lgg: Path
+) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     words = ("--model", model, "--source", "lgg", "--location", lgg, "--out", tmp_path)
     status, _, complaints = run(capfd, *words)
@@ -204,7 +213,7 @@ def test_a_full_folder_is_left_alone(tmp_path: Path, capfd: pytest.CaptureFixtur
 
 @pytest.mark.usefixtures("undrawn", "without_processes")
 def test_two_scores_are_compared_as_two_commits_are(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg, results
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg: Path, results: Path
 ) -> None:
     blunt = graphs.export(
         tmp_path / "blunt", graphs.describe(channels=("flair",), threshold={"tumour": 0.999})
@@ -231,7 +240,7 @@ def test_two_scores_are_compared_as_two_commits_are(
     ],
 )
 def test_a_damaged_score_is_a_sentence(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], results, name, content, sentence
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], results: Path, name: str, content: str, sentence: str
 ) -> None:
     shutil.copytree(results, tmp_path / "out")
     (tmp_path / "out" / name).write_text(content)
@@ -240,14 +249,14 @@ def test_a_damaged_score_is_a_sentence(
     assert sentence in complaints
 
 
-def test_a_score_is_compared_with_another_one(capfd: pytest.CaptureFixture[str], results) -> None:
+def test_a_score_is_compared_with_another_one(capfd: pytest.CaptureFixture[str], results: Path) -> None:
     status, _, complaints = run(capfd, results, command=compare)
     assert (status, "is a score; name the other one too" in complaints) == (2, True)
 
 
 @pytest.mark.usefixtures("undrawn", "without_processes")
 def test_a_recorded_score_takes_the_place_of_an_earlier_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], model, lgg
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], model: Path, lgg: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     other = "b2" * 32
@@ -266,7 +275,7 @@ def test_a_recorded_score_takes_the_place_of_an_earlier_one(
 
 
 @pytest.mark.usefixtures("undrawn", "without_processes")
-def test_scans_of_another_kind_are_told(tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg) -> None:
+def test_scans_of_another_kind_are_told(tmp_path: Path, capfd: pytest.CaptureFixture[str], lgg: Path) -> None:
     """The model's patients are those of the set, or heads seen in half as many pixels."""
     scans.write_lgg(tmp_path / "own", patients=25, slices=SLICES)
     scans.write_lgg(tmp_path / "other", patients=3, slices=SLICES, size=128, seed=9)

@@ -1,6 +1,7 @@
 """A case handed to another process: the same slices as of the store, from files alone."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ BEGINS = [0, 7, 10]
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory):
+def opened(tmp_path_factory: pytest.TempPathFactory) -> shards.Store:
     """A store of three shards, each of a case."""
     folder = tmp_path_factory.mktemp("store") / "slices"
     whole = tmp_path_factory.mktemp("whole") / "slices"
@@ -30,7 +31,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="module")
-def joined(opened, tmp_path_factory: pytest.TempPathFactory):
+def joined(opened: shards.Store, tmp_path_factory: pytest.TempPathFactory) -> shards.Store:
     """The same, with the cases of another store in one shard before it."""
     folder = tmp_path_factory.mktemp("other") / "slices"
     stores.write(folder, [4, 5], seed=1)
@@ -39,7 +40,9 @@ def joined(opened, tmp_path_factory: pytest.TempPathFactory):
 
 @settings(max_examples=50)
 @given(data=st.data())
-def test_slices_of_a_case_are_those_of_the_store(opened, joined, data) -> None:
+def test_slices_of_a_case_are_those_of_the_store(
+    opened: shards.Store, joined: shards.Store, data: Any
+) -> None:
     store, before = data.draw(st.sampled_from([(opened, 0), (joined, 9)]))
     number = data.draw(st.integers(0, 2))
     places = data.draw(st.sets(st.integers(0, LENGTHS[number] - 1), min_size=1))

@@ -12,31 +12,33 @@ from stages.augmentation import policies
 from stages.core.errors import UserError
 from stages.framing.sections import Sections, labelled
 from stages.store import shards
-from stages.store.dataset import Key
+from stages.store.dataset import Batch, Key
 from stages.store.patches import PatchDataset
 from tests.fixtures import stores
 
 LENGTHS = [7, 3, 9]
 
 
-def unchanged(image, labels, key):
+def unchanged(image: np.ndarray, labels: np.ndarray, key: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     return image, labels
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory):
+def opened(tmp_path_factory: pytest.TempPathFactory) -> shards.Store:
     folder = tmp_path_factory.mktemp("store") / "slices"
     stores.write(folder, LENGTHS)
     return shards.open_store(folder)
 
 
-def everything(data, epoch=0):
+def everything(data: PatchDataset, epoch: int = 0) -> Batch:
     return data.__getitems__([Key(epoch, position) for position in range(len(data))])
 
 
 @settings(max_examples=25)
 @given(window=st.tuples(st.integers(1, 12), st.integers(5, 32), st.integers(5, 32)))
-def test_each_voxel_is_in_one_window_of_validation(opened, window) -> None:
+def test_each_voxel_is_in_one_window_of_validation(
+    opened: shards.Store, window: tuple[int, int, int]
+) -> None:
     rows = np.flatnonzero(opened.index["case_id"] != "c1")
     data = PatchDataset(opened, rows, window)
     batch = everything(data)
@@ -47,7 +49,7 @@ def test_each_voxel_is_in_one_window_of_validation(opened, window) -> None:
     assert set(batch.rows.tolist()) == {0, 10}
 
 
-def test_a_window_is_a_part_of_its_case_and_background_beyond(opened) -> None:
+def test_a_window_is_a_part_of_its_case_and_background_beyond(opened: shards.Store) -> None:
     data = PatchDataset(opened, np.arange(7, 10), (5, 32, 32))
     (image,), (labels,), _ = everything(data)
     np.testing.assert_array_equal(image[:3], opened.images(np.arange(7, 10)))
@@ -57,7 +59,9 @@ def test_a_window_is_a_part_of_its_case_and_background_beyond(opened) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("foreground", [0.0, 1.0])
-def test_windows_are_drawn_around_labelled_voxels_or_anywhere(opened, foreground) -> None:
+def test_windows_are_drawn_around_labelled_voxels_or_anywhere(
+    opened: shards.Store, foreground: float
+) -> None:
     rows = np.arange(len(opened.index))
     data = PatchDataset(opened, rows, (2, 8, 8), unchanged, foreground, seed=3)
     batches = [everything(data, epoch) for epoch in range(4)]
@@ -76,7 +80,7 @@ def test_windows_are_drawn_around_labelled_voxels_or_anywhere(opened, foreground
         )
 
 
-def test_the_key_alone_decides(opened) -> None:
+def test_the_key_alone_decides(opened: shards.Store) -> None:
     rows = np.arange(len(opened.index))
     augment = partial(policies.apply, policies.build("strong", opened.meta.channels))
     data = PatchDataset(opened, rows, (4, 16, 16), augment, 0.5, seed=1)
@@ -90,12 +94,12 @@ def test_the_key_alone_decides(opened) -> None:
     np.testing.assert_array_equal(everything(later, epoch=2).images, whole.images[-len(later) :])
 
 
-def test_a_divided_case_is_refused(opened) -> None:
+def test_a_divided_case_is_refused(opened: shards.Store) -> None:
     with pytest.raises(UserError, match=r"the split divides case c2, and train\.dims 3 needs whole ones"):
         PatchDataset(opened, np.arange(12), (4, 16, 16))
 
 
-def test_a_window_larger_than_a_slice(opened) -> None:
+def test_a_window_larger_than_a_slice(opened: shards.Store) -> None:
     with pytest.raises(
         UserError, match=r"train.window \[4, 64, 32\] is larger than the slices, which have 32 x"
     ):
@@ -103,7 +107,7 @@ def test_a_window_larger_than_a_slice(opened) -> None:
 
 
 @pytest.mark.parametrize("policy", ["light", "default", "strong"])
-def test_labels_of_all_slices_move_as_that_of_one_would(policy) -> None:
+def test_labels_of_all_slices_move_as_that_of_one_would(policy: str) -> None:
     images, masks = stores.arrays(6)
     built = policies.build(policy, ["pre", "flair", "post"])
     for number in range(12):
@@ -115,7 +119,7 @@ def test_labels_of_all_slices_move_as_that_of_one_would(policy) -> None:
 
 
 @pytest.mark.parametrize("through_mm", [2.5, 4.0, 10.0])  # the cases' slices lie 5 mm apart
-def test_windows_of_slices_at_another_distance(opened, through_mm) -> None:
+def test_windows_of_slices_at_another_distance(opened: shards.Store, through_mm: float) -> None:
     data = PatchDataset(opened, np.arange(len(opened.index)), (4, 32, 32), through_mm=through_mm)
     batch = everything(data)
     for first, length in zip((0, 7, 10), LENGTHS, strict=True):
@@ -130,7 +134,7 @@ def test_windows_of_slices_at_another_distance(opened, through_mm) -> None:
         assert not images[planned.planned :].any()
 
 
-def test_drawn_windows_of_slices_at_another_distance_show_the_label(opened) -> None:
+def test_drawn_windows_of_slices_at_another_distance_show_the_label(opened: shards.Store) -> None:
     rows = np.arange(len(opened.index))
     data = PatchDataset(opened, rows, (3, 12, 12), unchanged, 1.0, seed=3, through_mm=2.5)
     labels = np.concatenate([everything(data, epoch).labels.numpy() for epoch in range(4)])
@@ -138,7 +142,7 @@ def test_drawn_windows_of_slices_at_another_distance_show_the_label(opened) -> N
     assert (data.label_pixels > 0).any()
 
 
-def test_a_case_that_does_not_tell_its_distance_keeps_its_slices(opened) -> None:
+def test_a_case_that_does_not_tell_its_distance_keeps_its_slices(opened: shards.Store) -> None:
     untold = stores.untold(opened, ["c1"])
     rows = np.arange(len(opened.index))
     lengths = [

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from stages.store.dataset import Batch
 from stages.training import fitting
 from stages.training.checkpoint import Keeper
 from tests.fixtures import trainings
@@ -25,7 +26,7 @@ class Killed(Exception):
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory):
+def setup(tmp_path_factory: pytest.TempPathFactory) -> trainings.Setup:
     return Setup(trainings.blobs(tmp_path_factory.mktemp("store")), epochs=3).with_(lr=3e-3)
 
 
@@ -33,7 +34,7 @@ def dies(segmenter, epoch, batch):
     """Make a segmenter fail in the middle of an epoch."""
     step = segmenter.training_step
 
-    def training_step(batch_, batch_idx):
+    def training_step(batch_: Batch, batch_idx: int) -> torch.Tensor:
         if (segmenter.current_epoch, batch_idx) == (epoch, batch):
             raise Killed
         return step(batch_, batch_idx)
@@ -60,7 +61,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_an_interruption_leaves_no_trace(mode, setup, tmp_path: Path) -> None:
+def test_an_interruption_leaves_no_trace(mode: str, setup: trainings.Setup, tmp_path: Path) -> None:
     wanted = setup.with_(**MODES[mode])
     whole = wanted.train(tmp_path / "whole")
     for epoch, batch in ((0, 1), (1, 1), (2, 0)):  # before there is a checkpoint, in an epoch, at its start
@@ -99,7 +100,9 @@ def planned(segmenter, dice):
     return segmenter
 
 
-def test_plateau_lowers_the_rate_at_the_same_epoch_after_a_resume(setup, tmp_path: Path) -> None:
+def test_plateau_lowers_the_rate_at_the_same_epoch_after_a_resume(
+    setup: trainings.Setup, tmp_path: Path
+) -> None:
     wanted = setup.with_(schedule="plateau", patience=6, epochs=5, lr=1e-2)
     dice = [0.5, 0.4, 0.4, 0.4, 0.4]  # a third of patience: the rate falls after the third bad epoch
     whole = wanted.train(tmp_path / "whole", segmenter=planned(wanted.segmenter(), dice))
@@ -112,7 +115,7 @@ def test_plateau_lowers_the_rate_at_the_same_epoch_after_a_resume(setup, tmp_pat
 
 @pytest.mark.parametrize("killed", [None, 2])
 def test_stops_once_patience_brought_no_better_and_keeps_the_first_best(
-    killed, setup, tmp_path: Path
+    killed: int | None, setup: trainings.Setup, tmp_path: Path
 ) -> None:
     wanted = setup.with_(patience=2, epochs=9)
     dice = [0.1, 0.3, 0.2, 0.3, 0.9, 0.9, 0.9, 0.9, 0.9]
@@ -126,13 +129,13 @@ def test_stops_once_patience_brought_no_better_and_keeps_the_first_best(
     assert list(keeper.table().columns) == ["epoch", "train_loss", "val_loss", "val_dice", "lr"]
 
 
-def test_without_patience_trains_to_the_end(setup, tmp_path: Path) -> None:
+def test_without_patience_trains_to_the_end(setup: trainings.Setup, tmp_path: Path) -> None:
     wanted = setup.with_(patience=None, epochs=4)
     keeper = wanted.train(tmp_path, segmenter=planned(wanted.segmenter(), [0.3, 0.2, 0.1, 0.0]))
     assert (keeper.kept_epoch, len(keeper.history)) == (0, 4)
 
 
-def test_a_finished_training_is_not_trained_again(setup, tmp_path: Path) -> None:
+def test_a_finished_training_is_not_trained_again(setup: trainings.Setup, tmp_path: Path) -> None:
     wanted = setup.with_(epochs=2)
     done = wanted.train(tmp_path)
     again = wanted.train(tmp_path, segmenter=dies(wanted.segmenter(), 0, 0))
@@ -141,7 +144,7 @@ def test_a_finished_training_is_not_trained_again(setup, tmp_path: Path) -> None
 
 
 def test_a_kill_between_best_and_last_repeats_the_epoch(
-    setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setup: trainings.Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = setup.with_(epochs=3)
     dice = [0.1, 0.2, 0.3]
@@ -164,7 +167,7 @@ def test_a_kill_between_best_and_last_repeats_the_epoch(
     assert_equal(torn, whole)
 
 
-def test_best_weights_are_those_of_the_best_epoch(setup, tmp_path: Path) -> None:
+def test_best_weights_are_those_of_the_best_epoch(setup: trainings.Setup, tmp_path: Path) -> None:
     dice = [0.1, 0.9, 0.2]
     wanted = setup.with_(epochs=9, patience=1, schedule="constant")
     long = wanted.train(tmp_path / "long", segmenter=planned(wanted.segmenter(), dice))
@@ -178,7 +181,7 @@ def test_best_weights_are_those_of_the_best_epoch(setup, tmp_path: Path) -> None
     )
 
 
-def test_the_last_epoch_is_kept_where_that_is_asked_for(setup, tmp_path: Path) -> None:
+def test_the_last_epoch_is_kept_where_that_is_asked_for(setup: trainings.Setup, tmp_path: Path) -> None:
     dice = [0.1, 0.9, 0.2]
     asked = setup.with_(keep="last")
     whole = asked.train(tmp_path / "whole", segmenter=planned(asked.segmenter(), dice))
@@ -199,7 +202,7 @@ def test_half_written_files_are_not_taken_for_checkpoints(tmp_path: Path) -> Non
     assert keeper.resume() is None
 
 
-def test_discard_removes_the_folder(setup, tmp_path: Path) -> None:
+def test_discard_removes_the_folder(setup: trainings.Setup, tmp_path: Path) -> None:
     keeper = setup.with_(epochs=1).train(tmp_path / "run")
     assert keeper.last.exists()
     keeper.discard()

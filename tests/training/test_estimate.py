@@ -8,21 +8,22 @@ import torch
 from stages.core import memory
 from stages.core.errors import UserError
 from stages.training import estimate
+from stages.training.segmenter import Segmenter
 from tests.fixtures import trainings
 from tests.fixtures.trainings import SIZE, VOLUMES, Setup, same_weights
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory):
+def setup(tmp_path_factory: pytest.TempPathFactory) -> trainings.Setup:
     return Setup(trainings.blobs(tmp_path_factory.mktemp("store")), dropout=0.2)
 
 
-def measured(segmenter, batch=4, batches=10, validated=3.0):
+def measured(segmenter: Segmenter, batch: int = 4, batches: int = 10, validated: float = 3.0):
     shape = (batch, 1, SIZE, SIZE, 3)
     return estimate.measure(segmenter, "fp32", shape, batches, validated)
 
 
-def test_it_leaves_the_training_as_it_was(setup) -> None:
+def test_it_leaves_the_training_as_it_was(setup: trainings.Setup) -> None:
     segmenter = setup.segmenter()
     before = copy.deepcopy(segmenter.network.state_dict())
     state = torch.get_rng_state()
@@ -32,7 +33,7 @@ def test_it_leaves_the_training_as_it_was(setup) -> None:
     assert all(parameter.grad is None for parameter in segmenter.parameters())
 
 
-def test_its_numbers(setup) -> None:
+def test_its_numbers(setup: trainings.Setup) -> None:
     segmenter = setup.segmenter()
     parameters = sum(p.numel() for p in segmenter.network.parameters())
     small, large = measured(segmenter, batch=2), measured(segmenter, batch=32)
@@ -63,7 +64,7 @@ def test_memory_is_foreseen_without_a_step(setup, settings) -> None:
         assert foreseen == pytest.approx(measured_bytes, rel=0.1)
 
 
-def test_a_step_that_does_not_fit_is_refused(setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_does_not_fit_is_refused(setup: trainings.Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     volumes = setup.with_(**VOLUMES).segmenter()
     estimate.refuse_too_large(volumes, "fp32", (2, 4, 16, 16, 3))
     monkeypatch.setattr(memory, "granted", lambda: 2**34)

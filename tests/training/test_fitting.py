@@ -4,7 +4,9 @@ import re
 import signal
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as L
 import numpy as np
@@ -15,25 +17,26 @@ from stages.core.errors import UserError
 from stages.core.processor import Processor
 from stages.store import dataset
 from stages.training import fitting
+from stages.training.segmenter import Segmenter
 from tests.fixtures import trainings
 from tests.fixtures.trainings import VOLUMES, Setup, same_weights
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory):
+def setup(tmp_path_factory: pytest.TempPathFactory) -> trainings.Setup:
     return Setup(trainings.blobs(tmp_path_factory.mktemp("store")), epochs=2, dropout=0.2)
 
 
-def flat(batches):
+def flat(batches: Iterator[Any] | list[list[int]]) -> list[int]:
     return [row for batch in batches for row in batch]
 
 
-def rows(loader, epoch=0):
+def rows(loader: Any, epoch: int = 0) -> list[list[int]]:
     loader.sampler.set_epoch(epoch)
     return [batch.rows.tolist() for batch in loader]
 
 
-def test_an_epoch_has_every_slice_once_and_each_epoch_its_own_order(setup) -> None:
+def test_an_epoch_has_every_slice_once_and_each_epoch_its_own_order(setup: trainings.Setup) -> None:
     train, validation = setup.loaders()
     first, second = rows(train, 0), rows(train, 1)
     assert sorted(flat(first)) == list(range(12))
@@ -51,13 +54,13 @@ def test_balanced_draws_as_many_without_tumour_as_with(tmp_path: Path) -> None:
     assert len({tuple(sorted(flat(rows(train, epoch)))) for epoch in range(4)}) > 1
 
 
-def test_an_incomplete_batch_is_dropped_only_where_others_remain(setup) -> None:
+def test_an_incomplete_batch_is_dropped_only_where_others_remain(setup: trainings.Setup) -> None:
     assert [len(batch) for batch in rows(setup.with_(batch_size=5).loaders()[0])] == [5, 5]
     assert [len(batch) for batch in rows(setup.with_(batch_size=50).loaders()[0])] == [12]
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_workers_change_nothing(dims, setup, tmp_path: Path) -> None:
+def test_workers_change_nothing(dims: int, setup: trainings.Setup, tmp_path: Path) -> None:
     setup = setup.with_(**VOLUMES) if dims == 3 else setup
     alone = setup.train(tmp_path / "alone")
     helped = setup.with_(workers=2).train(tmp_path / "helped")
@@ -69,7 +72,9 @@ def test_workers_change_nothing(dims, setup, tmp_path: Path) -> None:
     ("devices", "nodes", "gpus", "expected"),
     [(1, 1, 0, 1), (2, 3, 0, 6), ("auto", 1, 0, 1), ("auto", 2, 4, 8), (1, 1, 4, 1)],
 )
-def test_how_many_processes_train(devices, nodes, gpus, expected, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_many_processes_train(
+    devices: int | str, nodes: int, gpus: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     assert fitting.Machine("fp32", devices, nodes).processes == expected
 
@@ -124,25 +129,27 @@ class Steps(L.Callback):
     def __init__(self) -> None:
         self.count, self.norm = 0, 0.0
 
-    def on_before_optimizer_step(self, _, module, __) -> None:
+    def on_before_optimizer_step(self, _: Any, module: Segmenter, __: Any) -> None:
         self.count += 1
         gradients = [p.grad.norm() for p in module.network.parameters() if p.grad is not None]
         self.norm = max(self.norm, float(torch.stack(gradients).norm()))
 
-    def on_before_zero_grad(self, _, module, __) -> None:
+    def on_before_zero_grad(self, _: Any, module: Segmenter, __: Any) -> None:
         gradients = [p.grad.norm() for p in module.network.parameters() if p.grad is not None]
         if gradients:
             self.after = float(torch.stack(gradients).norm())
 
 
 @pytest.mark.parametrize(("accumulate", "steps"), [(1, 6), (2, 4), (3, 2), (50, 2)])
-def test_accumulation_makes_fewer_steps(setup, accumulate, steps, tmp_path: Path) -> None:
+def test_accumulation_makes_fewer_steps(
+    setup: trainings.Setup, accumulate: int, steps: int, tmp_path: Path
+) -> None:
     seen = Steps()
     setup.with_(accumulate=accumulate).train(tmp_path, callbacks=[seen])
     assert seen.count == steps  # of 2 epochs with 3 batches each
 
 
-def test_gradients_are_clipped(setup, tmp_path: Path) -> None:
+def test_gradients_are_clipped(setup: trainings.Setup, tmp_path: Path) -> None:
     for clip in (0.0, 1e-3):
         seen = Steps()
         setup.with_(clip=clip, epochs=1).train(tmp_path / str(clip), callbacks=[seen])
@@ -169,7 +176,7 @@ def test_precision_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("arch", ["segresnet", "basicunet", "unetr"])
-def test_bf16_is_refused_where_it_is_not_the_same_twice(monkeypatch: pytest.MonkeyPatch, arch) -> None:
+def test_bf16_is_refused_where_it_is_not_the_same_twice(monkeypatch: pytest.MonkeyPatch, arch: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=f"train.precision bf16 is not the same twice for {arch} on a CPU"):
         fitting.precision("bf16", arch, 3)
@@ -179,7 +186,7 @@ def test_bf16_is_refused_where_it_is_not_the_same_twice(monkeypatch: pytest.Monk
     assert fitting.precision("bf16", arch, 3) == "bf16"
 
 
-def test_bf16_multiplies_in_bf16(setup, tmp_path: Path) -> None:
+def test_bf16_multiplies_in_bf16(setup: trainings.Setup, tmp_path: Path) -> None:
     seen = set()
     for precision in ("fp32", "bf16"):
         wanted = setup.with_(precision=precision, epochs=1)
@@ -192,11 +199,11 @@ def test_bf16_multiplies_in_bf16(setup, tmp_path: Path) -> None:
 
 
 class CtrlC(L.Callback):
-    def on_train_batch_end(self, *_) -> None:
+    def on_train_batch_end(self, *_: Any) -> None:
         raise KeyboardInterrupt
 
 
-def test_ctrl_c_comes_through(setup, tmp_path: Path) -> None:
+def test_ctrl_c_comes_through(setup: trainings.Setup, tmp_path: Path) -> None:
     """Lightning makes SystemExit(1) of it; a command ends with 130."""
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -206,7 +213,7 @@ def test_ctrl_c_comes_through(setup, tmp_path: Path) -> None:
         signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
 
 
-def test_seeding_sets_the_networks_first_weights(setup) -> None:
+def test_seeding_sets_the_networks_first_weights(setup: trainings.Setup) -> None:
     first, again, other = (setup.with_(seed=seed).segmenter().network.state_dict() for seed in (0, 0, 1))
     np.random.default_rng().random()
     assert same_weights(first, again)
@@ -214,7 +221,10 @@ def test_seeding_sets_the_networks_first_weights(setup) -> None:
 
 
 def test_a_terminal_shows_loss_and_dice(
-    setup, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    setup: trainings.Setup,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     keeper = setup.train(tmp_path)
@@ -226,6 +236,6 @@ def test_a_terminal_shows_loss_and_dice(
     )
 
 
-def test_no_bar_in_a_log(setup, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_bar_in_a_log(setup: trainings.Setup, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     setup.train(tmp_path)
     assert capsys.readouterr().out == ""

@@ -1,6 +1,7 @@
 """Optimisers and the shapes of schedules."""
 
 import typing
+from typing import Any
 
 import pytest
 import torch
@@ -13,11 +14,11 @@ from stages.training.optimisation import Course
 STEPS = 100
 
 
-def network():
+def network() -> Any:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 1, 1))
 
 
-def rates(name, steps=STEPS, lr=0.1):
+def rates(name: str, steps: int = STEPS, lr: float = 0.1) -> list[float]:
     """Learning rate used by each step."""
     chosen = optimisation.optimizer("sgd", network(), lr, 0.0)
     described = optimisation.SCHEDULES[name](chosen, Course(lr, steps, 10, 9))
@@ -57,7 +58,7 @@ def test_cosine_warms_up_over_a_twentieth_and_ends_near_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["onecycle", "cosine"])
 @pytest.mark.parametrize("steps", [2, 3, 7])
-def test_short_trainings_have_a_schedule_too(name, steps) -> None:
+def test_short_trainings_have_a_schedule_too(name: str, steps: int) -> None:
     assert all(0 < rate <= 0.1 + 1e-9 for rate in rates(name, steps))
 
 
@@ -82,7 +83,7 @@ def test_plateau_watches_validation_dice_once_an_epoch() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"), [("adamw", torch.optim.AdamW), ("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)]
 )
-def test_biases_and_normalisation_do_not_decay(name, kind) -> None:
+def test_biases_and_normalisation_do_not_decay(name: str, kind: type[Any]) -> None:
     net = network()
     chosen = optimisation.optimizer(name, net, 0.1, 0.5)
     assert type(chosen) is kind

@@ -12,7 +12,8 @@ from stages.core.errors import UserError
 from stages.inference import cases
 from stages.inference.torch_predictor import TorchPredictor
 from stages.scoring import overlap
-from stages.training.segmenter import volume_dice
+from stages.training.checkpoint import Keeper
+from stages.training.segmenter import Segmenter, volume_dice
 from tests.fixtures import trainings
 from tests.fixtures.trainings import Setup, same_weights
 
@@ -20,12 +21,12 @@ REGIONS = {"whole": [1, 2, 3], "core": [2, 3], "enhancing": [3]}
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory):
+def setup(tmp_path_factory: pytest.TempPathFactory) -> trainings.Setup:
     return Setup(trainings.blobs(tmp_path_factory.mktemp("store")), epochs=1)
 
 
 @pytest.fixture(scope="module")
-def plain(setup, tmp_path_factory: pytest.TempPathFactory):
+def plain(setup: trainings.Setup, tmp_path_factory: pytest.TempPathFactory):
     return setup.train(tmp_path_factory.mktemp("plain"))
 
 
@@ -48,7 +49,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_every_mode_trains_and_acts(mode, setup, plain, tmp_path: Path) -> None:
+def test_every_mode_trains_and_acts(mode: str, setup: trainings.Setup, plain: Keeper, tmp_path: Path) -> None:
     keeper = setup.with_(**MODES[mode]).train(tmp_path)
     found = keeper.kept_weights()
     assert all(torch.isfinite(tensor).all() for tensor in found.values())
@@ -59,7 +60,7 @@ def test_every_mode_trains_and_acts(mode, setup, plain, tmp_path: Path) -> None:
     assert not torch.equal(found["body.segmentation_head.1.weight"], fresh["body.segmentation_head.1.weight"])
 
 
-def test_the_same_seed_gives_the_same_weights(setup, plain, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_weights(setup: trainings.Setup, plain: Keeper, tmp_path: Path) -> None:
     again = setup.train(tmp_path)
     assert same_weights(again.kept_weights(), plain.kept_weights())
     assert again.history == plain.history
@@ -68,14 +69,16 @@ def test_the_same_seed_gives_the_same_weights(setup, plain, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arch", "encoder"), [("fpn", trainings.ENCODER), ("deeplabv3plus", "resnet18"), ("segformer", "mit_b0")]
 )
-def test_other_architectures_train_deterministically(arch, encoder, setup, tmp_path: Path) -> None:
+def test_other_architectures_train_deterministically(
+    arch: str, encoder: str, setup: trainings.Setup, tmp_path: Path
+) -> None:
     wanted = setup.with_(arch=arch, encoder=encoder)
     one, other = (wanted.train(tmp_path / name) for name in "ab")
     assert same_weights(one.kept_weights(), other.kept_weights())
     assert np.isfinite(one.history[0]["train_loss"])
 
 
-def test_context_sees_the_neighbours(setup, tmp_path: Path) -> None:
+def test_context_sees_the_neighbours(setup: trainings.Setup, tmp_path: Path) -> None:
     keeper = setup.with_(context=1).train(tmp_path)
     name = f"{trainings.FIRST_CONVOLUTION}.weight"
     weight = keeper.kept_weights()[name]
@@ -85,7 +88,7 @@ def test_context_sees_the_neighbours(setup, tmp_path: Path) -> None:
     assert (moved > 0).all()
 
 
-def test_training_learns_the_blobs(setup, tmp_path: Path) -> None:
+def test_training_learns_the_blobs(setup: trainings.Setup, tmp_path: Path) -> None:
     keeper = setup.with_(epochs=8, batch_size=3, lr=5e-3).train(tmp_path)
     assert keeper.history[-1]["train_loss"] < 0.5 * keeper.history[0]["train_loss"]
     assert keeper.kept_dice > 0.6
@@ -97,14 +100,16 @@ class Losses(L.Callback):
     def __init__(self) -> None:
         self.epochs: list[Any] = []
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+    def on_train_batch_end(self, trainer: Any, module: Segmenter, outputs, batch, batch_idx) -> None:
         if batch_idx == 0:
             self.epochs.append([])
         self.epochs[-1].append(float(outputs["loss"]) * module.recipe.accumulate)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_training_loss_is_the_mean_over_the_batches_of_an_epoch(accumulate, setup, tmp_path: Path) -> None:
+def test_training_loss_is_the_mean_over_the_batches_of_an_epoch(
+    accumulate: int, setup: trainings.Setup, tmp_path: Path
+) -> None:
     losses = Losses()
     keeper = setup.with_(batch_size=3, accumulate=accumulate).train(tmp_path, callbacks=[losses])
     assert len(losses.epochs[0]) > 2
@@ -113,7 +118,7 @@ def test_training_loss_is_the_mean_over_the_batches_of_an_epoch(accumulate, setu
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.5])
-def test_validation_dice_is_the_evaluations_at_a_half(ema, tmp_path: Path) -> None:
+def test_validation_dice_is_the_evaluations_at_a_half(ema: float, tmp_path: Path) -> None:
     """By an independent road: the kept weights, `inference.cases`, and counts of `scoring.overlap`."""
     store = trainings.blobs(tmp_path / "store", cases=5, regions=REGIONS)
     setup = Setup(store, epochs=3, batch_size=3).with_(ema=ema, lr=3e-3)
@@ -161,11 +166,11 @@ class Steps(L.Callback):
     def __init__(self) -> None:
         self.seen: list[list[torch.Tensor]] = []
 
-    def on_train_batch_end(self, trainer, module, *_) -> None:
+    def on_train_batch_end(self, trainer: Any, module: Segmenter, *_: Any) -> None:
         self.seen.append([p.detach().clone() for p in module.network.parameters()])
 
 
-def test_the_average_is_that_of_the_weights_of_the_steps(setup, tmp_path: Path) -> None:
+def test_the_average_is_that_of_the_weights_of_the_steps(setup: trainings.Setup, tmp_path: Path) -> None:
     steps, wanted = Steps(), setup.with_(ema=0.3, epochs=2)
     segmenter = wanted.segmenter()
     wanted.train(tmp_path, segmenter=segmenter, callbacks=[steps])

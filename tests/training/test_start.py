@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def hashes(numbers) -> np.ndarray:
     return np.frombuffer(b"".join(random), np.uint8).reshape(-1, seen.BYTES)
 
 
-def params(**changes) -> SimpleNamespace:
+def params(**changes: Any) -> SimpleNamespace:
     usual = {"initial": None, "encoder_weights": None, "encoder": trainings.ENCODER}
     return SimpleNamespace(**(usual | changes))
 

@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -10,7 +11,7 @@ from stages.core.errors import UserError
 from stages.training import tracking
 
 
-def git(folder, *arguments):
+def git(folder: Path, *arguments: Any) -> str:
     settings = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
     done = subprocess.run(
         ["git", "-C", str(folder), *settings, *arguments], check=True, capture_output=True, text=True
@@ -19,7 +20,7 @@ def git(folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory):
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("repository")
     git(folder, "init", "-q")
     (folder / "params.yaml").write_text("lr: 1\n", encoding="utf-8")
@@ -34,13 +35,13 @@ def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-def runs(where):
+def runs(where: str) -> Any:
     client = MlflowClient(where)
     experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
     return client.search_runs([experiment.experiment_id])
 
 
-def test_a_run_holds_params_metrics_and_tags(repository) -> None:
+def test_a_run_holds_params_metrics_and_tags(repository: Path) -> None:
     logger = tracking.start(repository, {"lr": 0.002, "encoder_weights": None}, "d" * 32, print)
     logger.log_metrics({"val_dice": 0.5}, step=3)
     tracking.finish(logger, {"best_epoch": 2.0}, 12.5)
@@ -53,7 +54,7 @@ def test_a_run_holds_params_metrics_and_tags(repository) -> None:
 
 
 def test_the_environment_names_another_store(
-    repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = f"sqlite:///{tmp_path}/elsewhere.db"
     before = len(runs(tracking.uri(repository)))
@@ -66,7 +67,9 @@ def test_the_environment_names_another_store(
 
 @pytest.mark.parametrize("where", ["http://127.0.0.1:9", "gopher://nowhere", "oracle://u:p@127.0.0.1:9/x"])
 @pytest.mark.timeout(60)
-def test_a_store_that_cannot_be_reached(where, repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_reached(
+    where: str, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", where)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UserError) as error:
@@ -76,7 +79,7 @@ def test_a_store_that_cannot_be_reached(where, repository, monkeypatch: pytest.M
     assert "\n" not in str(error.value)
 
 
-def test_git_revision(repository, tmp_path: Path) -> None:
+def test_git_revision(repository: Path, tmp_path: Path) -> None:
     head = git(repository, "rev-parse", "HEAD")
     assert tracking.git_revision(repository) == head  # not the tag
     (repository / "params.yaml").write_text("lr: 2\n", encoding="utf-8")

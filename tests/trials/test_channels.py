@@ -1,5 +1,7 @@
 """Channels of a set as a model takes them: by name where names say something, else by their number."""
 
+from typing import Any
+
 import pytest
 
 from stages.core.errors import UserError
@@ -10,7 +12,9 @@ LGG = "pre;flair;post"
 BRATS = "flair;t1;t1ce;t2"
 
 
-def match(takes, offered, modalities=None):
+def match(
+    takes: tuple[Any, ...], offered: str, modalities: tuple[str, ...] | None = None
+) -> channels.Channels:
     described = graphs.describe(channels=tuple(takes), modalities=modalities)
     return channels.match(described.input, [offered])
 
@@ -27,7 +31,9 @@ def match(takes, offered, modalities=None):
         (("dwi",), "dwi;adc", ["dwi"]),
     ],
 )
-def test_sequences_go_by_their_names_whatever_the_set_calls_them(takes, offered, taken) -> None:
+def test_sequences_go_by_their_names_whatever_the_set_calls_them(
+    takes: tuple[Any, ...], offered: str, taken: list[str]
+) -> None:
     matched = match(takes, offered)
     assert matched.taken == taken
     renamed = [(ours, theirs) for ours, theirs in zip(takes, taken, strict=True) if ours != theirs]
@@ -60,7 +66,9 @@ def test_the_mean_of_channels_is_of_the_same_ones() -> None:
         ),
     ],
 )
-def test_what_a_set_lacks_is_a_sentence(takes, modalities, offered, sentence) -> None:
+def test_what_a_set_lacks_is_a_sentence(
+    takes: tuple[Any, ...], modalities: tuple[str, str] | None, offered: str, sentence: str
+) -> None:
     with pytest.raises(UserError, match=sentence):
         match(takes, offered, modalities)
 
