@@ -63,7 +63,7 @@ def written(out: Path) -> dict:
     return json.loads((out / "drift.json").read_text(encoding="utf-8"))
 
 
-def test_a_folder_like_training(home, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_like_training(home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     status, printed, complaints = run(capfd, home / "like", "--model", home / "model", "--out", out)
     assert (status, "error" in complaints) == (0, False)
@@ -77,7 +77,7 @@ def test_a_folder_like_training(home, tmp_path: Path, capfd: pytest.CaptureFixtu
     assert len(content["scans"]) == 6
 
 
-def test_a_folder_unlike_training(home, smoothed) -> None:
+def test_a_folder_unlike_training(home: Path, smoothed: tuple[Path, str]) -> None:
     out, printed = smoothed
     lines = printed.splitlines()
     assert lines[0].startswith("the 6 scans differ from the 20 patients of training in ")

@@ -126,7 +126,7 @@ def mount(path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def registered(tmp_path_factory: pytest.TempPathFactory):
+def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Versioned, Any]:
     """A project whose model became v1.0.0, and what was printed."""
     found = Versioned(tmp_path_factory.mktemp("registered"))
     found.model(threshold={"tumour": 0.25})
@@ -150,7 +150,7 @@ def project_with_one(
     return copy
 
 
-def test_it_says_what_it_did_and_nothing_else(registered) -> None:
+def test_it_says_what_it_did_and_nothing_else(registered: tuple[Versioned, Any]) -> None:
     project, told = registered
     head = project.git("rev-parse", "HEAD")
     assert told.stderr == ""

@@ -10,7 +10,7 @@ NAMES = st.text("abcdefgh_", min_size=1)
 
 
 @given(st.dictionaries(NAMES, st.text()))
-def test_what_is_written_is_read(values) -> None:
+def test_what_is_written_is_read(values: dict[str, str]) -> None:
     read = traits.parse(traits.text(values))
     assert set(read) == {name for name, value in values.items() if value.strip()}
     assert traits.parse(traits.text(read)) == read

@@ -85,7 +85,7 @@ def missing(shown: str, printed: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory) -> Path:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a trained project and all that the pages find beside it."""
     folder = tmp_path_factory.mktemp("prepared")
     project = stand_ins.untrained(folder / "project")
@@ -122,7 +122,7 @@ def test_quick_pages(page: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", [page for page in TO_RUN if page not in QUICK])
-def test_pages(page: str, prepared: Path, tmp_path):
+def test_pages(page: str, prepared: Path, tmp_path: Path) -> None:
     shutil.copytree(prepared, tmp_path / "beside", symlinks=True)
     project = Project.__new__(Project)
     project.root = tmp_path / "beside" / "project"

@@ -102,7 +102,7 @@ def brainseg(*words: str, lacking: tuple[str, ...] = (), folder: Path) -> subpro
         (("predict", "a.png", "--out", "out"), "onnxruntime", "always"),
     ],
 )
-def test_a_package_that_is_not_installed(tmp_path: Path, words, lacking: str, extra: str) -> None:
+def test_a_package_that_is_not_installed(tmp_path: Path, words: list[str], lacking: str, extra: str) -> None:
     done = brainseg(*words, lacking=(lacking,), folder=tmp_path)
     if not extra:
         assert (done.returncode, done.stderr) == (0, "")

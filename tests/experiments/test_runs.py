@@ -4,6 +4,7 @@ import os
 import re
 import sqlite3
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -28,7 +29,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracked, "prepare", lambda: None)
 
 
-def ended(capsys: pytest.CaptureFixture[str], command, *words: str) -> tuple[object, str, str]:
+def ended(capsys: pytest.CaptureFixture[str], command: ModuleType, *words: str) -> tuple[object, str, str]:
     """Exit status, stdout and stderr of a command."""
     with pytest.raises(SystemExit) as end:
         errors.run(lambda: command.app(list(words), prog_name="brainseg"))
@@ -56,7 +57,7 @@ EVERY = [f"leak-tax-{arm}-{fold}" for arm in ("patient", "slice") for fold in ra
     ],
 )
 def test_more_threads_than_cores_are_refused(
-    monkeypatch: pytest.MonkeyPatch, cores, threads, jobs, way_out
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: str, jobs: int, way_out: str
 ) -> None:
     monkeypatch.setattr(workers, "granted", lambda: cores)
     if threads is None:
@@ -71,7 +72,9 @@ def test_more_threads_than_cores_are_refused(
 
 
 @pytest.mark.parametrize(("threads", "jobs"), [("4", 4), ("1", 40), ("16", 1), (None, 1)])
-def test_threads_that_have_a_core_each_are_not(monkeypatch: pytest.MonkeyPatch, threads, jobs) -> None:
+def test_threads_that_have_a_core_each_are_not(
+    monkeypatch: pytest.MonkeyPatch, threads: str, jobs: int
+) -> None:
     monkeypatch.setattr(workers, "granted", lambda: 16)
     monkeypatch.delenv("OMP_NUM_THREADS")
     if threads:
@@ -90,7 +93,7 @@ def test_threads_that_have_a_core_each_are_not(monkeypatch: pytest.MonkeyPatch, 
     ],
 )
 def test_slips_are_told_in_a_sentence(
-    place: Place, capsys: pytest.CaptureFixture[str], command, words, told
+    place: Place, capsys: pytest.CaptureFixture[str], command: ModuleType, words: tuple[str, ...], told: str
 ) -> None:
     assert ended(capsys, command, *words) == (2, "", f"error: {told}\n")
     assert place.asked() == []

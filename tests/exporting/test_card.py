@@ -41,7 +41,7 @@ def run(
     return card.Run(**(usual | parts))
 
 
-def render(regions=False, of_model=None, **of_run) -> str:
+def render(regions: bool = False, of_model: dict[str, Any] | None = None, **of_run: Any) -> str:
     return card.render(
         reports.model(regions, **(of_model or {})),
         reports.decision(regions),

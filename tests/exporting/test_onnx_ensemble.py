@@ -16,7 +16,7 @@ from tests.fixtures.trainings import SIZE, Setup
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory: pytest.TempPathFactory):
+def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three networks that differ in their weights: an export takes seconds, so the others are made of one."""
     folder = tmp_path_factory.mktemp("graphs")
     setup = Setup(trainings.blobs(tmp_path_factory.mktemp("store"), cases=2))

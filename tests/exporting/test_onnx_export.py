@@ -1,6 +1,7 @@
 """The exported graph against torch, and its bytes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,7 +19,7 @@ from stages.store.shards import Store
 from tests.fixtures import trainings
 
 
-def predictor(path) -> OnnxPredictor:
+def predictor(path: Path) -> OnnxPredictor:
     return OnnxPredictor(onnx_predictor.session(path), 1, batch_size=2)
 
 
@@ -28,7 +29,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def net(store: Store):
+def net(store: Store) -> Any:
     """Random weights with batch statistics of the store, so that activations have the range of a real net."""
     torch.manual_seed(0)
     net = network.build(
@@ -41,7 +42,7 @@ def net(store: Store):
 
 
 @pytest.fixture(scope="module")
-def exported(net, tmp_path_factory: pytest.TempPathFactory):
+def exported(net: network.Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "model.onnx"
     onnx_export.write(net, 1, 32, 18, path)
     return path
@@ -78,7 +79,7 @@ def test_no_trace_of_this_machine(exported: Path) -> None:
 
 
 @pytest.mark.parametrize("tta", ["none", "flip"])
-def test_cases_as_inference_gives_them(tta, net, store, exported) -> None:
+def test_cases_as_inference_gives_them(tta: Any, net: network.Network, store: Store, exported: Path) -> None:
     everything = np.arange(15)
     with_torch = cases.of(TorchPredictor(net, 1, 4), store, everything, tta)
     with_onnx = cases.of(predictor(exported), store, everything, tta)

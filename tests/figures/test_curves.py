@@ -13,22 +13,22 @@ from stages.scoring.scores import Scores
 from tests.fixtures import reports
 
 
-def history(dice=0.5):
+def history(dice: float = 0.5) -> pd.DataFrame:
     return pd.DataFrame(
         {"epoch": [0, 1], "train_loss": [1.0, 0.5], "val_loss": [1.1, 0.7], "val_dice": [0.2, dice]}
     )
 
 
-def curve(recall=0.9):
+def curve(recall: float = 0.9) -> pd.DataFrame:
     columns = {"region": ["a", "a", "b"], "threshold": [0.3, 0.6, 0.3], "precision": [0.5, 0.7, 0.6]}
     return pd.DataFrame({**columns, "recall": recall})
 
 
-def bins(observed=0.4):
+def bins(observed: float = 0.4) -> pd.DataFrame:
     return pd.DataFrame({"region": ["a", "a", "b"], "confidence": [0.1, 0.9, 0.5], "observed": observed})
 
 
-def surest(risk=0.2):
+def surest(risk: float = 0.2) -> pd.DataFrame:
     return pd.DataFrame({"kept": [0.5, 1.0], "risk": [0.1, risk]})
 
 

@@ -38,7 +38,7 @@ def painted(tmp_path: Path) -> np.ndarray:
     return cv2.cvtColor(cv2.imread(str(tmp_path / "film.png")), cv2.COLOR_BGR2RGB)
 
 
-def mixed(colour):
+def mixed(colour: Any) -> list[int]:
     return [int(0.45 * 100 + 0.55 * part) for part in colour]
 
 

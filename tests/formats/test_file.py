@@ -20,7 +20,7 @@ from tests.fixtures.dicom import SAGITTAL, write_series
 PICTURE = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
 
 
-def same(one, other) -> None:
+def same(one: Any, other: Any) -> None:
     """Two volumes are equal, but for the headers of a DICOM series, which are compared as text."""
     np.testing.assert_array_equal(one.voxels, other.voxels)
     assert (one.voxels.dtype, one.spacing) == (other.voxels.dtype, other.spacing)

@@ -1,5 +1,7 @@
 """A volume through windows: every voxel is answered, the middle of a window counts most."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -83,7 +85,7 @@ def test_weights_fall_towards_the_border_and_are_never_zero() -> None:
 
 
 @pytest.mark.parametrize("shape", [(9, 20, 14), (4, 8, 8)])
-def test_as_monai_does_it(shape) -> None:
+def test_as_monai_does_it(shape: Any) -> None:
     """With the same network, overlap and weights; its steps are not even, so the sides are made to fit."""
     window = (4, 8, 8)
     shape = tuple(side + (-(side - w)) % (w // 2) for side, w in zip(shape, window, strict=True))

@@ -1,5 +1,7 @@
 """Probabilities case by case."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -30,7 +32,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return trainings.blobs(tmp_path_factory.mktemp("store"), cases=3, slices=5)
 
 
-def predict(net, store, rows=None, context=0, tta="none", batch_size=4):
+def predict(
+    net: Any,
+    store: Store,
+    rows: np.ndarray | None = None,
+    context: int = 0,
+    tta: Any = "none",
+    batch_size: int = 4,
+) -> list[Any]:
     rows = np.arange(len(store.index)) if rows is None else rows
     return list(cases.of(TorchPredictor(net, 2 * context + 1, batch_size), store, rows, tta))
 

@@ -1,5 +1,7 @@
 """Removal of small components."""
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def test_sizes_are_those_of_the_components_and_of_their_part_in_the_truth(
 
 @settings(max_examples=60)
 @given(hnp.arrays(bool, (2, 5, 6), elements=st.sampled_from([False, False, False, False, True])))
-def test_a_box_holds_all_and_no_smaller_one_does(mask) -> None:
+def test_a_box_holds_all_and_no_smaller_one_does(mask: Any) -> None:
     inside = components.box(mask)
     assert mask[inside].sum() == mask.sum()
     for axis in range(3):

@@ -39,7 +39,7 @@ def promised(
     return Guarantees(same, alike[0], alike[1], alike[2], dict.fromkeys(same, 0.0), **other)
 
 
-def rule(threshold=0.5, smallest=0.0, regions=NESTED) -> Rule:
+def rule(threshold: float = 0.5, smallest: float = 0.0, regions: dict[str, list[int]] = NESTED) -> Rule:
     return Rule(dict.fromkeys(regions, threshold), "none", dict.fromkeys(regions, smallest))
 
 
@@ -92,12 +92,13 @@ def test_more_coverage_asks_for_more(scores: list[float], coverage: float, other
 
 
 @given(SCORES, COVERAGES)
-def test_of_all_who_are_left_out_in_turn_no_more_miss_than_may(scores, coverage) -> None:
+def test_of_all_who_are_left_out_in_turn_no_more_miss_than_may(scores: list[float], coverage: float) -> None:
     """What makes it true of a new patient, who may be any of n + 1. Ties only help."""
     assume(ranks(scores[1:]).bound(coverage) is not None)
     misses = 0
     for place, score in enumerate(scores):
         bound = ranks(scores[:place] + scores[place + 1 :]).bound(coverage)
+        assert bound is not None  # as of all but the first: it goes by how many there are
         misses += score > bound
     assert misses <= math.floor(len(scores) * (1 - coverage) + 1e-9)
 
@@ -133,7 +134,7 @@ LEVELS_OF_TWO = npst.arrays(np.uint8, (2, 2, 4, 5), elements=st.integers(0, LEVE
     st.sampled_from([0.0, 3.0]),
 )
 def test_an_outer_mask_holds_the_rule_s_mask_and_its_level_region_by_region(
-    levels, bounds, threshold, ml
+    levels: np.ndarray, bounds: tuple[float, ...], threshold: float, ml: float
 ) -> None:
     own, bounds = rule(threshold, ml), tuple(map(float, bounds))
     labels = label_map.of(levels, NESTED, own, 1.0)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_a_mask_has_every_large_component_above_the_threshold(
         ({"a": 0.5}, "none", {"b": 0.0}),
     ],
 )
-def test_what_no_rule_can_have(values) -> None:
+def test_what_no_rule_can_have(values: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match=r"threshold|component"):
         Rule(*values)
 

@@ -1,6 +1,8 @@
 """A network that begins with another: it answers as that one did, where channels and regions say how."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +20,12 @@ SIZE = 32
 LGG = ["pre", "flair", "post"]
 
 
-def model(channels=("flair",), context: int = 0, regions=("tumour",), **changes) -> Model:
+def model(
+    channels: Sequence[str] = ("flair",),
+    context: int = 0,
+    regions: Sequence[str] = ("tumour",),
+    **changes: Any,
+) -> Model:
     inputs = len(channels) * (2 * context + 1)
     values = {
         "encoder": trainings.ENCODER,
@@ -130,7 +137,7 @@ def test_the_only_region_is_the_beginning_of_each() -> None:
         (model(arch="fpn", depth=5), "all"),
     ],
 )
-def test_another_network_is_refused(new, layers) -> None:
+def test_another_network_is_refused(new: Model, layers: Any) -> None:
     with pytest.raises(UserError, match=r"train\.initial x is another network than train makes"):
         begun(model(), new, layers)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ MODEL = modelfile.Model(
 
 
 @pytest.fixture
-def saved(tmp_path: Path):
+def saved(tmp_path: Path) -> tuple[Any, Path, Path]:
     torch.manual_seed(5)
     net = network.build(MODEL, None, 2, MODEL.mean, MODEL.std)
     paths = tmp_path / "model.json", tmp_path / "model.safetensors"

@@ -20,8 +20,15 @@ from stages.networks.architecture import Architecture
 
 
 def build(
-    arch="unet", encoder="resnet18", weights=None, channels=3, regions=1, dropout=0.0, depth=5, width=0.5
-):
+    arch: str = "unet",
+    encoder: str = "resnet18",
+    weights: str | None = None,
+    channels: int = 3,
+    regions: int = 1,
+    dropout: float = 0.0,
+    depth: int = 5,
+    width: float = 0.5,
+) -> Any:
     torch.manual_seed(0)
     levels = [10.0 * (number + 1) for number in range(channels)]
     std = [5.0 + level for level in levels]
@@ -146,7 +153,9 @@ def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 6, 9])
-def test_three_channel_weights_fit_any_number_as_smp_fits_its_own(encoder_file, channels) -> None:
+def test_three_channel_weights_fit_any_number_as_smp_fits_its_own(
+    encoder_file: tuple[Path, Any], channels: int
+) -> None:
     path, encoder = encoder_file
     state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     other = smp.encoders.get_encoder("resnet18", weights=None)
@@ -159,7 +168,7 @@ def test_three_channel_weights_fit_any_number_as_smp_fits_its_own(encoder_file, 
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-7, msg=name)
 
 
-def test_weights_as_pth(encoder_file, tmp_path: Path) -> None:
+def test_weights_as_pth(encoder_file: tuple[Path, Any], tmp_path: Path) -> None:
     path = tmp_path / "encoder.pth"
     torch.save(encoder_file[1].state_dict(), path)
     found = build(weights=str(path)).body.encoder.state_dict()
@@ -220,7 +229,7 @@ def test_decoder_is_never_wider_than_smp_makes_it(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("arch", ["unet", "unetplusplus", "manet"])
-def test_the_full_width_is_smp_s_own_decoder(arch) -> None:
+def test_the_full_width_is_smp_s_own_decoder(arch: str) -> None:
     ours = build(arch, width=1.0).body.decoder.state_dict()
     smps = smp.create_model(arch, "resnet18", None, 3, 1).decoder.state_dict()
     assert {name: tensor.shape for name, tensor in ours.items()} == {

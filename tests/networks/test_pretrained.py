@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,7 +39,7 @@ def test_timm_s_network_with_the_packaged_weights_knows_a_palace(encoder: str) -
 def test_an_encoder_of_any_depth_has_the_weights_of_the_whole(depth: int) -> None:
     path = str(pretrained.packaged(LITE0))
 
-    def built(depth: int):
+    def built(depth: int) -> Any:
         architecture = Architecture(arch="unet", encoder=LITE0, depth=depth, decoder_width=1.0)
         return network.build(architecture, path, 1, [0.0] * 3, [1.0] * 3).eval()
 

@@ -1,6 +1,7 @@
 """3D networks: planned by spacing, with the shapes of their windows, built again from what is kept."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -13,11 +14,16 @@ from stages.networks.architecture import Architecture
 from stages.project import params
 
 
-def described(arch="dynunet", window=(8, 32, 32), spacing_mm=(1.0, 1.0, 1.0), dropout=0.0):
+def described(
+    arch: str = "dynunet",
+    window: tuple[int, int, int] = (8, 32, 32),
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    dropout: float = 0.0,
+) -> Architecture:
     return Architecture(dims=3, arch=arch, encoder="", window=window, spacing_mm=spacing_mm, dropout=dropout)
 
 
-def built(**chosen):
+def built(**chosen: Any) -> Any:
     torch.manual_seed(0)
     return network.build(described(**chosen), None, 2, [100.0, 90.0], [40.0, 30.0]).eval()
 

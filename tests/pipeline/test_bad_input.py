@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.pipeline.project import TINY, Project
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory):
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a project that reads the LGG layout from the folder `scans` beside it."""
     root = tmp_path_factory.mktemp("made")
     scans.write_lgg(root / "scans", patients=4, slices=4, size=64)
@@ -26,7 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture
-def project(made, tmp_path: Path):
+def project(made: Path, tmp_path: Path) -> Project:
     """A copy that a test may change, without what stages in this process do not read."""
     return copied(made, tmp_path, "stages", ".git")
 
@@ -81,13 +82,15 @@ def a_slice(project: Project, ending: str) -> Path:
         ),
     ],
 )
-def test_a_wrong_value_is_named_before_anything_runs(project: Project, stage, key, value, sentence) -> None:
+def test_a_wrong_value_is_named_before_anything_runs(
+    project: Project, stage: Callable[..., Any], key: str, value: str, sentence: str
+) -> None:
     project.set(key, value)
     assert only_sentence(stage("ingest", status=2)) == sentence
     assert not (project.root / "data").exists()
 
 
-def test_an_unknown_key_is_named_with_the_likely_one(project: Project, stage) -> None:
+def test_an_unknown_key_is_named_with_the_likely_one(project: Project, stage: Callable[..., Any]) -> None:
     params = project.root / "params.yaml"
     params.write_text(
         params.read_text(encoding="utf-8").replace("batch_size:", "bach_size:"), encoding="utf-8"
@@ -113,7 +116,9 @@ def test_an_unknown_key_is_named_with_the_likely_one(project: Project, stage) ->
         ("text.zip", "is neither a folder nor a zip archive; unpack or download it again"),
     ],
 )
-def test_a_location_without_scans(project: Project, stage, location, told) -> None:
+def test_a_location_without_scans(
+    project: Project, stage: Callable[..., Any], location: str, told: str
+) -> None:
     outside = project.root.parent
     (outside / "empty").mkdir()
     with zipfile.ZipFile(outside / "holiday.zip", "w") as archive:
@@ -128,23 +133,25 @@ def test_a_location_without_scans(project: Project, stage, location, told) -> No
     assert project.leftovers() == []
 
 
-def damage_image(project: Project):
+def damage_image(project: Project) -> tuple[str, str]:
     a_slice(project, "_1.tif").write_bytes(b"II*\0 torn")
     return "kaggle_3m", "_1.tif: it is not a readable TIFF"
 
 
-def remove_mask(project: Project):
+def remove_mask(project: Project) -> tuple[str, str]:
     a_slice(project, "_1_mask.tif").unlink()
     return "kaggle_3m", "_1.tif: there is no mask"
 
 
-def remove_image(project: Project):
+def remove_image(project: Project) -> tuple[str, str]:
     a_slice(project, "_1.tif").unlink()
     return "kaggle_3m", "_1_mask.tif: there is no image"
 
 
 @pytest.mark.parametrize("harm", [damage_image, remove_mask, remove_image], ids=lambda harm: harm.__name__)
-def test_one_bad_slice_stops_the_run_or_is_quarantined(project: Project, stage, harm) -> None:
+def test_one_bad_slice_stops_the_run_or_is_quarantined(
+    project: Project, stage: Callable[..., Any], harm: Callable[[Project], tuple[str, str]]
+) -> None:
     folder, told = harm(project)
     stage("ingest")
     sentence = only_sentence(stage("validate", status=2))
@@ -157,7 +164,9 @@ def test_one_bad_slice_stops_the_run_or_is_quarantined(project: Project, stage, 
     assert not (project.root / "data/validated.csv").exists()
 
 
-def test_quarantine_goes_on_without_the_bad_slice_up_to_a_share(project: Project, stage) -> None:
+def test_quarantine_goes_on_without_the_bad_slice_up_to_a_share(
+    project: Project, stage: Callable[..., Any]
+) -> None:
     _, told = damage_image(project)
     stage("ingest")
     project.set("validate.on_error", "quarantine")
@@ -171,7 +180,7 @@ def test_quarantine_goes_on_without_the_bad_slice_up_to_a_share(project: Project
     assert len((project.root / "data/validated.csv").read_text(encoding="utf-8").splitlines()) == 16
 
 
-def test_dvc_passes_the_sentence_on_and_leaves_no_out(made, tmp_path: Path) -> None:
+def test_dvc_passes_the_sentence_on_and_leaves_no_out(made: Path, tmp_path: Path) -> None:
     project = copied(made, tmp_path)
     a_slice(project, "_1.tif").write_bytes(b"")
     output = project.dvc("repro", status=255)
@@ -191,7 +200,7 @@ def test_outside_a_project(tmp_path: Path) -> None:
     )
 
 
-def test_stages_out_of_order_name_what_is_missing(stage) -> None:
+def test_stages_out_of_order_name_what_is_missing(stage: Callable[..., Any]) -> None:
     for name, missing in [
         ("validate", "data/manifest.csv does not exist; `dvc repro` makes it"),
         ("preprocess", "data/validated.csv does not exist; `dvc repro` makes it"),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def agreement(one: np.ndarray, other: np.ndarray) -> float:
     return float(2 * (one & other).sum() / max(1, one.sum() + other.sum()))
 
 
-def test_a_correction_teaches(project: Project, case, chrome, tmp_path: Path) -> None:
+def test_a_correction_teaches(project: Project, case: Path, chrome: Any, tmp_path: Path) -> None:
     project.dvc("repro")
     corrections = tmp_path / "corrections"
     with served.running(project.root / "models/export", "--corrections", str(corrections)) as address:

@@ -17,7 +17,7 @@ from tests.pipeline.project import STAGES, Project, ran
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory):
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project after its first `dvc repro`, committed."""
     project = Project(tmp_path_factory.mktemp("project"))
     output = project.dvc("repro")
@@ -27,7 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture
-def project(finished: Project, tmp_path: Path):
+def project(finished: Project, tmp_path: Path) -> Project:
     """A copy of the finished project that a test may change; its cache and git history come along."""
     copy = object.__new__(Project)
     copy.root = tmp_path / "copy"
@@ -49,7 +49,7 @@ def locked_outs(project: Project, *stages: str) -> list[Path]:
     return [project.root / out["path"] for stage in stages for out in lock[stage]["outs"]]
 
 
-def metrics(project: Project, stage):
+def metrics(project: Project, stage: str) -> Any:
     return json.loads((project.root / f"reports/{stage}/metrics.json").read_text(encoding="utf-8"))
 
 

@@ -15,17 +15,17 @@ pytestmark = pytest.mark.slow
 CHANGED = ["train", "evaluate", "export", "report"]
 
 
-def lock(project: Project, revision):
+def lock(project: Project, revision: str) -> str:
     return project.git("show", f"{revision}:dvc.lock")
 
 
-def refs(project: Project):
+def refs(project: Project) -> dict[str, str]:
     """Ref of every experiment by its name."""
     found = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
     return {ref.split("/")[-1]: ref for ref in found if ref.count("/") == 4}
 
 
-def columns():
+def columns() -> str:
     """The regular expression that `make experiments` gives to --drop."""
     told = subprocess.run(
         ["make", "-n", "-o", ".venv/.ready", "experiments"],
@@ -37,7 +37,7 @@ def columns():
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory):
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(
         tmp_path_factory.mktemp("project"), TINY | {"train.epochs": "1", "export.int8": "false"}
     )

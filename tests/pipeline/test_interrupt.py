@@ -17,7 +17,7 @@ from tests.pipeline.project import STAGES, TINY, Project
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory):
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, float]]:
     """A project whose stages have all run once, with the seconds each took."""
     project = Project(tmp_path_factory.mktemp("whole"), TINY | {"train.epochs": "4"})
     seconds = {}
@@ -30,7 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-def test_killed_and_run_again(finished, tmp_path: Path, stage) -> None:
+def test_killed_and_run_again(finished: tuple[Project, dict[str, float]], tmp_path: Path, stage: str) -> None:
     whole, seconds = finished
     project = object.__new__(Project)
     project.root = tmp_path / "copy"

@@ -14,7 +14,7 @@ FOLDS = ("-S", "split.folds=3")
 
 
 @pytest.fixture
-def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Project]:
     """Two alike, each with a cache of its own."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     found = []
@@ -24,18 +24,18 @@ def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return found
 
 
-def locks(project: Project):
+def locks(project: Project) -> dict[str, str]:
     """dvc.lock of each experiment by its name, which ends in a hash of its params."""
     refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
     return {ref.split("/")[-1]: project.git("show", f"{ref}:dvc.lock") for ref in refs if "leak-tax" in ref}
 
 
-def table(told):
+def table(told: str) -> str:
     """Without the commit, which has the time in it."""
     return re.sub(r"Commit: \w{7}", "", told)
 
 
-def test_two_at_a_time_give_the_bytes_of_one_at_a_time(projects) -> None:
+def test_two_at_a_time_give_the_bytes_of_one_at_a_time(projects: list[Project]) -> None:
     one, two = projects
     before = two.hashes()
     alone = one.run(*RUN, *FOLDS)
@@ -50,7 +50,7 @@ def test_two_at_a_time_give_the_bytes_of_one_at_a_time(projects) -> None:
     assert two.run(*RUN, *FOLDS, "--jobs", "2") == beside  # all are there
 
 
-def test_of_two_one_that_fails_leaves_the_other(projects) -> None:
+def test_of_two_one_that_fails_leaves_the_other(projects: list[Project]) -> None:
     _, project = projects
     search = ("tune", "--search", "train.devices=choice(1,3)", "--trials", "2", "--jobs", "2")
     told = project.run(sys.executable, "-m", "stages.cli", *search, status=2)

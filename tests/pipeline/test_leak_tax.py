@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def project(tmp_path: Path):
+def project(tmp_path: Path) -> Project:
     """A project with its slices made and committed, whose scans have since gone: ingest cannot run again."""
     chosen = {"ingest.source": "lgg", "ingest.location": "scans", "evaluate.tta": "none"}
     (tmp_path / "project").mkdir()
@@ -31,7 +32,7 @@ def project(tmp_path: Path):
     return project
 
 
-def experiments(project: Project):
+def experiments(project: Project) -> dict[str, str]:
     """Ref of each experiment by its name without the key."""
     refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
     return {re.sub(r"-[0-9a-f]{8}$", "", ref.split("/")[-1]): ref for ref in refs if "leak-tax" in ref}
@@ -70,7 +71,7 @@ def test_every_fold_of_both_arms_once_then_the_table_and_nothing_else_touched(pr
     assert "Epochs: 1. " in told
     assert sum(int(row[1]) for row in patients) == slices
 
-    def tests_of(arm, patient):
+    def tests_of(arm: str, patient: str) -> list[dict[str, Any]]:
         folds = (tables[f"leak-tax-{arm}-{fold}"] for fold in range(3))
         return [row for table in folds for row in table if row["patient_id"] == patient]
 

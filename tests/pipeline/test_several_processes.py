@@ -3,6 +3,7 @@
 import csv
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.pipeline.project import TINY, Project
 pytestmark = pytest.mark.slow
 
 
-def history(project: Project):
+def history(project: Project) -> Any:
     return [
         {name: float(value) for name, value in row.items()}
         for row in csv.DictReader((project.root / "reports/train/history.csv").open(encoding="utf-8"))

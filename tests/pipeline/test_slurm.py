@@ -2,11 +2,14 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fixtures import slurm_cluster
+from tests.fixtures.slurm_cluster import Cluster
 from tests.pipeline.project import TINY, Project, ran
 
 pytestmark = [
@@ -17,13 +20,13 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster() -> Iterator[Cluster]:
     with slurm_cluster.started() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory):
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """With its data prepared, and scans at a place relative to it that no clone has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
@@ -35,7 +38,7 @@ def project(tmp_path_factory: pytest.TempPathFactory):
         yield project
 
 
-def submitted(cluster, project: Project, *words: Any):
+def submitted(cluster: Cluster, project: Project, *words: Any) -> Path:
     """Write a script and submit it; the folder of the jobs' outputs."""
     logs = project.root.parent
     script = logs / "job.sh"
@@ -44,7 +47,7 @@ def submitted(cluster, project: Project, *words: Any):
     return logs
 
 
-def outputs(logs):
+def outputs(logs: Path) -> list[str]:
     """What each job printed; the files go."""
     found = [path.read_text() for path in sorted(logs.glob("slurm-*.out"))]
     for path in logs.glob("slurm-*.out"):
@@ -52,16 +55,16 @@ def outputs(logs):
     return found
 
 
-def locks(project: Project):
+def locks(project: Project) -> dict[str, str]:
     refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
     return {ref.split("/")[-1]: project.git("show", f"{ref}:dvc.lock") for ref in refs if ref.count("/") == 4}
 
 
-def weights(lock):
+def weights(lock: str) -> str:
     return lock.split("models/model.safetensors\n")[1].split("md5: ")[1].split()[0]
 
 
-def test_jobs_of_an_array_bring_their_experiments_home(cluster, project: Project) -> None:
+def test_jobs_of_an_array_bring_their_experiments_home(cluster: Cluster, project: Project) -> None:
     logs = submitted(cluster, project, "--set", "train.lr=1e-3,2e-3", "--name", "lr")
     cluster.wait()
     told = outputs(logs)
@@ -84,7 +87,7 @@ def test_jobs_of_an_array_bring_their_experiments_home(cluster, project: Project
     assert locks(project)["here"] in first.values()
 
 
-def test_two_nodes_train_as_two_processes_do_here(cluster, project: Project) -> None:
+def test_two_nodes_train_as_two_processes_do_here(cluster: Cluster, project: Project) -> None:
     logs = submitted(cluster, project, "--nodes", "2", "--name", "both")
     cluster.wait()
     (told,) = outputs(logs)
@@ -95,7 +98,7 @@ def test_two_nodes_train_as_two_processes_do_here(cluster, project: Project) -> 
     assert weights(both) == weights(found["pair"])
 
 
-def test_a_job_that_is_cancelled_leaves_nothing(cluster, project: Project) -> None:
+def test_a_job_that_is_cancelled_leaves_nothing(cluster: Cluster, project: Project) -> None:
     before = locks(project)
     logs = submitted(cluster, project, "--set", "train.epochs=500", "--name", "long")
     until = time.monotonic() + 600
@@ -110,7 +113,7 @@ def test_a_job_that_is_cancelled_leaves_nothing(cluster, project: Project) -> No
     outputs(logs)
 
 
-def test_a_job_that_fails_says_why_and_leaves_nothing(cluster, project: Project) -> None:
+def test_a_job_that_fails_says_why_and_leaves_nothing(cluster: Cluster, project: Project) -> None:
     before = locks(project)
     logs = submitted(cluster, project, "--set", "train.encoder_weights=nowhere.pth", "--name", "bad")
     cluster.wait()

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from tests.pipeline.project import STAGES, TINY, Project, ran
 REGIONS = ["whole_tumour", "tumour_core", "enhancing_tumour"]
 
 
-def read(project: Project | Paths, name):
+def read(project: Project | Paths, name: str) -> Any:
     return json.loads((project.root / name).read_text(encoding="utf-8"))
 
 
@@ -72,7 +73,9 @@ def test_volumes_with_three_regions_two_of_four_modalities_and_their_neighbours_
         ("pairs", "figshare.zip", 133),
     ],
 )
-def test_a_real_archive_comes_to_a_report(shared_data: Path, tmp_path: Path, source, archive, slices) -> None:
+def test_a_real_archive_comes_to_a_report(
+    shared_data: Path, tmp_path: Path, source: str, archive: str, slices: int
+) -> None:
     chosen = {"ingest.source": source, "ingest.location": str(shared_data / archive), "ingest.limit": "null"}
     published = {"split.strategy": "source"} if source == "brats" else {}
     project = Project(tmp_path, TINY | chosen | published | {"train.epochs": "1"})

@@ -47,7 +47,7 @@ def test_the_stages_are_those_of_the_design_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_lists_the_rooms_that_it_reaches_and_no_other(stage) -> None:
+def test_a_stage_lists_the_rooms_that_it_reaches_and_no_other(stage: str) -> None:
     reached = reached_from(Path(f"stages/{stage}.py"))
     rooms = {Path(*path.parts[:2]) for path in reached if path.name != "__init__.py"}
     # The values of params.yaml are tracked as params, the paths as deps and outs: a new key elsewhere must
@@ -81,7 +81,9 @@ def really_imported() -> dict[str, set[Path]]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_what_a_stage_really_imports_lies_in_what_is_read_from_its_source(stage, really_imported) -> None:
+def test_what_a_stage_really_imports_lies_in_what_is_read_from_its_source(
+    stage: str, really_imported: dict[str, set[Path]]
+) -> None:
     assert Path(f"stages/{stage}.py") in really_imported[stage]
     assert really_imported[stage] <= reached_from(Path(f"stages/{stage}.py"))
 
@@ -91,7 +93,7 @@ def test_dvc_hashes_no_compiled_code() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_tracks_its_own_section_of_params_and_no_other(stage) -> None:
+def test_a_stage_tracks_its_own_section_of_params_and_no_other(stage: str) -> None:
     sections: dict[str, Any] = {
         field.alias or name: field for name, field in params.Params.model_fields.items()
     }
@@ -103,7 +105,7 @@ def test_a_stage_tracks_its_own_section_of_params_and_no_other(stage) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_outs_lie_where_the_code_says(stage) -> None:
+def test_outs_lie_where_the_code_says(stage: str) -> None:
     places = [path for path in vars(Paths()).values() if isinstance(path, Path)]
     for out in map(Path, entries(stage, "outs", "metrics", "plots")):
         assert any(path == out or out in path.parents for path in places), out
@@ -158,7 +160,7 @@ def test_the_rooms_are_the_folders() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if len(path.parts) == 3], ids=str)
-def test_arrows_point_one_way(path) -> None:
+def test_arrows_point_one_way(path: Path) -> None:
     own = ROOMS.index(path.parts[1])
     for other in imported_by(path):
         if other.name == "__init__.py":
@@ -168,7 +170,7 @@ def test_arrows_point_one_way(path) -> None:
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=str)
-def test_library_modules_know_neither_params_nor_paths(path) -> None:
+def test_library_modules_know_neither_params_nor_paths(path: Path) -> None:
     assert not {other for other in imported_by(path) if other.parts[1] == "project"}
 
 
@@ -195,13 +197,13 @@ def texts(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.name != "paths.py"], ids=str)
-def test_only_paths_spells_a_path(path) -> None:
+def test_only_paths_spells_a_path(path: Path) -> None:
     for text in texts(path):
         assert not text.startswith(("data/", "models/", "reports/")), f"{path} spells {text}"
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=str)
-def test_library_modules_neither_read_params_nor_print(path) -> None:
+def test_library_modules_neither_read_params_nor_print(path: Path) -> None:
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     called = {
         node.func.id

@@ -1,6 +1,7 @@
 """What is measured of a scan, on pictures whose noise, shape and likeness are known."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,7 +125,7 @@ def _frame(channels: int) -> Frame:
 
 
 @pytest.mark.parametrize("crop", ["brain", "none"])
-def test_the_store_and_predict_measure_the_same(tmp_path: Path, crop) -> None:
+def test_the_store_and_predict_measure_the_same(tmp_path: Path, crop: Any) -> None:
     scans.write_lgg(tmp_path / "data" / "raw", patients=3, slices=12)
     paths = Paths(tmp_path)
     table = tables.from_records(lgg.find(paths.raw).records)

@@ -17,7 +17,13 @@ NAMES = sorted(STRATEGIES)
 NUMBERS = st.floats(0, 1).map(lambda number: round(number, 3))
 
 
-def scan(content: str, error: float = 0.5, volume: float = 1.0, looks=(0.0, 0.0), blank=False) -> Priority:
+def scan(
+    content: str,
+    error: float = 0.5,
+    volume: float = 1.0,
+    looks: np.ndarray | tuple[float, float] = (0.0, 0.0),
+    blank: bool = False,
+) -> Priority:
     return Priority(content, error, volume, blank, np.array(looks, dtype=np.float64))
 
 
@@ -48,7 +54,7 @@ def hashes(pool: list[Priority], strategy: Strategy) -> list[str]:
 
 
 @given(pools(), st.sampled_from(NAMES), st.randoms(use_true_random=False))
-def test_the_order_is_that_of_the_scans(pool, strategy, random) -> None:
+def test_the_order_is_that_of_the_scans(pool: list[Priority], strategy: Any, random: random.Random) -> None:
     pool = of_content(pool)
     ranked = ranking.order(pool, strategy)
     assert sorted(ranked) == list(range(len(pool)))
@@ -58,7 +64,7 @@ def test_the_order_is_that_of_the_scans(pool, strategy, random) -> None:
 
 
 @given(pools(), st.sampled_from(NAMES))
-def test_blank_scans_come_after_all_others_and_copies_last(pool, strategy) -> None:
+def test_blank_scans_come_after_all_others_and_copies_last(pool: list[Priority], strategy: Any) -> None:
     pool = of_content(pool)
     ordered = [pool[place] for place in ranking.order(pool, strategy)]
     kinds = len({own.hash for own in pool})
@@ -126,7 +132,7 @@ def test_where_nothing_tells_scans_apart_errors_do_and_then_hashes() -> None:
 
 
 @pytest.mark.parametrize("strategy", NAMES)
-def test_none_and_one(strategy) -> None:
+def test_none_and_one(strategy: Any) -> None:
     assert ranking.order([], strategy) == []
     assert ranking.order([scan("a")], strategy) == [0]
     assert ranking.nearest_before([]) == ranking.nearest_before([scan("a")]) == []

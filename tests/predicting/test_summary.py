@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,13 @@ PROMISED = ("volume_low_ml", "volume_high_ml", "expected_dice", "expected_dice_l
 NESTED = graphs.describe(regions=graphs.BRATS, low_confidence_below=0.8)
 
 
-def found(labels=((0, 1), (2, 3)), confidence=0.9, peak=0.95, blank=False, slices=2) -> Segmented:
+def found(
+    labels: Any = ((0, 1), (2, 3)),
+    confidence: float | None = 0.9,
+    peak: float = 0.95,
+    blank: bool = False,
+    slices: int = 2,
+) -> Segmented:
     one = np.array(labels, np.uint8)
     return Segmented(np.stack([one] + [np.zeros_like(one)] * (slices - 1)), confidence, peak, blank)
 
@@ -111,7 +118,7 @@ def test_an_unknown_spacing_is_marked() -> None:
         (found(np.zeros((2, 2)), None, 0.0, blank=True), "no head was found in it"),
     ],
 )
-def test_why_to_look_at_a_scan_first(segmented, why) -> None:
+def test_why_to_look_at_a_scan_first(segmented: Segmented, why: str) -> None:
     row = summary.row(SCAN, segmented, volume(), NESTED, [])
     assert (row["why"], row["low_confidence"]) == (why, bool(why))
 

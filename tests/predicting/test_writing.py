@@ -171,7 +171,7 @@ def test_a_series_that_no_segmentation_can_be_made_of_gets_its_nifti(
     why = "its files do not tell their SOPInstanceUID"
     if fails:
 
-        def save_as(self, path: Path) -> None:
+        def save_as(self: object, path: Path) -> None:
             path.write_bytes(b"half")
             raise ValueError("Doe^Jane")
 
@@ -193,7 +193,7 @@ def test_a_series_that_no_segmentation_can_be_made_of_gets_its_nifti(
 def test_a_full_disk_is_no_lack_of_the_series(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def save_as(self, path: Path) -> None:
+    def save_as(self: object, path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     dicom.write_series(tmp_path / "s", np.ones((3, 5, 7), np.uint16))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ def opened(driver: webdriver.Chrome, report: str) -> Iterator[webdriver.Chrome]:
     browser.plain(driver)
 
 
-def test_no_error_and_nothing_but_the_file_itself_is_asked_for(opened, report) -> None:
+def test_no_error_and_nothing_but_the_file_itself_is_asked_for(opened: Any, report: Path) -> None:
     assert opened.get_log("browser") == []
     messages = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
     asked = {
@@ -168,7 +169,7 @@ def test_a_finger_or_the_mouse_on_the_picture_moves_through_the_slices(opened: A
 def test_a_screen_reader_is_told_what_things_are(opened: Any) -> None:
     tree = opened.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
 
-    def named(role: str):
+    def named(role: str) -> Any:
         return [
             one.get("name", {}).get("value", "")
             for one in tree

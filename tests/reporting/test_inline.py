@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from stages.figures import picture
 from stages.reporting import inline
 
 
-def decoded(url, kind):
+def decoded(url: str, kind: str) -> Any:
     head, _, content = url.partition(",")
     assert head == f"data:image/{kind};base64"
     return cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_COLOR)

@@ -29,30 +29,30 @@ class Page(HTMLParser):
 
     VOID = ("meta", "img", "br", "link", "hr", "input")
 
-    def __init__(self, html) -> None:
+    def __init__(self, html: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str]]] = []
         self.text = ""
         self.open: list[str] = []
         self.feed(html)
 
-    def handle_starttag(self, tag, attrs) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, Any]]) -> None:
         self.tags.append((tag, dict(attrs)))
         if tag not in self.VOID:
             self.open.append(tag)
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data) -> None:
+    def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] not in ("script", "style"):
             self.text += f" {data}"
 
     @property
-    def words(self):
+    def words(self) -> Any:
         return " ".join(self.text.split())
 
-    def all(self, tag):
+    def all(self, tag: str) -> Any:
         return [attributes for name, attributes in self.tags if name == tag]
 
 
@@ -65,7 +65,7 @@ def render(
     ttas: tuple[str, ...] = ("none", "flip"),
     sites: Sites | None = None,
     **of_folder: Any,
-):
+) -> str:
     evaluated = reports.evaluated(regions, leaky, ttas=ttas)
     paths = reports.folder(root, evaluated, reports.exported(int8), **of_folder)
     return page.render(paths, card_text, reports.lineage(), "tumour", sites)

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,9 @@ def test_grids_of_other_sizes_are_not_compared() -> None:
 
 
 @given(shape=st.tuples(*[st.integers(1, 5)] * 3), axes=st.permutations(range(3)), flipped=FLIPS)
-def test_a_mask_goes_back_to_where_its_voxels_were(shape, axes, flipped) -> None:
+def test_a_mask_goes_back_to_where_its_voxels_were(
+    shape: Any, axes: Any, flipped: tuple[bool, bool, bool]
+) -> None:
     grid = Grid(shape, np.eye(4), tuple(axes), flipped)
     voxels = np.arange(np.prod(shape)).reshape(shape)
     slices = grid.to_slices(voxels)

@@ -1,8 +1,10 @@
 """Promises kept on generated patients, and how patients become scores."""
 
 import json
+import random
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +32,7 @@ SLACK = 4 * np.sqrt((BETWEEN + (0.9 * 0.1 - BETWEEN) / NEW) / DRAWS)
 """Four standard deviations of the share over all draws."""
 
 
-def drawn(rng, patients):
+def drawn(rng: np.random.Generator, patients: int) -> Any:
     """Patients with one or two scans each, of one region: the columns that calibrate, both volumes, and the
     levels and the truth of 64 voxels, which the network knows more or less well.
     """
@@ -63,7 +65,7 @@ def drawn(rng, patients):
 
 
 @pytest.fixture(scope="module")
-def kept():
+def kept() -> Any:
     """Of each new patient whether the promises held, in all of this patient's scans."""
     rng = np.random.default_rng(0)
     rows = []
@@ -92,29 +94,29 @@ def kept():
 
 
 @pytest.mark.long
-def test_a_volume_is_in_its_interval_as_often_as_promised(kept) -> None:
+def test_a_volume_is_in_its_interval_as_often_as_promised(kept: Any) -> None:
     assert kept["volume"].mean() == pytest.approx(0.9, abs=SLACK)  # nor is the interval too wide
 
 
 @pytest.mark.long
-def test_a_dice_is_as_high_as_promised(kept) -> None:
+def test_a_dice_is_as_high_as_promised(kept: Any) -> None:
     assert 0.9 - SLACK <= kept["expected Dice"].mean() < 0.985  # an error the other way does no harm
 
 
 @pytest.mark.long
-def test_few_are_trusted_whose_mask_is_bad(kept) -> None:
+def test_few_are_trusted_whose_mask_is_bad(kept: Any) -> None:
     assert kept["bad"].mean() > 0.2
     assert kept["trust"].mean() == pytest.approx(0.9, abs=SLACK)
     assert 0.1 < kept["trusted"].mean() < 0.9  # nor are all, or none
 
 
 @pytest.mark.long
-def test_an_outer_mask_holds_enough_as_often_as_promised(kept) -> None:
+def test_an_outer_mask_holds_enough_as_often_as_promised(kept: Any) -> None:
     assert 0.9 - SLACK <= kept["outer"].mean() < 0.97  # whoever has nothing to hold does not calibrate
 
 
 @given(npst.arrays(np.int64, (2, LEVELS + 1), elements=st.integers(0, 3)))
-def test_the_outer_level_is_the_highest_that_holds_enough(counts) -> None:
+def test_the_outer_level_is_the_highest_that_holds_enough(counts: np.ndarray) -> None:
     total = int(counts[1].sum())
     level = conformal.outer_level(counts)
     if not total:
@@ -135,7 +137,9 @@ TABLES = st.builds(drawn, st.integers(0, 2**32 - 1).map(np.random.default_rng), 
 @pytest.mark.long
 @settings(max_examples=30)
 @given(TABLES, st.randoms(use_true_random=False))
-def test_the_order_of_the_patients_and_of_their_scans_does_not_matter(table, random) -> None:
+def test_the_order_of_the_patients_and_of_their_scans_does_not_matter(
+    table: pd.DataFrame, random: random.Random
+) -> None:
     own = conformal.fit([table], {"tumour": 0.0})
     places = list(range(len(table)))
     random.shuffle(places)
@@ -147,7 +151,7 @@ def test_the_order_of_the_patients_and_of_their_scans_does_not_matter(table, ran
 
 @settings(max_examples=30)
 @given(TABLES)
-def test_a_patient_counts_once_and_by_the_worst_scan(table) -> None:
+def test_a_patient_counts_once_and_by_the_worst_scan(table: pd.DataFrame) -> None:
     own = conformal.fit([table], {"tumour": 0.0})
     patients = table.groupby("patient_id")
     assert own.volume.patients == own.trust.patients == own.dice.patients == len(patients)
@@ -164,7 +168,7 @@ def test_a_patient_counts_once_and_by_the_worst_scan(table) -> None:
 
 @settings(max_examples=30)
 @given(TABLES)
-def test_no_score_is_rounded_to_a_better_one(table) -> None:
+def test_no_score_is_rounded_to_a_better_one(table: pd.DataFrame) -> None:
     own = conformal.fit([table], {"tumour": 0.0})
     exact = np.sort(table.groupby("patient_id")["volume_log_error"].max())
     assert (np.array(own.volume.scores) >= exact - 1e-9).all()
@@ -196,7 +200,7 @@ def test_over_several_networks_the_worst_answer_counts() -> None:
 
 
 @pytest.mark.parametrize("patients", [conformal.KEPT, conformal.KEPT + 1, 3 * conformal.KEPT - 7])
-def test_of_many_patients_a_model_carries_some_scores(patients) -> None:
+def test_of_many_patients_a_model_carries_some_scores(patients: int) -> None:
     table = drawn(np.random.default_rng(0), patients)
     own = conformal.fit([table], {"tumour": 0.0}).volume
     exact = np.sort(table.groupby("patient_id")["volume_log_error"].max())
@@ -210,7 +214,7 @@ def test_of_many_patients_a_model_carries_some_scores(patients) -> None:
         assert exact[rank - 1] - 1e-9 <= bound <= near + 1e-6
 
 
-def scored(levels, truth, voxel_mm=10.0) -> Scored:
+def scored(levels: Any, truth: Any, voxel_mm: float = 10.0) -> Scored:
     """A case of one region; arrays (S, H, W)."""
     own = np.asarray(levels, np.uint8)[:, None]
     spacing = Spacing(voxel_mm, 10.0, 10.0)  # a voxel is 1 ml
@@ -286,7 +290,7 @@ def test_the_metrics_by_hand() -> None:
 
 
 @pytest.mark.parametrize("withheld", ["", "the split leaks"])
-def test_what_is_not_promised_has_no_number(withheld) -> None:
+def test_what_is_not_promised_has_no_number(withheld: str) -> None:
     table = drawn(np.random.default_rng(0), 8)
     own = conformal.fit([table], {"tumour": 0.0}, withheld)
     measured = conformal.metrics(own, conformal.scans([table]), {"tumour": np.ones((2, LEVELS + 1))})
@@ -300,7 +304,7 @@ def test_what_is_not_promised_has_no_number(withheld) -> None:
 
 @settings(max_examples=30)
 @given(TABLES)
-def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, table) -> None:
+def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, table: pd.DataFrame) -> None:
     path = tmp_path_factory.mktemp("fit") / "guarantees.json"
     own = conformal.fit([table], {"tumour": -0.125})
     path.write_text(json.dumps(asdict(own)))

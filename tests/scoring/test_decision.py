@@ -1,7 +1,7 @@
 """Levels, thresholds and the choices made on validation."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,9 @@ class Cases(list):
         return (task(case, None) for case in self)
 
 
-def choose(by_tta, threshold="auto", postprocess="none", regions=("tumour",)):
+def choose(
+    by_tta: Any, threshold: Any = "auto", postprocess: Any = "none", regions: Sequence[str] = ("tumour",)
+) -> Any:
     held = {tta: Cases(cases) for tta, cases in by_tta.items()}
     return decision.choose(held, list(regions), threshold, postprocess)
 

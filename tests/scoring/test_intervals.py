@@ -1,6 +1,7 @@
 """Bootstrap intervals over patients."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,7 +76,9 @@ def test_the_same_values_give_the_same_interval_whatever_was_drawn_before() -> N
     resamples=st.integers(50, 300),
     block=st.integers(1, 500),
 )
-def test_the_interval_is_scipys_however_many_resamples_are_drawn_at_a_time(values, resamples, block) -> None:
+def test_the_interval_is_scipys_however_many_resamples_are_drawn_at_a_time(
+    values: Any, resamples: int, block: int
+) -> None:
     values = np.array(values)
     assume(np.ptp(values) > 1e-6)
     with warnings.catch_warnings():

@@ -2,6 +2,7 @@
 
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ def scans_in_folds(draw: st.DrawFn) -> list[tuple[str, str, np.ndarray, np.ndarr
     return scans
 
 
-def per_case(scans, fold: int, folder: Path, spacing=Spacing(4.0, 0.7, 1.3)) -> pd.DataFrame:
+def per_case(scans: Any, fold: int, folder: Path, spacing: Spacing = Spacing(4.0, 0.7, 1.3)) -> pd.DataFrame:
     """What evaluate writes of one fold, written and read as files are."""
     rows = []
     for case_id, patient_id, truth, predicted, folds in scans:
@@ -65,7 +66,7 @@ def dice_of_masks(truth: np.ndarray, predicted: np.ndarray) -> float:
 @settings(max_examples=25)
 @given(scans=scans_in_folds())
 def test_pooled_counts_are_the_dice_of_the_pooled_masks(
-    tmp_path_factory: pytest.TempPathFactory, scans
+    tmp_path_factory: pytest.TempPathFactory, scans: list[Any]
 ) -> None:
     folder = tmp_path_factory.mktemp("folds")
     found = leakage.pooled(per_case(scans, fold, folder) for fold in (2, 0, 1))

@@ -36,7 +36,7 @@ def distances(a: np.ndarray, b: np.ndarray, spacing: tuple[Any, ...]) -> np.ndar
     return np.sqrt(((first[:, None] - second[None]) ** 2).sum(-1)).min(1)
 
 
-def oracle(predicted, truth, spacing, tolerance):
+def oracle(predicted: np.ndarray, truth: np.ndarray, spacing: Any, tolerance: float) -> tuple[Any, Any]:
     if len(truth) == 1:  # an outline in the plane
         predicted, truth, spacing = predicted[0], truth[0], spacing[1:]
     there, back = distances(predicted, truth, spacing), distances(truth, predicted, spacing)
@@ -52,7 +52,9 @@ def masks(seed: int, shape: tuple[int, int, int], level: float = 0.02) -> list[n
 @pytest.mark.long
 @settings(max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from([(1, 12, 14), (2, 9, 8), (5, 11, 12)]), SPACINGS)
-def test_both_are_those_of_brute_force_and_of_monai(seed, shape, spacing) -> None:
+def test_both_are_those_of_brute_force_and_of_monai(
+    seed: int, shape: tuple[int, int, int], spacing: Any
+) -> None:
     predicted, truth = masks(seed, shape)
     assume(predicted.any() and truth.any())
     # Not a distance that occurs: equality with the tolerance is a matter of float rounding.
@@ -80,7 +82,7 @@ def of_monai(
     ),
     SPACINGS,
 )
-def test_of_few_voxels_also(pair, spacing) -> None:
+def test_of_few_voxels_also(pair: list[np.ndarray], spacing: Any) -> None:
     predicted, truth = pair
     found = surface.hd95_and_nsd(predicted, truth, spacing, 1.2345)
     if predicted.any() and truth.any():

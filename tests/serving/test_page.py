@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_before_the_first_scan_the_page_says_what_to_do(page: served.Page) -> No
     assert "Not a medical device" in page.driver.find_element(By.TAG_NAME, "footer").text
 
 
-def test_a_picture(page, flair, tmp_path: Path) -> None:
+def test_a_picture(page: Any, flair: np.ndarray, tmp_path: Path) -> None:
     Image.fromarray(flair[2]).save(tmp_path / "a.png")
     page.bring(tmp_path / "a.png")
     assert page.scans()["a.png"]["status"] == "done"

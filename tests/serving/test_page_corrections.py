@@ -230,7 +230,7 @@ def test_leaving_asks_what_becomes_of_corrections(
     assert head.driver.execute_script(leaving) == (not is_left)
 
 
-def test_files_are_downloaded_under_their_names(head, tmp_path: Path) -> None:
+def test_files_are_downloaded_under_their_names(head: Any, tmp_path: Path) -> None:
     head.driver.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "got")}
     )

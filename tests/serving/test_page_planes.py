@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_there_is_no_webgl(page: served.Page) -> None:
 
 
 @pytest.mark.parametrize("plane", AXES)
-def test_scan_and_mask_are_where_they_are(head, plane) -> None:
+def test_scan_and_mask_are_where_they_are(head: Any, plane: str) -> None:
     head.go(plane, HOLE[AXES[plane][0]])
     dark = colour(head, plane, HOLE).max()
     for axis in AXES[plane][1:]:
@@ -301,7 +302,7 @@ def case(tmp_path_factory: pytest.TempPathFactory, driver: webdriver.Chrome) -> 
         yield page, folder
 
 
-def test_sequences_of_a_case_by_key_and_button(case) -> None:
+def test_sequences_of_a_case_by_key_and_button(case: Any) -> None:
     page, _ = case
     buttons = page.all("#sequences button")
     assert [button.text for button in buttons] == ["pre", "flair", "post"]
@@ -320,7 +321,7 @@ def test_sequences_of_a_case_by_key_and_button(case) -> None:
     page.press("m")
 
 
-def test_a_region_that_is_off_hides_what_no_other_shows(case) -> None:
+def test_a_region_that_is_off_hides_what_no_other_shows(case: Any) -> None:
     page, folder = case
     labels = page.labels(folder.name)[page.slice("axial")]
     assert set(np.unique(labels)) > {0}

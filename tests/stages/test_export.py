@@ -80,14 +80,14 @@ def write(path: Path, value: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def exported(project) -> Path:
+def exported(project: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
         export.main()
     return project
 
 
-def test_the_folder_and_each_file_alone_say_the_same(exported) -> None:
+def test_the_folder_and_each_file_alone_say_the_same(exported: Path) -> None:
     folder = exported / HERE.export
     described = onnx_predictor.open_model(folder).spec
     assert described == onnx_predictor.open_model(folder / "model.onnx").spec

@@ -94,7 +94,7 @@ def test_what_evaluate_writes_is_written_and_nothing_else(
 
 
 def test_twice_gives_the_same_bytes(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], model, lgg, results
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model: Path, lgg: Path, results: Path
 ) -> None:
     scored(capfd, model, "lgg", lgg, tmp_path / "again")
     first, again = (

@@ -30,7 +30,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> trainings.Setup:
     return Setup(trainings.blobs(tmp_path_factory.mktemp("store")), epochs=3).with_(lr=3e-3)
 
 
-def dies(segmenter, epoch, batch):
+def dies(segmenter: Any, epoch: int, batch: int) -> Any:
     """Make a segmenter fail in the middle of an epoch."""
     step = segmenter.training_step
 
@@ -75,12 +75,12 @@ def test_an_interruption_leaves_no_trace(mode: str, setup: trainings.Setup, tmp_
 def test_a_run_that_moves_to_another_machine_says_so(setup: Setup, tmp_path: Path) -> None:
     """Threads that share out a sum otherwise make other weights; a training is not thrown away for that."""
 
-    def killed(machine, epoch) -> None:
+    def killed(machine: Any, epoch: int) -> None:
         segmenter = dies(setup.segmenter(), epoch, 0)
         with pytest.raises(Killed):
             fitting.fit(segmenter, *setup.loaders(), Keeper(tmp_path, None, machine), setup.machine, 3, None)
 
-    def going_on(machine):
+    def going_on(machine: Any) -> Any:
         keeper = Keeper(tmp_path, None, machine)
         assert keeper.resume() == keeper.resume() == keeper.last
         return keeper.sentence(3)
@@ -94,7 +94,7 @@ def test_a_run_that_moves_to_another_machine_says_so(setup: Setup, tmp_path: Pat
     assert going_on("two") == going_on("one") == f"going on after epoch 2 of 3; {moved}"
 
 
-def planned(segmenter, dice):
+def planned(segmenter: Any, dice: list[float]) -> Any:
     """Make validation tell a Dice by epoch."""
     segmenter.on_validation_epoch_end = lambda: segmenter.log("val_dice", dice[segmenter.current_epoch])
     return segmenter
@@ -151,7 +151,7 @@ def test_a_kill_between_best_and_last_repeats_the_epoch(
     whole = wanted.train(tmp_path / "whole", segmenter=planned(wanted.segmenter(), dice))
     part = Keeper._part
 
-    def killed(self, name):
+    def killed(self: Any, name: str) -> Any:
         if name == "last.ckpt" and len(self.history) == 2:
             raise Killed
         return part(self, name)

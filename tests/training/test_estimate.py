@@ -1,6 +1,7 @@
 """What a training is said to take."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> trainings.Setup:
     return Setup(trainings.blobs(tmp_path_factory.mktemp("store")), dropout=0.2)
 
 
-def measured(segmenter: Segmenter, batch: int = 4, batches: int = 10, validated: float = 3.0):
+def measured(segmenter: Segmenter, batch: int = 4, batches: int = 10, validated: float = 3.0) -> Any:
     shape = (batch, 1, SIZE, SIZE, 3)
     return estimate.measure(segmenter, "fp32", shape, batches, validated)
 
@@ -53,7 +54,7 @@ def test_its_sentence() -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, VOLUMES, VOLUMES | {"arch": "segresnet", "window": (8, 16, 16)}])
-def test_memory_is_foreseen_without_a_step(setup, settings) -> None:
+def test_memory_is_foreseen_without_a_step(setup: trainings.Setup, settings: dict[str, Any]) -> None:
     segmenter = setup.with_(**settings).segmenter()
     window = settings.get("window", (1, SIZE, SIZE))
     for batch in (2, 8):

@@ -1,6 +1,7 @@
 """Losses by name."""
 
 import typing
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from stages.training.losses import LOSSES
 NAMES = tuple(LOSSES)
 
 
-def sample(empty=False):
+def sample(empty: bool = False) -> tuple[Any, Any]:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 2, 8, 8, generator=generator)
     truth = (torch.rand(3, 2, 8, 8, generator=generator) > 0.7).float()
@@ -25,7 +26,7 @@ def test_params_may_name_each_of_them() -> None:
 
 @pytest.mark.parametrize("empty", [False, True])
 @pytest.mark.parametrize("name", NAMES)
-def test_finite_with_a_gradient(name, empty) -> None:
+def test_finite_with_a_gradient(name: str, empty: bool) -> None:
     logits, truth = sample(empty)
     loss = LOSSES[name]()(logits, truth)
     assert loss.shape == ()
@@ -38,7 +39,7 @@ def test_finite_with_a_gradient(name, empty) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_falls_as_the_prediction_improves(name) -> None:
+def test_falls_as_the_prediction_improves(name: str) -> None:
     _, truth = sample()
     right = (2 * truth - 1) * 6
     values = [float(LOSSES[name]()(share * right, truth)) for share in (-1.0, -0.2, 0.2, 1.0)]

@@ -26,7 +26,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> trainings.Setup:
 
 
 @pytest.fixture(scope="module")
-def plain(setup: trainings.Setup, tmp_path_factory: pytest.TempPathFactory):
+def plain(setup: trainings.Setup, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return setup.train(tmp_path_factory.mktemp("plain"))
 
 
@@ -100,7 +100,9 @@ class Losses(L.Callback):
     def __init__(self) -> None:
         self.epochs: list[Any] = []
 
-    def on_train_batch_end(self, trainer: Any, module: Segmenter, outputs, batch, batch_idx) -> None:
+    def on_train_batch_end(
+        self, trainer: Any, module: Segmenter, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         if batch_idx == 0:
             self.epochs.append([])
         self.epochs[-1].append(float(outputs["loss"]) * module.recipe.accumulate)
@@ -184,7 +186,7 @@ def test_the_average_is_that_of_the_weights_of_the_steps(setup: trainings.Setup,
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_loss_that_is_no_number_ends_the_training(setup, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_ends_the_training(setup: Any, tmp_path: Path) -> None:
     segmenter = setup.segmenter()
     segmenter.loss.forward = lambda logits, truth: logits.sum() * float("nan")
     with pytest.raises(UserError) as error:
@@ -201,7 +203,7 @@ def test_a_loss_that_is_no_number_ends_the_training(setup, tmp_path: Path) -> No
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_step_on_a_gpu(setup, tmp_path: Path) -> None:
+def test_a_step_on_a_gpu(setup: Any, tmp_path: Path) -> None:
     segmenter = setup.segmenter()
     devices = []
     segmenter.network.register_forward_hook(lambda *given: devices.append(given[2].device.type))

@@ -1,5 +1,6 @@
 """What a network begins with, and that it is not tested on what that has seen."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def hashes(numbers) -> np.ndarray:
+def hashes(numbers: Sequence[int]) -> np.ndarray:
     random = [np.random.default_rng(number).bytes(seen.BYTES) for number in numbers]
     return np.frombuffer(b"".join(random), np.uint8).reshape(-1, seen.BYTES)
 
