@@ -71,12 +71,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def entered(root: Path, copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy that a test may change, as the working folder."""
+    shutil.copytree(root, copy)
+    monkeypatch.chdir(copy)
+    return copy
+
+
 @pytest.fixture
 def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy that a test may change, as the working folder."""
-    shutil.copytree(made, tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    return tmp_path / "copy"
+    """Before evaluate."""
+    return entered(made, tmp_path / "copy", monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +96,8 @@ def made_evaluated(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def evaluated(made_evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of that, as the working folder."""
-    shutil.copytree(made_evaluated, tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    return tmp_path / "copy"
+    """After it."""
+    return entered(made_evaluated, tmp_path / "copy", monkeypatch)
 
 
 def outs() -> dict[str, bytes]:
